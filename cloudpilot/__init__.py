@@ -1,0 +1,1 @@
+"""CloudPilot: an agentless backup control panel."""

@@ -1,0 +1,202 @@
+"""The catalogue of failures: each has a stable code, and says what to do about it."""
+
+from typing import ClassVar
+
+
+class CloudPilotError(Exception):
+    """A failure that a person can act on.
+
+    The class says what kind of failure it is (`code`, `remedy`, `transient`); the instance says
+    what happened this time, in one sentence without secrets.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+    remedy: ClassVar[str] = "Report this to the administrator with the run's number."
+    transient: ClassVar[bool] = False  # True: the same call may succeed later, unaided
+    http_status: ClassVar[int] = 500
+
+
+class Unexpected(CloudPilotError):
+    """Something that nobody thought of; the log has the details."""
+
+
+# What a person asked for cannot be done.
+
+
+class InvalidConfig(CloudPilotError):
+    code = "INVALID_CONFIG"
+    remedy = "Correct the setting that is named and try again."
+    http_status = 422
+
+
+class InvalidPath(CloudPilotError):
+    code = "INVALID_PATH"
+    remedy = "Give whole paths such as /var/www, one a line."
+    http_status = 422
+
+
+class InvalidState(CloudPilotError):
+    code = "INVALID_STATE"
+    remedy = "Reload the page to see how things stand now."
+    http_status = 409
+
+
+class BackupInProgress(CloudPilotError):
+    code = "BACKUP_IN_PROGRESS"
+    remedy = "Wait until it has ended, or stop it first."
+    http_status = 409
+
+
+class NotAllowed(CloudPilotError):
+    code = "NOT_ALLOWED"
+    remedy = "Ask an owner or admin of this panel to do it or to change your role."
+    http_status = 403
+
+
+class NotFound(CloudPilotError):
+    code = "NOT_FOUND"
+    remedy = "It may have been removed. Go back to the list and look again."
+    http_status = 404
+
+
+class TooManyAttempts(CloudPilotError):
+    code = "TOO_MANY_ATTEMPTS"
+    remedy = "Wait a minute, then try again."
+    http_status = 429
+
+
+class FormExpired(CloudPilotError):
+    code = "FORM_EXPIRED"
+    remedy = "Go back, reload the page and send the form again."
+    http_status = 400
+
+
+# Reaching a server.
+
+
+class SshNotConfigured(CloudPilotError):
+    code = "SSH_NOT_CONFIGURED"
+    remedy = "Run the set-up command on the server, then approve its host key on the server's page."
+    http_status = 409
+
+
+class SshUnreachable(CloudPilotError):
+    code = "SSH_UNREACHABLE"
+    remedy = "Check that the server is up, that host and port are right, and that its firewall lets the panel in."
+    transient = True
+    http_status = 502
+
+
+class SshAuthFailed(CloudPilotError):
+    code = "SSH_AUTH_FAILED"
+    remedy = "Run the set-up command from the server's page again: it puts the panel's key in place."
+    http_status = 502
+
+
+class HostKeyUnknown(CloudPilotError):
+    """`offered` is the fingerprint that the server showed, `SHA256:…`."""
+
+    code = "HOST_KEY_UNKNOWN"
+    remedy = "Compare the fingerprint with what the set-up command printed, then approve it on the server's page."
+    http_status = 409
+
+    def __init__(self, message: str, offered: str = "") -> None:
+        super().__init__(message)
+        self.offered = offered
+
+
+class HostKeyChanged(HostKeyUnknown):
+    code = "HOST_KEY_CHANGED"
+    remedy = (
+        "Compare the fingerprint with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's own"
+        " console. If it matches, approve the new key on the server's page; if not, do not connect."
+    )
+    http_status = 502
+
+
+# What goes wrong on a server.
+
+
+class CommandFailed(CloudPilotError):
+    code = "COMMAND_FAILED"
+    remedy = "The log's last lines say what the server answered; Check the server for what is missing."
+    http_status = 502
+
+
+class ToolMissing(CloudPilotError):
+    code = "TOOL_MISSING"
+    remedy = "Install it: `apt-get install tar gzip perl coreutils`, or `dnf install tar gzip perl-interpreter coreutils`."
+    http_status = 502
+
+
+class DiskFull(CloudPilotError):
+    code = "DISK_FULL"
+    remedy = "Free space on the server, delete old backups, or choose a backup directory on a larger disk."
+    http_status = 507
+
+
+class PathMissing(CloudPilotError):
+    code = "PATH_MISSING"
+    remedy = "Correct the site's paths, or mount what should be there."
+    http_status = 422
+
+
+class PathIsLink(CloudPilotError):
+    code = "PATH_IS_LINK"
+    remedy = "A backup of a link holds only the link: put the folder that it points to into the site's paths."
+    http_status = 422
+
+
+class PermissionDenied(CloudPilotError):
+    code = "PERMISSION_DENIED"
+    remedy = "Let the user read it, for example `setfacl -R -m u:cloudpilot:rX PATH` or a group that it is in."
+    http_status = 502
+
+
+class BackupDirUnsafe(CloudPilotError):
+    code = "BACKUP_DIR_UNSAFE"
+    remedy = "Choose another backup directory, for example /var/backups/cloudpilot, or remove what is in its place."
+    http_status = 502
+
+
+class ReadFailed(CloudPilotError):
+    code = "READ_FAILED"
+    remedy = "The disk or file system reports an error: look at `dmesg` on the server before anything else."
+    http_status = 502
+
+
+class RunLost(CloudPilotError):
+    code = "RUN_LOST"
+    remedy = "Start it again. If it happens again, look for reboots or an out-of-memory kill on the server."
+
+
+class RunKilled(CloudPilotError):
+    code = "RUN_KILLED"
+    remedy = "Something on the server ended the process: look for reboots, memory limits or a person, then start it again."
+
+
+class RunStopped(CloudPilotError):
+    code = "STOPPED"
+    remedy = "Nothing to do: somebody asked for it. Start it again when you want."
+    http_status = 409
+
+
+class StillThere(CloudPilotError):
+    code = "STILL_THERE"
+    remedy = "Look into the folder on the server: something in it cannot be removed by its owner."
+
+
+def all_failures() -> list[type[CloudPilotError]]:
+    """Every failure that has a code of its own, by code."""
+    found = {kind.code: kind for kind in _descendants(CloudPilotError)}
+    return [found[code] for code in sorted(found)]
+
+
+def by_code(code: str | None) -> type[CloudPilotError]:
+    """The failure whose code a row has kept; Unexpected for one that no longer exists."""
+    return next((kind for kind in all_failures() if kind.code == code), Unexpected)
+
+
+def _descendants(kind: type[CloudPilotError]) -> list[type[CloudPilotError]]:
+    below = [child for child in kind.__subclasses__()]
+    return below + [further for child in below for further in _descendants(child)]

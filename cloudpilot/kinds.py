@@ -1,0 +1,51 @@
+"""The words of the product as enumerations: their values are in the database and in URLs."""
+
+from enum import StrEnum
+
+
+class BackupType(StrEnum):
+    """What is backed up."""
+
+    FILES = "files"
+
+
+class RunKind(StrEnum):
+    """What a run does."""
+
+    MAKE = "make"  # makes a backup, on the server, for as long as it takes
+    CHECK = "check"  # asks a server what it has and what is wrong with it
+    DELETE = "delete"  # removes a backup's copy and proves that it is gone
+
+
+class Compression(StrEnum):
+    """How an archive is packed; the server picks the fastest gzip that it has."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+    @property
+    def suffix(self) -> str:
+        """What an archive's name ends in."""
+        return {Compression.GZIP: ".tar.gz", Compression.ZSTD: ".tar.zst"}[self]
+
+
+class Place(StrEnum):
+    """Where a copy of a backup lies."""
+
+    SERVER = "server"
+    VAULT = "vault"
+
+
+class Privilege(StrEnum):
+    """What `cloudpilot` may do on a server."""
+
+    PLAIN = "plain"  # what its user and groups may read
+
+
+class Role(StrEnum):
+    """What a person may do in the panel; each may do what those after it may."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"

@@ -1,0 +1,21 @@
+"""The word that all parts share: how is the work going?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cloudpilot.errors import CloudPilotError
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run's work says about itself at one look."""
+
+    stage: str = ""  # what it is at: "measure", "archive", …
+    done: int = 0  # bytes of this stage
+    total: int | None = None  # bytes; None while unknown
+    log: str = ""  # its last lines, safe to show
+    over: bool = False
+    error: CloudPilotError | None = None  # why it failed; only when over
+    result: Mapping[str, str] = field(default_factory=dict)  # counts, sizes, names; only when over
+    warnings: tuple[str, ...] = ()  # what was left out or changed meanwhile, one sentence each
+    never_started: bool = False  # there is nothing of it at the server
