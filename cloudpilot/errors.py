@@ -89,7 +89,9 @@ class SshUnreachable(CloudPilotError):
 
 class SshAuthFailed(CloudPilotError):
     code = "SSH_AUTH_FAILED"
-    remedy = "Run the set-up command from the server's page again: it puts the panel's key in place."
+    remedy = (
+        "Run the set-up command from the server's page again: it puts the panel's key in place."
+    )
     http_status = 502
 
 
@@ -119,7 +121,9 @@ class HostKeyChanged(HostKeyUnknown):
 
 class CommandFailed(CloudPilotError):
     code = "COMMAND_FAILED"
-    remedy = "The log's last lines say what the server answered; Check the server for what is missing."
+    remedy = (
+        "The log's last lines say what the server answered; Check the server for what is missing."
+    )
     http_status = 502
 
 
@@ -198,5 +202,5 @@ def by_code(code: str | None) -> type[CloudPilotError]:
 
 
 def _descendants(kind: type[CloudPilotError]) -> list[type[CloudPilotError]]:
-    below = [child for child in kind.__subclasses__()]
+    below = kind.__subclasses__()
     return below + [further for child in below for further in _descendants(child)]

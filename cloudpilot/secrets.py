@@ -40,7 +40,7 @@ class Secret:
     __str__ = __repr__
 
 
-class CannotOpen(Exception):
+class CannotOpenError(Exception):
     """A sealed value is damaged, was moved, or was sealed with a key that we no longer have."""
 
 
@@ -65,17 +65,17 @@ class Sealer:
         return ".".join((VERSION, self._newest, urlsafe_b64encode(nonce + sealed).decode()))
 
     def open(self, sealed: str, place: str) -> Secret:
-        """What was sealed at `place`; raises CannotOpen."""
+        """What was sealed at `place`; raises CannotOpenError."""
         try:
             version, key_id, blob = sealed.split(".")
             data = urlsafe_b64decode(blob)
             if version != VERSION:
-                raise CannotOpen(f"Sealed by an unknown version, {version[:8]!r}.")
+                raise CannotOpenError(f"Sealed by an unknown version, {version[:8]!r}.")
             opened = self._keys[key_id].decrypt(
                 data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()
             )
         except (ValueError, KeyError, InvalidTag) as error:
-            raise CannotOpen(f"The value at {place} does not open with this panel's key.") from error
+            raise CannotOpenError(f"{place} does not open with this key.") from error
         return Secret(opened.decode())
 
     def is_newest(self, sealed: str) -> bool:

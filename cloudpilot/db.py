@@ -1,0 +1,105 @@
+"""The database: one session per application context, one explicit transaction per step.
+
+Rows stay readable after their transaction (nothing expires), relations are never loaded by a
+look at them: what a page needs is loaded while the transaction is open, and no connection is
+held while a page is rendered or a server is asked.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, Dialect, Engine, MetaData, TypeDecorator, event
+from sqlalchemy import DateTime as _DateTime
+from sqlalchemy.orm import DeclarativeBase, Session
+
+NAMES = {  # so that a migration can name what it alters, on every database
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLITE_BUSY_MS = 10_000
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC. SQLite forgets zones, so a naive one is refused on the way in."""
+
+    impl = _DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("naive datetime: say which zone")
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables share: names for constraints, UTC, lists and mappings as JSON."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy's own interface)
+        datetime: UtcDateTime(),
+        list[str]: JSON(),
+        list[dict[str, Any]]: JSON(),
+        dict[str, Any]: JSON(),
+    }
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One step that writes: committed at the end, rolled back on any exception, then released."""
+    with _released() as session:
+        # Asked for before the first statement: on SQLite a transaction that begins as a reader
+        # cannot become a writer once somebody else has written.
+        session.connection(execution_options={"writes": True})
+        yield session
+        session.commit()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """One step that only reads; what was loaded stays readable afterwards."""
+    with _released() as session:
+        yield session
+
+
+@contextmanager
+def _released() -> Iterator[Session]:
+    if db.session.registry.has() and db.session().in_transaction():
+        raise RuntimeError("a transaction is open already: two steps would become one")
+    try:
+        yield db.session()
+    finally:
+        db.session.remove()  # rolls back whatever was not committed
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    if type(connection).__module__ != "sqlite3":
+        return
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"busy_timeout={SQLITE_BUSY_MS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Any) -> None:
+    if connection.dialect.name == "sqlite":
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,39 @@
+"""What a finished archive is, from the server's own words."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloudpilot.errors import CommandFailed
+
+_COUNTS = ("entries", "files", "directories", "symlinks", "hardlinks", "others", "unreadable")
+_TOOLS = ("compressor", "hash_tool", "tar")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A whole archive: sizes in bytes, its hash, entries by kind, the tools that made it."""
+
+    size: int
+    sha256: str
+    tar_size: int
+    counts: Mapping[str, int]
+    tools: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, result: Mapping[str, str]) -> "Made":
+        """Raises CommandFailed if what the server wrote is not what a whole archive has."""
+        try:
+            made = cls(
+                size=int(result["size"]),
+                sha256=result["sha256"],
+                tar_size=int(result["tar_bytes"]),
+                counts={key: int(result[key]) for key in _COUNTS},
+                tools={key: result[key][:200] for key in _TOOLS if key in result},
+            )
+        except (KeyError, ValueError) as error:
+            raise CommandFailed(f"The server's result cannot be read: {error}.") from error
+        if made.size <= 0 or not _SHA256.fullmatch(made.sha256):
+            raise CommandFailed("The server's result has no size or no SHA-256.")
+        return made

@@ -1,0 +1,224 @@
+"""Backups: what exists, where it came from, and how one ends."""
+
+import json
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from cloudpilot import clock
+from cloudpilot.db import Base
+from cloudpilot.domain import runs
+from cloudpilot.domain.archives import Made
+from cloudpilot.domain.copies import Copy, CopyStatus, Offsite, offsite
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import NEXT, HasStatus, Next, Status, values_of
+from cloudpilot.errors import (
+    CloudPilotError,
+    NotFound,
+    by_code,
+)
+from cloudpilot.kinds import BackupType, Compression, Place, RunKind
+
+FORMAT = 1  # of the archives that we write; docs/archive-format.md
+RETENTION_DAYS = 30
+WARNINGS_KEPT = 200
+
+
+class Backup(HasStatus, Base):
+    """One restore point, or the attempt to make one."""
+
+    __tablename__ = "backups"
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(None, "server_id", "created_at", "id"),
+        Index(None, "site_id", "created_at", "id"),
+        Index(None, "status", "created_at", "id"),
+        Index(None, "type", "created_at", "id"),
+    )
+
+    NEXT: ClassVar[Next] = NEXT
+
+    type: Mapped[BackupType] = mapped_column(values_of(BackupType))
+    status: Mapped[Status] = mapped_column(values_of(Status), default=Status.PENDING)
+    server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id))
+    site_id: Mapped[UUID | None] = mapped_column(ForeignKey(Site.id))  # None: paths of the server
+    server_name: Mapped[str]  # as it was called then; the same for the site
+    site_name: Mapped[str]
+    paths: Mapped[list[str]]
+    excludes: Mapped[list[str]]
+    compression: Mapped[Compression] = mapped_column(values_of(Compression))
+    retention_days: Mapped[int] = mapped_column(default=RETENTION_DAYS)
+    note: Mapped[str] = mapped_column(default="")
+    requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
+
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]  # a person had it deleted and it is proven gone
+
+    archive: Mapped[str]  # the file's name
+    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the archive
+    tar_size: Mapped[int | None] = mapped_column(BigInteger)  # bytes before compression
+    sha256: Mapped[str | None]
+    counts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # entries of the archive by kind
+    tools: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what made it
+    warnings: Mapped[list[str]] = mapped_column(default=list)  # the first WARNINGS_KEPT
+    warning_count: Mapped[int] = mapped_column(default=0)
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+
+    copies: Mapped[list[Copy]] = relationship(lazy="selectin", order_by=Copy.place)
+
+    @property
+    def offsite_status(self) -> Offsite | None:
+        """Derived from the copies in vaults."""
+        return offsite(self.copies)
+
+    @property
+    def server_copy(self) -> Copy | None:
+        """The copy on the server, whatever its state."""
+        return next((copy for copy in self.copies if copy.place is Place.SERVER), None)
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Whether any copy is on its way out."""
+        return any(copy.status is CopyStatus.DELETING for copy in self.copies)
+
+    @property
+    def subject(self) -> str:
+        """What it is a backup of, in words."""
+        return f"{self.site_name} on {self.server_name}" if self.site_name else self.server_name
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the error."""
+        return by_code(self.error_code).remedy
+
+    @property
+    def seconds(self) -> int | None:
+        """How long it took."""
+        if not self.started_at or not self.finished_at:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds())
+
+    def plan(self) -> bytes:
+        """`manifest.json` as the archive begins with it; docs/archive-format.md."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "backup_id": str(self.id),
+                "type": self.type,
+                "created_at": self.created_at.isoformat(timespec="seconds"),
+                "server": {"id": str(self.server_id), "name": self.server_name},
+                "site": {"id": str(self.site_id), "name": self.site_name} if self.site_id else None,
+                "paths": self.paths,
+                "excludes": self.excludes,
+                "compression": self.compression,
+            },
+            indent=2,
+        ).encode()
+
+
+def find(session: Session, backup_id: UUID) -> Backup:
+    """Raises NotFound."""
+    backup = session.get(Backup, backup_id)
+    if backup is None:
+        raise NotFound("There is no such backup.")
+    return backup
+
+
+def latest_run(session: Session, backup: Backup, kind: RunKind) -> Run | None:
+    """The newest run of that kind for this backup."""
+    rows = select(Run).where(Run.backup_id == backup.id, Run.kind == kind)
+    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id).limit(1))
+
+
+def started(session: Session, backup: Backup) -> None:
+    """The server is at it."""
+    backup.move(session, Status.RUNNING, started_at=clock.now())
+
+
+def completed(
+    session: Session, backup: Backup, made: Made, warnings: list[str], count: int
+) -> None:
+    """The archive is there, whole and hashed; so is its copy on the server."""
+    now = clock.now()
+    backup.move(
+        session,
+        Status.COMPLETED,
+        finished_at=now,
+        size=made.size,
+        sha256=made.sha256,
+        tar_size=made.tar_size,
+        counts=dict(made.counts),
+        tools=dict(made.tools),
+        warnings=warnings[:WARNINGS_KEPT],
+        warning_count=max(count, len(warnings)),
+    )
+    if copy := backup.server_copy:
+        copy.move(
+            session,
+            CopyStatus.STORED,
+            size=made.size,
+            sha256=made.sha256,
+            verified_by="written",
+            verified_at=now,
+        )
+
+
+def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bool) -> Run | None:
+    """There is no archive.
+
+    sent  whether anything may have reached the server; if so, returns the run that removes it
+    """
+    backup.move(
+        session,
+        Status.FAILED,
+        because=error,
+        finished_at=clock.now(),
+        error_code=error.code,
+        error_detail=str(error),
+    )
+    if sent:
+        return remove(session, backup, by=None)
+    for copy in backup.copies:
+        copy.move(session, CopyStatus.GONE, gone_at=clock.now())
+    return None
+
+
+def removed(session: Session, run: Run) -> None:
+    """Every copy is proven gone. One that a person had deleted leaves the lists."""
+    backup = find(session, run.backup_id) if run.backup_id else None
+    if backup is None:
+        return
+    now = clock.now()
+    for copy in backup.copies:
+        if copy.status is CopyStatus.DELETING:
+            copy.move(session, CopyStatus.GONE, gone_at=now)
+    if run.requested_by is not None:
+        backup.deleted_at = now
+
+
+def remove(session: Session, backup: Backup, by: Person | None) -> Run:
+    """The run that removes every copy; nobody (`by` None) removes what a failed run left."""
+    for copy in backup.copies:
+        if copy.status not in {CopyStatus.DELETING, CopyStatus.GONE}:
+            copy.move(session, CopyStatus.DELETING)
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.DELETE,
+            claim=f"delete:{backup.id}",
+            server_id=backup.server_id,
+            backup_id=backup.id,
+            requested_by=by.id if by else None,
+            subject=backup.subject,
+        ),
+    )

@@ -1,0 +1,80 @@
+"""Copies: every place where a backup lies is a row, and what may be said follows from the rows."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloudpilot.db import Base
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import HasStatus, Next, values_of
+from cloudpilot.kinds import Place
+
+
+class CopyStatus(StrEnum):
+    """How a copy stands."""
+
+    MAKING = "making"  # being written on the server, or being uploaded to a vault
+    STORED = "stored"  # whole, under its final name, with the archive's size and SHA-256
+    FAILED = "failed"  # an upload that did not succeed
+    DELETING = "deleting"  # to be deleted; asked again until it is proven gone
+    GONE = "gone"  # proven
+
+
+class Offsite(StrEnum):
+    """What is said of a backup's copies in vaults; None: it has none."""
+
+    UPLOADING = "uploading"
+    UPLOADED = "uploaded"
+    FAILED = "failed"
+
+
+class Copy(HasStatus, Base):
+    """One place where a backup lies."""
+
+    __tablename__ = "copies"
+    __table_args__ = (Index(None, "backup_id"), Index(None, "status"))
+
+    NEXT: ClassVar[Next] = {
+        CopyStatus.MAKING: frozenset(
+            {CopyStatus.STORED, CopyStatus.FAILED, CopyStatus.DELETING, CopyStatus.GONE}
+        ),
+        CopyStatus.STORED: frozenset({CopyStatus.DELETING}),
+        CopyStatus.FAILED: frozenset({CopyStatus.MAKING, CopyStatus.DELETING}),
+        CopyStatus.DELETING: frozenset({CopyStatus.GONE}),
+        CopyStatus.GONE: frozenset(),
+    }
+
+    backup_id: Mapped[UUID] = mapped_column(ForeignKey("backups.id"))
+    status: Mapped[CopyStatus] = mapped_column(values_of(CopyStatus), default=CopyStatus.MAKING)
+    place: Mapped[Place] = mapped_column(values_of(Place))
+    server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # place "server"
+    root: Mapped[str | None]  # the backup directory of that server when the copy was made
+    name: Mapped[str]  # the archive's file name
+    size: Mapped[int | None]  # bytes
+    sha256: Mapped[str | None]
+    verified_by: Mapped[str | None]  # how we know that it is whole
+    verified_at: Mapped[datetime | None]
+    gone_at: Mapped[datetime | None]
+
+    @property
+    def path(self) -> str:
+        """Where the archive lies on its server."""
+        return f"{self.root}/{self.backup_id}/{self.name}"
+
+
+def offsite(copies: Iterable[Copy]) -> Offsite | None:
+    """What is said of the vault copies, the worst of them first; those that are to go count not.
+
+    The truth table is in docs/statuses.md.
+    """
+    states = {copy.status for copy in copies if copy.place is Place.VAULT}
+    if CopyStatus.FAILED in states:
+        return Offsite.FAILED
+    if CopyStatus.MAKING in states:
+        return Offsite.UPLOADING
+    return Offsite.UPLOADED if CopyStatus.STORED in states else None

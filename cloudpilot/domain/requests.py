@@ -1,0 +1,153 @@
+"""What people ask for: a backup now, or the end of one."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain import backups, runs
+from cloudpilot.domain.backups import RETENTION_DAYS, Backup
+from cloudpilot.domain.copies import Copy
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import InvalidConfig, InvalidState, SshNotConfigured
+from cloudpilot.kinds import BackupType, Compression, Place, RunKind
+from cloudpilot.text import has_controls
+
+RETENTION_DAYS_AT_MOST = 365
+NOTE_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for on the form, checked."""
+
+    server: Server
+    site: Site | None
+    paths: list[str]
+    excludes: list[str]
+    compression: Compression
+    retention_days: int = RETENTION_DAYS
+    note: str = ""
+
+
+def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
+    """A new backup with its copy on the server and the run that makes it.
+
+    Raises SshNotConfigured if no host key was approved, BackupInProgress if the same site (or
+    the same server's own paths) is being backed up already.
+    """
+    server, site = wish.server, wish.site
+    if not server.is_ready:
+        raise SshNotConfigured(f"{server.name} has not been set up yet: its host key is unknown.")
+    now = clock.now()
+    backup = Backup(
+        id=uuid4(),
+        type=BackupType.FILES,
+        server_id=server.id,
+        site_id=site.id if site else None,
+        server_name=server.name,
+        site_name=site.name if site else "",
+        paths=wish.paths,
+        excludes=wish.excludes,
+        compression=wish.compression,
+        retention_days=wish.retention_days,
+        note=wish.note,
+        requested_by=by.id if by else None,
+        created_at=now,
+        expires_at=now + timedelta(days=wish.retention_days),
+        archive=f"{BackupType.FILES}-{now:%Y%m%d-%H%M%S}Z{wish.compression.suffix}",
+    )
+    backup.copies.append(
+        Copy(place=Place.SERVER, server_id=server.id, root=server.backup_root, name=backup.archive)
+    )
+    session.add(backup)
+    session.flush()
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.MAKE,
+            claim=f"make:site:{site.id}" if site else f"make:server:{server.id}",
+            server_id=server.id,
+            backup_id=backup.id,
+            requested_by=by.id if by else None,
+            subject=backup.subject,
+        ),
+    )
+
+
+def check(session: Session, server: Server, by: Person | None) -> Run:
+    """A run that asks the server what it has; raises BackupInProgress if one is under way."""
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.CHECK,
+            claim=f"check:server:{server.id}",
+            server_id=server.id,
+            requested_by=by.id if by else None,
+            subject=server.name,
+        ),
+    )
+
+
+def expected_ratio(session: Session, backup: Backup) -> int:
+    """What share of the tar, in percent, the archive will take: as the last one did, and 20 % more.
+
+    100 where there is no last one to learn from.
+    """
+    rows = select(Backup.size, Backup.tar_size).where(
+        Backup.site_id == backup.site_id,
+        Backup.server_id == backup.server_id,
+        Backup.status == Status.COMPLETED,
+        Backup.compression == backup.compression,
+    )
+    last = session.execute(rows.order_by(Backup.created_at.desc()).limit(1)).first()
+    if not last or not last.size or not last.tar_size:
+        return 100
+    percent: int = -(-last.size * 120 // last.tar_size)
+    return min(100, percent)
+
+
+def delete(session: Session, backup: Backup, by: Person) -> Run:
+    """Have every copy deleted; the backup leaves the lists once that is proven.
+
+    Raises InvalidState for one that is being made (stop it first) or is being deleted already.
+    """
+    if not backup.status.is_final:
+        raise InvalidState("This backup is being made. Stop it first, then delete it.")
+    if backup.deleted_at:
+        raise InvalidState("This backup has been deleted.")
+    under_way = backups.latest_run(session, backup, RunKind.DELETE)
+    if under_way is None or under_way.status.is_final:
+        return backups.remove(session, backup, by=by)
+    if under_way.requested_by is not None:
+        raise InvalidState("This backup is being deleted already.")
+    under_way.requested_by = by.id  # the panel was at it: what a failed run had left behind
+    return under_way
+
+
+def valid_retention(text: str | None) -> int:
+    """Days to keep a backup, 1 to 365, 30 if left blank; raises InvalidConfig."""
+    if not (text or "").strip():
+        return RETENTION_DAYS
+    try:
+        days = int(str(text))
+    except ValueError:
+        days = 0
+    if not 1 <= days <= RETENTION_DAYS_AT_MOST:
+        raise InvalidConfig(f"Retention is a number of days from 1 to {RETENTION_DAYS_AT_MOST}.")
+    return days
+
+
+def valid_note(text: str) -> str:
+    """A note of one line; raises InvalidConfig."""
+    note = text.strip()
+    if len(note) > NOTE_LENGTH or has_controls(note):
+        raise InvalidConfig(f"A note is one line of at most {NOTE_LENGTH} characters.")
+    return note

@@ -1,0 +1,250 @@
+"""Runs: a run is one piece of slow work, and these are the states that it passes through.
+
+Nothing about a run is remembered in a process. `next_look_at` is both the time of the next
+question and the lease of whoever asks it: taking a run that is due and moving that time is one
+conditional UPDATE, so no two processes ask at once, and a process that dies is replaced when the
+time has come again.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from cloudpilot import clock
+from cloudpilot.db import Base
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import ACTIVE, NEXT, HasStatus, Next, Status, values_of
+from cloudpilot.errors import (
+    BackupInProgress,
+    CloudPilotError,
+    InvalidState,
+    NotFound,
+    by_code,
+)
+from cloudpilot.kinds import RunKind
+from cloudpilot.reports import Report
+
+LEASE = timedelta(seconds=30)  # how long a job has a run for itself
+BACK_OFF_AT_MOST = timedelta(hours=1)
+YOUNG = timedelta(seconds=60)
+RATE_WINDOW = 5  # looks over which the rate is smoothed
+_ACTIVE_ONLY = text(f"status IN ({', '.join(repr(status.value) for status in ACTIVE)})")
+
+
+class Run(HasStatus, Base):
+    """One piece of slow work on one server."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        # One piece of work of its kind at a time: the database itself refuses the second.
+        Index(
+            "uq_runs_active_claim",
+            "claim",
+            unique=True,
+            sqlite_where=_ACTIVE_ONLY,
+            postgresql_where=_ACTIVE_ONLY,
+        ),
+        Index(None, "created_at", "id"),
+        Index(None, "status", "created_at", "id"),
+        Index(None, "server_id", "created_at", "id"),
+        Index(None, "backup_id"),
+        Index(
+            "ix_runs_due",
+            "next_look_at",
+            sqlite_where=_ACTIVE_ONLY,
+            postgresql_where=_ACTIVE_ONLY,
+        ),
+    )
+
+    NEXT: ClassVar[Next] = NEXT
+
+    kind: Mapped[RunKind] = mapped_column(values_of(RunKind))
+    status: Mapped[Status] = mapped_column(values_of(Status), default=Status.PENDING)
+    claim: Mapped[str | None]  # what no two active runs may work on: "make:site:<id>"
+    server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id))
+    backup_id: Mapped[UUID | None] = mapped_column(ForeignKey("backups.id"))
+    requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))  # None: the panel
+    subject: Mapped[str]  # what it works on, in words, as it was called then
+
+    stage: Mapped[str] = mapped_column(default="")
+    done: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of this stage
+    total: Mapped[int | None] = mapped_column(BigInteger)  # bytes; None while unknown
+    rate: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes a second, smoothed
+    log: Mapped[str] = mapped_column(Text, default="")
+
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    sent_at: Mapped[datetime | None]  # from then on the server may hold something of it
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]  # when the work last answered
+    next_look_at: Mapped[datetime] = mapped_column(default=clock.now)
+    attempts: Mapped[int] = mapped_column(default=0)  # to start it, or to reach its server since
+    stop_requested_at: Mapped[datetime | None]
+
+    error_code: Mapped[str | None]  # CloudPilotError.code, when FAILED; else what it waits for
+    error_detail: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the error."""
+        return by_code(self.error_code).remedy
+
+    @property
+    def seconds_left(self) -> int | None:
+        """How long this stage goes on at the present rate; None while nobody can say."""
+        if self.total is None or self.rate <= 0 or self.done >= self.total:
+            return None
+        return -(-(self.total - self.done) // self.rate)
+
+
+def add(session: Session, run: Run) -> Run:
+    """A new run; raises BackupInProgress if an active one has the same claim."""
+    try:
+        with session.begin_nested():
+            session.add(run)
+    except IntegrityError as error:
+        if not _is_claimed(session, run.claim):
+            raise
+        raise BackupInProgress(f"{run.subject}: the same work is under way already.") from error
+    return run
+
+
+def find(session: Session, run_id: UUID) -> Run:
+    """Raises NotFound."""
+    run = session.get(Run, run_id)
+    if run is None:
+        raise NotFound("There is no such run.")
+    return run
+
+
+def request_stop(session: Session, run: Run) -> None:
+    """Say that the run should end; its work hears of it from the next job.
+
+    Raises InvalidState if it has ended.
+    """
+    wish = update(Run).where(Run.id == run.id, Run.status.in_(ACTIVE))
+    asked = session.execute(
+        wish.values(stop_requested_at=run.stop_requested_at or clock.now()).returning(Run.id),
+        execution_options={"synchronize_session": False},
+    )
+    if asked.first() is None:
+        raise InvalidState("It has ended already.")
+    session.refresh(run)
+
+
+def lease(session: Session, run_id: UUID, *statuses: Status, due: bool = True) -> Run | None:
+    """The run, for this job alone until LEASE has passed; None if it is not ours to take.
+
+    due  take it only if its time has come, so not while another job has it
+    """
+    now = clock.now()
+    free = update(Run).where(Run.id == run_id, Run.status.in_(statuses))
+    if due:
+        free = free.where(Run.next_look_at <= now)
+    taken = session.execute(
+        free.values(next_look_at=now + LEASE).returning(Run.id),
+        execution_options={"synchronize_session": False},
+    )
+    return session.get_one(Run, run_id, populate_existing=True) if taken.first() else None
+
+
+def due(session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]) -> list[UUID]:
+    """The runs whose time has come, the longest overdue first."""
+    rows = select(Run.id).where(
+        Run.next_look_at <= clock.now(), Run.status.in_(statuses), Run.kind.in_(kinds)
+    )
+    return list(session.scalars(rows.order_by(Run.next_look_at).limit(limit)))
+
+
+def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) -> None:
+    """Take over what the work said about itself, unless the run has ended meanwhile.
+
+    Within a stage what is done never goes back.
+    """
+    now = clock.now()
+    done = max(run.done, report.done) if report.stage == run.stage else report.done
+    session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.status == Status.RUNNING)
+        .values(
+            stage=report.stage,
+            done=done,
+            total=None if report.total is None else max(report.total, done),
+            rate=_rate(run, report.stage, done, now),
+            log=report.log,
+            seen_at=now,
+            next_look_at=next_look_at,
+            attempts=0,
+            error_code=None,
+            error_detail=None,
+        ),
+        execution_options={"synchronize_session": False},
+    )
+    session.refresh(run)
+
+
+def put_off(
+    session: Session, run: Run, error: CloudPilotError | None, *, next_look_at: datetime
+) -> None:
+    """It could not be asked now, or has nothing to say yet: say why, and when we ask again."""
+    values: Mapping[str, object] = {"next_look_at": next_look_at}
+    if error:
+        values = {
+            **values,
+            "attempts": Run.attempts + 1,
+            "error_code": error.code,
+            "error_detail": str(error),
+        }
+    session.execute(
+        update(Run).where(Run.id == run.id, Run.status.in_(ACTIVE)).values(values),
+        execution_options={"synchronize_session": False},
+    )
+    session.refresh(run)
+
+
+def pause_before_next_look(
+    age: timedelta, *, watched: bool, fastest: timedelta, slowest: timedelta
+) -> timedelta:
+    """How long to leave a run alone: young or watched ones hardly, old ones longer.
+
+    >>> second, minute = timedelta(seconds=1), timedelta(minutes=1)
+    >>> pause_before_next_look(minute * 60, watched=True, fastest=second, slowest=minute).seconds
+    1
+    >>> pause_before_next_look(minute * 10, watched=False, fastest=second, slowest=minute).seconds
+    30
+    """
+    if watched or age < YOUNG:
+        return fastest
+    return max(fastest, min(slowest, age / 20))
+
+
+def back_off(attempts: int, first: timedelta) -> timedelta:
+    """How long to wait after that many failures in a row: doubled each time, up to an hour.
+
+    >>> [back_off(n, timedelta(seconds=5)).seconds for n in (0, 1, 2, 20)]
+    [5, 10, 20, 3600]
+    """
+    doubled: timedelta = first * (1 << min(attempts, 20))
+    return min(BACK_OFF_AT_MOST, doubled)
+
+
+def _rate(run: Run, stage: str, done: int, now: datetime) -> int:
+    if stage != run.stage or run.seen_at is None:
+        return 0
+    seconds = max((now - run.seen_at).total_seconds(), 0.001)
+    latest = (done - run.done) / seconds
+    if run.rate == 0:
+        return int(latest)
+    weight = 1 / RATE_WINDOW
+    return int(run.rate * (1 - weight) + latest * weight)
+
+
+def _is_claimed(session: Session, claim: str | None) -> bool:
+    rows = select(Run.id).where(Run.claim == claim, Run.status.in_(ACTIVE))
+    return claim is not None and session.scalar(rows.limit(1)) is not None

@@ -1,0 +1,116 @@
+"""Sites: what of a server belongs together."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+from uuid import UUID, uuid4
+
+from sqlalchemy import ForeignKey, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from cloudpilot import clock
+from cloudpilot.db import Base
+from cloudpilot.domain.servers import Server, valid_path
+from cloudpilot.domain.status import values_of
+from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
+from cloudpilot.kinds import Compression
+from cloudpilot.text import has_controls
+
+PATHS_AT_MOST = 100
+PATTERNS_AT_MOST = 500
+PATTERN_BYTES_AT_MOST = 50_000  # of all patterns: they are arguments of one command
+_SYSTEM = ("/proc", "/sys", "/dev", "/run")
+
+
+class Site(Base):
+    """Paths of a server that are backed up together, and what is left out of them."""
+
+    __tablename__ = "sites"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id), index=True)
+    name: Mapped[str]
+    paths: Mapped[list[str]]
+    excludes: Mapped[list[str]]
+    compression: Mapped[Compression] = mapped_column(
+        values_of(Compression), default=Compression.GZIP
+    )
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    removed_at: Mapped[datetime | None]  # a tombstone: its backups keep their site
+
+
+def find(session: Session, site_id: UUID) -> Site:
+    """Raises NotFound, also for one that was removed."""
+    site = session.get(Site, site_id)
+    if site is None or site.removed_at:
+        raise NotFound("There is no such site.")
+    return site
+
+
+def listed(session: Session, server_id: UUID | None = None) -> list[Site]:
+    """The sites of one server or of all, by name."""
+    rows = select(Site).where(Site.removed_at.is_(None)).order_by(Site.name, Site.id)
+    return list(session.scalars(rows.where(Site.server_id == server_id) if server_id else rows))
+
+
+def valid_paths(text: str) -> list[str]:
+    """Paths to back up, one a line; raises InvalidPath.
+
+    >>> valid_paths("/srv/www/\\n\\n/etc")
+    ['/srv/www', '/etc']
+    """
+    paths = list(dict.fromkeys(valid_path(line) for line in _typed_lines(text)))
+    if not paths:
+        raise InvalidPath("Give at least one path.")
+    if len(paths) > PATHS_AT_MOST:
+        raise InvalidPath(f"Give at most {PATHS_AT_MOST} paths: the folder above them, perhaps?")
+    for path in paths:
+        if any(path == system or path.startswith(f"{system}/") for system in _SYSTEM):
+            raise InvalidPath(f"{path} holds the kernel's own files: they cannot be backed up.")
+    return paths
+
+
+def valid_patterns(text: str, paths: Sequence[str]) -> list[str]:
+    """Exclude patterns, one a line, for a site of `paths`; raises InvalidConfig.
+
+    A pattern without a slash matches a name at any depth; one with a slash is anchored at each
+    of the site's paths; `*` and `?` never match a slash. One that would hit a site's own path
+    leaves nothing to back up, so it is refused.
+
+    >>> valid_patterns("*.log\\n/cache/", ["/srv/www"])
+    ['*.log', '/cache']
+    """
+    patterns = list(dict.fromkeys(_valid_pattern(line, paths) for line in _typed_lines(text)))
+    if len(patterns) > PATTERNS_AT_MOST or len("".join(patterns).encode()) > PATTERN_BYTES_AT_MOST:
+        raise InvalidConfig(f"Give at most {PATTERNS_AT_MOST} exclude patterns, 50 kB in all.")
+    return patterns
+
+
+def _valid_pattern(text: str, paths: Sequence[str]) -> str:
+    pattern = text.rstrip("/").removeprefix("**/")
+    if not pattern.strip("/"):
+        raise InvalidConfig(f"The pattern “{text}” would exclude everything.")
+    if has_controls(pattern):
+        raise InvalidConfig("A pattern holds a character that cannot be seen; type it again.")
+    if "**" in pattern:
+        raise InvalidConfig(f"“{text}”: ** is not known. A name without a slash fits any depth.")
+    if {".", ".."} & set(pattern.split("/")):
+        raise InvalidConfig(f"“{text}” must not hold . or .. between slashes.")
+    hit = "" if "/" in pattern else _component_hit(pattern, paths)
+    if hit:
+        raise InvalidConfig(
+            f"“{text}” fits {hit} itself, so nothing of it would be backed up."
+            f" Write “/{text}” for what lies directly below it."
+        )
+    return pattern
+
+
+def _component_hit(pattern: str, paths: Sequence[str]) -> str:
+    for path in paths:
+        if any(fnmatchcase(part, pattern) for part in path.split("/") if part):
+            return path
+    return ""
+
+
+def _typed_lines(text: str) -> list[str]:
+    return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
