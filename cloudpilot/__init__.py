@@ -1,1 +1,68 @@
-"""CloudPilot: an agentless backup control panel."""
+"""CloudPilot: an agentless backup control panel. This page is the map.
+
+    web          pages and fragments; asks the database, never a server or a cloud
+    cli          commands of `flask --app wsgi`
+    embedded     the Redis of `make run`
+    scheduling   the clock: what is due is rung for
+    jobs         the only place where rows meet the network; what RQ calls
+    domain       what is true and what is allowed: rows and rules, no network
+    engine       a server, over SSH: commands, parsers, runs that outlive us
+    db           the database: sessions, transactions, types
+    reports      the word that all share: how is the work going?
+    settings log text secrets kinds errors clock     small basics
+
+Imports point downwards in this list; domain and engine do not know each other. The rules are
+kept by import-linter, see pyproject.toml.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from cloudpilot.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_core(settings: Settings) -> Flask:
+    """The database, the queue and the keys, without pages: what a worker needs."""
+    from flask import Flask  # noqa: PLC0415  (so that `import cloudpilot.errors` stays light)
+    from flask_migrate import Migrate  # noqa: PLC0415
+    from redis import Redis  # noqa: PLC0415
+
+    from cloudpilot import domain  # noqa: PLC0415
+    from cloudpilot.db import db  # noqa: PLC0415
+    from cloudpilot.secrets import Sealer  # noqa: PLC0415
+
+    app = Flask(
+        __name__,
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+    )
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_pre_ping": True} | (
+        {} if settings.database_url.startswith("sqlite") else {"pool_size": 20, "max_overflow": 20}
+    )
+    app.extensions["settings"] = settings
+    app.extensions["sealer"] = Sealer(settings.secret_key, *settings.secret_keys_old)
+    app.extensions["redis"] = Redis.from_url(
+        settings.redis_url, socket_connect_timeout=3, health_check_interval=30
+    )
+    db.init_app(app)
+    domain.load()
+    Migrate(app, db, directory=str(ROOT / "cloudpilot" / "migrations"), render_as_batch=True)
+    return app
+
+
+def create_app(settings: Settings) -> Flask:
+    """The whole application."""
+    from cloudpilot import cli, web  # noqa: PLC0415
+
+    app = create_core(settings)
+    web.register(app)
+    cli.register(app)
+    return app

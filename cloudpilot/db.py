@@ -5,7 +5,7 @@ look at them: what a page needs is loaded while the transaction is open, and no 
 held while a page is rendered or a server is asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, Dialect, Engine, MetaData, TypeDecorator, event
 from sqlalchemy import DateTime as _DateTime
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 NAMES = {  # so that a migration can name what it alters, on every database
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -44,13 +44,15 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """What all tables share: names for constraints, UTC, lists and mappings as JSON."""
 
-    metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy's own interface)
-        datetime: UtcDateTime(),
-        list[str]: JSON(),
-        list[dict[str, Any]]: JSON(),
-        dict[str, Any]: JSON(),
-    }
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMES),
+        type_annotation_map={
+            datetime: UtcDateTime(),
+            list[str]: JSON(),
+            list[dict[str, Any]]: JSON(),
+            dict[str, Any]: JSON(),
+        },
+    )
 
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
@@ -65,6 +67,14 @@ def transaction() -> Iterator[Session]:
         session.connection(execution_options={"writes": True})
         yield session
         session.commit()
+        calls = session.info.pop("after_commit", ())
+    for call in calls:
+        call()
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Do `call` once this transaction is committed and its connection is free; else never."""
+    session.info.setdefault("after_commit", []).append(call)
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class Settings:
     look_seconds: float = 1
     look_seconds_at_most: float = 30
     retry_seconds: float = 5
+    lease_seconds: float = 30
     start_attempts: int = 5
     lost_after_hours: float = 12
 
@@ -194,8 +195,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "CLOUDPILOT_SETUP_CODE",
         "setup_code",
-        "The code that creates the owner; without it one is made at the first start and printed"
-        " in the web process's log.",
+        "The code that creates the owner; without it `flask --app wsgi setup-code`, part of the"
+        " release phase, makes one and prints it.",
         _optional_secret,
         "",
     ),
@@ -228,6 +229,13 @@ OPTIONS: tuple[Option, ...] = (
         " time, up to an hour.",
         _number(0.1),
         "5",
+    ),
+    Option(
+        "CLOUDPILOT_LEASE_SECONDS",
+        "lease_seconds",
+        "Seconds that a job has a run for itself; after a job was killed, another one takes over.",
+        _number(1),
+        "30",
     ),
     Option(
         "CLOUDPILOT_START_ATTEMPTS",

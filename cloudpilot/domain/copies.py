@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloudpilot.db import Base
@@ -55,7 +55,7 @@ class Copy(HasStatus, Base):
     server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # place "server"
     root: Mapped[str | None]  # the backup directory of that server when the copy was made
     name: Mapped[str]  # the archive's file name
-    size: Mapped[int | None]  # bytes
+    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     sha256: Mapped[str | None]
     verified_by: Mapped[str | None]  # how we know that it is whole
     verified_at: Mapped[datetime | None]

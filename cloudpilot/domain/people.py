@@ -8,8 +8,6 @@ from uuid import UUID, uuid4
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import exists, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
@@ -80,16 +78,6 @@ def has_owner(session: Session) -> bool:
     return bool(session.scalar(select(exists().where(Person.role == Role.OWNER))))
 
 
-def arm_setup(session: Session, code: Secret) -> bool:
-    """Keep the hash of `code` if there is neither an owner nor a code yet; whether it was kept."""
-    if has_owner(session):
-        return False
-    insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    row = insert(SetupCode).values(id=1, code_hash=_hasher.hash(code.reveal()))
-    kept = session.execute(row.on_conflict_do_nothing().returning(SetupCode.id))
-    return kept.first() is not None
-
-
 def replace_setup_code(session: Session, code: Secret) -> None:
     """Put `code` in the place of one that was lost; raises InvalidState once there is an owner."""
     if has_owner(session):
@@ -108,7 +96,7 @@ def create_owner(
     if armed is None or armed.used_at or has_owner(session):
         raise InvalidState("The panel has an owner already: sign in.")
     if not _matches(armed.code_hash, code):
-        raise InvalidConfig("The set-up code is wrong. The web process's log shows it.")
+        raise InvalidConfig("The set-up code is wrong. `flask --app wsgi setup-code` prints a new one.")
     password_hash = hashed(password)
     unused = update(SetupCode).where(SetupCode.id == 1, SetupCode.used_at.is_(None))
     if not session.execute(unused.values(used_at=clock.now()).returning(SetupCode.id)).first():

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, select, text, update
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -30,7 +30,6 @@ from cloudpilot.errors import (
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
-LEASE = timedelta(seconds=30)  # how long a job has a run for itself
 BACK_OFF_AT_MOST = timedelta(hours=1)
 YOUNG = timedelta(seconds=60)
 RATE_WINDOW = 5  # looks over which the rate is smoothed
@@ -138,20 +137,28 @@ def request_stop(session: Session, run: Run) -> None:
     session.refresh(run)
 
 
-def lease(session: Session, run_id: UUID, *statuses: Status, due: bool = True) -> Run | None:
-    """The run, for this job alone until LEASE has passed; None if it is not ours to take.
-
-    due  take it only if its time has come, so not while another job has it
-    """
+def lease(session: Session, run_id: UUID, *statuses: Status, length: timedelta) -> Run | None:
+    """The run, for this job alone for `length`; None if it is not due, so not ours to take."""
     now = clock.now()
-    free = update(Run).where(Run.id == run_id, Run.status.in_(statuses))
-    if due:
-        free = free.where(Run.next_look_at <= now)
+    free = update(Run).where(Run.id == run_id, Run.status.in_(statuses), Run.next_look_at <= now)
     taken = session.execute(
-        free.values(next_look_at=now + LEASE).returning(Run.id),
+        free.values(next_look_at=now + length).returning(Run.id),
         execution_options={"synchronize_session": False},
     )
     return session.get_one(Run, run_id, populate_existing=True) if taken.first() else None
+
+
+def mark_sent(session: Session, run: Run) -> bool:
+    """From now on the server may hold something of it. False if it must not go there any more:
+    somebody wants it stopped, or it has ended."""
+    free = update(Run).where(
+        Run.id == run.id, Run.status.in_(ACTIVE), Run.stop_requested_at.is_(None)
+    )
+    marked = session.execute(
+        free.values(sent_at=func.coalesce(Run.sent_at, clock.now())).returning(Run.id),
+        execution_options={"synchronize_session": False},
+    )
+    return marked.first() is not None
 
 
 def due(session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]) -> list[UUID]:

@@ -1,0 +1,1 @@
+"""The clock: rings for what is due, and for what was missed."""

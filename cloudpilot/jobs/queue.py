@@ -1,0 +1,112 @@
+"""The queue: a doorbell. It may ring twice or not at all; the rows say what there is to do."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from sqlalchemy.orm import Session
+
+from cloudpilot.db import after_commit
+from cloudpilot.domain.runs import Run
+
+WORK = "work"  # starts, stops, checks, deletions: a forking worker
+LOOKS = "looks"  # look_round: one process that keeps its connections
+TICKS = "ticks"  # what the clock asks for; milliseconds each
+
+START = "cloudpilot.jobs.runs.start"
+STOP = "cloudpilot.jobs.runs.stop"
+LOOK_ROUND = "cloudpilot.jobs.looks.look_round"
+
+JOB_SECONDS = 90  # a job that hangs is ended after that long
+QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing
+RING_AGAIN_SECONDS = 15
+WATCHED_SECONDS = 6  # a page asks every two
+
+
+class JsonJob(Job):
+    """A job whose arguments are JSON: whoever reaches Redis must not reach our interpreter."""
+
+    def __init__(
+        self, id: str | None = None, connection: Redis | None = None, serializer: Any = None
+    ) -> None:
+        super().__init__(id, connection, serializer or JSONSerializer)
+
+
+class JsonQueue(Queue):
+    """A queue of JsonJobs, however it is made."""
+
+    job_class = JsonJob
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options["serializer"] = JSONSerializer
+        options["job_class"] = JsonJob
+        super().__init__(*args, **options)
+
+
+def redis() -> Redis:
+    """This application's Redis."""
+    connection: Redis = current_app.extensions["redis"]
+    return connection
+
+
+def ring(session: Session, run: Run) -> None:
+    """Have `run` started as soon as the transaction is committed."""
+    after_commit(session, partial(_send, START, run.id))
+
+
+def ring_stop(session: Session, run: Run) -> None:
+    """Have the wish to stop `run` passed on as soon as the transaction is committed."""
+    after_commit(session, partial(_send, STOP, run.id))
+
+
+def ring_again(run_id: UUID) -> None:
+    """Have a due run started unless it was rung for just now."""
+    if redis().set(f"cloudpilot:rung:{run_id}", 1, nx=True, ex=RING_AGAIN_SECONDS):
+        _send(START, run_id)
+
+
+def ring_looks() -> None:
+    """Have a round of looks done, unless one is waiting to be done."""
+    queue = JsonQueue(LOOKS, connection=redis())
+    if queue.count == 0:
+        queue.enqueue_call(LOOK_ROUND, timeout=JOB_SECONDS, result_ttl=0, ttl=QUEUED_SECONDS)
+
+
+def watch(run_id: UUID) -> None:
+    """Somebody is looking at this run's page. Never raises: a page does not need Redis."""
+    try:
+        redis().set(f"cloudpilot:watched:{run_id}", 1, ex=WATCHED_SECONDS)
+    except RedisError:
+        return
+
+
+def watched(run_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these somebody is looking at; nobody, if Redis cannot say."""
+    ids = list(run_ids)
+    try:
+        marks = redis().mget([f"cloudpilot:watched:{run_id}" for run_id in ids]) if ids else []
+    except RedisError:
+        return set()
+    return {run_id for run_id, mark in zip(ids, marks, strict=True) if mark}
+
+
+def _send(job: str, run_id: UUID) -> None:
+    """The row is certain, the ring is not: if Redis is away now, the clock rings again."""
+    try:
+        JsonQueue(WORK, connection=redis()).enqueue_call(
+            job,
+            args=(str(run_id),),
+            timeout=JOB_SECONDS,
+            result_ttl=0,
+            failure_ttl=3600,
+            ttl=QUEUED_SECONDS,
+        )
+    except RedisError as error:
+        current_app.logger.warning("not rung for %s: %s", run_id, type(error).__name__)

@@ -1,0 +1,61 @@
+"""What the `work` queue calls. Delivered twice, or to two workers at once, it happens once."""
+
+from uuid import UUID
+
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import CloudPilotError, RunStopped
+from cloudpilot.jobs import check, delete, lifecycle, make
+from cloudpilot.kinds import RunKind
+
+# Work that a job does itself, in seconds, and that may be done twice: it is taken up again in
+# whatever state it was left. Making a backup is the server's work: it is only started here.
+DIRECT = {RunKind.CHECK: check.perform, RunKind.DELETE: delete.perform}
+
+
+def start(run_id: str) -> None:
+    """Set a due run going."""
+    run = lifecycle.take(UUID(run_id), Status.PENDING)
+    if run and run.stop_requested_at:
+        _end_before_it_ran(run)
+    elif run and run.kind in DIRECT:
+        with lifecycle.recorded(run):
+            DIRECT[run.kind](run)
+    elif run:
+        with lifecycle.recorded(run):
+            make.start(run)
+    else:
+        resume(run_id)
+
+
+def resume(run_id: str) -> None:
+    """Do again what a job was killed over."""
+    run = lifecycle.take(UUID(run_id), Status.RUNNING)
+    if run and run.kind in DIRECT:
+        with lifecycle.recorded(run):
+            DIRECT[run.kind](run)
+
+
+def stop(run_id: str) -> None:
+    """Pass on the wish to stop: to the work if it runs, to the row if nothing was sent yet.
+
+    A start that is under way sees the wish by itself. One that has sent something and died is
+    taken up by the clock, and an unreachable server is told by the next look.
+    """
+    run = lifecycle.current(UUID(run_id))
+    if run.status is Status.PENDING and run.sent_at is None:
+        lifecycle.fail(run.id, RunStopped("Stopped before it began."))
+    elif run.status is Status.RUNNING and run.kind is RunKind.MAKE:
+        try:
+            make.stop(run)
+        except CloudPilotError as error:
+            lifecycle.wait(run, error)
+    elif run.status is Status.RUNNING:
+        lifecycle.fail(run.id, RunStopped("Stopped while it was at work."))
+
+
+def _end_before_it_ran(run: Run) -> None:
+    with lifecycle.recorded(run):
+        if run.kind is RunKind.MAKE and run.sent_at:
+            make.end(run)
+        lifecycle.fail(run.id, RunStopped("Stopped before it began."))

@@ -1,0 +1,1 @@
+"""Real components for tests, the demo and the benchmarks, each private and on loopback."""

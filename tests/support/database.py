@@ -1,0 +1,73 @@
+"""An application over a database of its own, SQLite or PostgreSQL, with all migrations run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import flask_migrate
+import pytest
+from flask import Flask
+
+from cloudpilot import create_core
+from cloudpilot.settings import Settings, from_environment
+from tests.support import postgres
+from tests.support import redis as private_redis
+from tests.support.must_run import must_run
+
+SECRET_KEY = "only for tests, only for tests, only for tests"
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis for this test session."""
+    try:
+        server = private_redis.running(tmp_path_factory.mktemp("r"))
+        with server as url:
+            yield url
+    except RuntimeError as error:
+        must_run("redis", str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL for this test session: a URL with `{name}` for the database."""
+    if postgres.programs() is None:
+        must_run("postgresql", "it is not installed")
+    with postgres.running() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'panel.db'}"
+    return postgres.create(request.getfixturevalue("postgres_url"), f"t{uuid4().hex}")
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    """What a panel over these two is started with."""
+    return from_environment(
+        {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "CLOUDPILOT_SECRET_KEY": SECRET_KEY,
+            "CLOUDPILOT_RETRY_SECONDS": "0.1",
+        }
+    )
+
+
+@pytest.fixture
+def core(settings: Settings) -> Iterator[Flask]:
+    """The application without pages, in its context, over a migrated database."""
+    app = create_core(settings)
+    with app.app_context():
+        flask_migrate.upgrade()
+        app.extensions["redis"].flushall()
+        yield app
+        from cloudpilot.db import db  # noqa: PLC0415
+
+        db.session.remove()
+        db.engine.dispose()
+        app.extensions["redis"].close()

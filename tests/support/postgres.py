@@ -1,0 +1,61 @@
+"""A real PostgreSQL of our own: started once, with a new database for each test."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+USER = "nobody"  # PostgreSQL refuses to run as root
+
+
+def programs() -> Path | None:
+    """The folder of the newest PostgreSQL here."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: p.parts[-3])
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("postgres")
+    return Path(on_path).parent if on_path else None
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Yields a URL that lacks only the name of a database; trusts whoever reaches its socket."""
+    folder = programs()
+    if folder is None:
+        raise RuntimeError("no PostgreSQL here: bin/setup test installs one")
+    with TemporaryDirectory(prefix="cloudpilot-pg-", ignore_cleanup_errors=True) as home:
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        run: dict[str, Any] = quiet | _as_plain_user(home)
+        initdb = ["-D", f"{home}/data", "-A", "trust", "-U", "panel", "-E", "UTF8", "--no-sync"]
+        subprocess.run([folder / "initdb", *initdb], **run)
+        control = [folder / "pg_ctl", "-D", f"{home}/data", "-w"]
+        options = f"-c listen_addresses='' -c unix_socket_directories='{home}' -c fsync=off"
+        subprocess.run([*control, "-o", options, "-l", f"{home}/log", "start"], **run)
+        try:
+            yield f"postgresql+psycopg://panel@/{{name}}?host={home}"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], **run)
+
+
+def create(url: str, name: str) -> str:
+    """A new empty database; returns its URL."""
+    host = url.partition("host=")[2]
+    with psycopg.connect(user="panel", host=host, dbname="postgres", autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return url.format(name=name)
+
+
+def _as_plain_user(home: str) -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam(USER)
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "cwd": home}

@@ -1,0 +1,33 @@
+"""A real Redis of our own, on a unix socket."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cloudpilot.embedded import redis_command
+from tests.support.until import until
+
+
+@contextmanager
+def running(home: Path) -> Iterator[str]:
+    """Yields its URL; all its files are in `home`."""
+    process = subprocess.Popen(redis_command(home))
+    url = f"unix://{home / 'redis.sock'}"
+    try:
+        until(lambda: _answers(url), bool, seconds=10)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with Redis.from_url(url) as connection:
+            return bool(connection.ping())
+    except RedisError:
+        return False

@@ -1,0 +1,130 @@
+"""The background processes.
+
+worker.py          serves all queues: one process that looks, and some that do the rest
+worker.py looks    only the first
+worker.py work     only one of the second
+worker.py clock    rings for what is due (rq-scheduler)
+
+Each may be started as often as wanted, on as many machines as wanted, and killed at any time.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+from redis import Redis
+from rq import SimpleWorker, Worker
+
+from cloudpilot import create_core, log
+from cloudpilot.db import db
+from cloudpilot.jobs import (  # noqa: F401  (imported before the fork: its pages are shared)
+    looks,
+    runs,
+)
+from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
+from cloudpilot.scheduling import tick  # noqa: F401
+from cloudpilot.scheduling.scheduler import Clock
+from cloudpilot.settings import MisconfiguredError, Settings, from_environment
+
+WORKERS = 2  # that start, stop, check and delete, beside the one that looks
+WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 5, "maintenance_interval": 15}
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def serve_looks(settings: Settings) -> None:
+    """Ticks and looks: in this very process, since connections must outlive a job."""
+    _serve(settings, SimpleWorker, TICKS, LOOKS)
+
+
+def serve_work(settings: Settings) -> None:
+    """Starts, stops, checks, deletions: each in a process of its own."""
+    os.register_at_fork(after_in_child=_forget_connections)
+    _serve(settings, Worker, WORK)
+
+
+def serve_clock(settings: Settings) -> None:
+    """The clock."""
+    Clock(Redis.from_url(settings.redis_url)).run()
+
+
+def _serve(settings: Settings, kind: type[Worker], *queues: str) -> None:
+    app = create_core(settings)
+    connection = app.extensions["redis"]
+    with app.app_context():
+        kind(
+            [JsonQueue(name, connection=connection) for name in queues],
+            connection=connection,
+            job_class=JsonJob,
+            queue_class=JsonQueue,
+            serializer="json",
+            log_job_description=False,
+            **WORKER_OPTIONS,
+        ).work(logging_level=None)
+
+
+def _forget_connections() -> None:
+    """A forked job must not talk over its parent's database connections."""
+    db.engine.dispose(close=False)
+
+
+def serve_all(settings: Settings) -> None:
+    """All of it as children of this process; one that dies is replaced."""
+    starts: list[Callable[[Settings], None]] = [serve_looks, *[serve_work] * WORKERS]
+    children = {_child(start, settings): start for start in starts}
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        for child in children:
+            child.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    while children:
+        wait([child.sentinel for child in children])
+        for child in [child for child in children if not child.is_alive()]:
+            start = children.pop(child)
+            child.join()
+            if not stopping:
+                children[_child(start, settings)] = start
+
+
+def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess:
+    parent = os.getpid()
+
+    def run() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to pass on
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() == parent:  # else it has died before we asked to be told
+            start(settings)
+
+    child = multiprocessing.get_context("fork").Process(target=run, name=start.__name__)
+    child.start()
+    return child
+
+
+ROLES = {"": serve_all, "looks": serve_looks, "work": serve_work, "clock": serve_clock}
+
+
+def main(arguments: list[str]) -> None:
+    """Start what the command line names."""
+    role = ROLES.get(arguments[0] if arguments else "")
+    if role is None:
+        sys.exit(f"usage: worker.py [{'|'.join(name for name in ROLES if name)}]")
+    log.configure()
+    try:
+        role(from_environment(os.environ))
+    except MisconfiguredError as faults:
+        sys.exit(str(faults))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
