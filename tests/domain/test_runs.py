@@ -56,9 +56,11 @@ def test_once_it_has_ended_the_site_is_free_again(core: Flask) -> None:
 def test_another_fault_of_the_database_is_not_called_in_progress(core: Flask) -> None:
     with transaction() as session:
         server = add_server(session)
-        run = Run(id=add_run(session, server).id, kind=RunKind.CHECK, server_id=server.id, subject="")
+        run = Run(
+            id=add_run(session, server).id, kind=RunKind.CHECK, server_id=server.id, subject=""
+        )
         session.expunge_all()
-        with pytest.raises(Exception, match="UNIQUE|unique"):
+        with pytest.raises(Exception, match=r"UNIQUE|unique"):
             runs.add(session, run)
 
 

@@ -1,6 +1,7 @@
 """An application over a database of its own, SQLite or PostgreSQL, with all migrations run."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 
 from cloudpilot import create_core
+from cloudpilot.db import db
 from cloudpilot.settings import Settings, from_environment
 from tests.support import postgres
 from tests.support import redis as private_redis
@@ -37,12 +39,46 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+    """Runs all migrations on the database of a URL."""
+
+    def upgrade(url: str) -> None:
+        environ = {"DATABASE_URL": url, "REDIS_URL": "unix:///nowhere"}
+        app = create_core(from_environment(environ | {"CLOUDPILOT_SECRET_KEY": SECRET_KEY}))
+        with app.app_context():
+            flask_migrate.upgrade()
+            db.engine.dispose()
+
+    return upgrade
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(
+    tmp_path_factory: pytest.TempPathFactory, migrated: Callable[[str], None]
+) -> Path:
+    """A migrated database to copy: migrations take longer than most tests."""
+    file = tmp_path_factory.mktemp("template") / "panel.db"
+    migrated(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str, migrated: Callable[[str], None]) -> str:
+    """The name of a migrated database to copy."""
+    migrated(postgres.create(postgres_url, "migrated"))
+    return "migrated"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+    """A migrated database of each kind."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "panel.db")
         return f"sqlite:///{tmp_path / 'panel.db'}"
-    return postgres.create(request.getfixturevalue("postgres_url"), f"t{uuid4().hex}")
+    template = request.getfixturevalue("postgres_template")
+    url = request.getfixturevalue("postgres_url")
+    return postgres.create(url, f"t{uuid4().hex}", template)
 
 
 @pytest.fixture
@@ -63,11 +99,8 @@ def core(settings: Settings) -> Iterator[Flask]:
     """The application without pages, in its context, over a migrated database."""
     app = create_core(settings)
     with app.app_context():
-        flask_migrate.upgrade()
         app.extensions["redis"].flushall()
         yield app
-        from cloudpilot.db import db  # noqa: PLC0415
-
         db.session.remove()
         db.engine.dispose()
         app.extensions["redis"].close()

@@ -32,24 +32,25 @@ def running() -> Iterator[str]:
     if folder is None:
         raise RuntimeError("no PostgreSQL here: bin/setup test installs one")
     with TemporaryDirectory(prefix="cloudpilot-pg-", ignore_cleanup_errors=True) as home:
-        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         run: dict[str, Any] = quiet | _as_plain_user(home)
         initdb = ["-D", f"{home}/data", "-A", "trust", "-U", "panel", "-E", "UTF8", "--no-sync"]
-        subprocess.run([folder / "initdb", *initdb], **run)
+        subprocess.run([folder / "initdb", *initdb], check=True, **run)
         control = [folder / "pg_ctl", "-D", f"{home}/data", "-w"]
         options = f"-c listen_addresses='' -c unix_socket_directories='{home}' -c fsync=off"
-        subprocess.run([*control, "-o", options, "-l", f"{home}/log", "start"], **run)
+        subprocess.run([*control, "-o", options, "-l", f"{home}/log", "start"], check=True, **run)
         try:
             yield f"postgresql+psycopg://panel@/{{name}}?host={home}"
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **run)
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True, **run)
 
 
-def create(url: str, name: str) -> str:
-    """A new empty database; returns its URL."""
+def create(url: str, name: str, template: str = "template1") -> str:
+    """A new database, empty or like `template`; returns its URL."""
     host = url.partition("host=")[2]
     with psycopg.connect(user="panel", host=host, dbname="postgres", autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        names = sql.Identifier(name), sql.Identifier(template)
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
     return url.format(name=name)
 
 

@@ -1,8 +1,8 @@
 """first tables
 
-Revision ID: cea20186d298
+Revision ID: 72e2c8f54f29
 Revises: 
-Create Date: 2026-11-23 05:56:24.244634
+Create Date: 2026-11-23 06:04:11.406833
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 
 import cloudpilot.db
 
-revision = 'cea20186d298'
+revision = '72e2c8f54f29'
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -141,7 +141,7 @@ def upgrade() -> None:
     sa.Column('server_id', sa.Uuid(), nullable=True),
     sa.Column('root', sa.String(), nullable=True),
     sa.Column('name', sa.String(), nullable=False),
-    sa.Column('size', sa.Integer(), nullable=True),
+    sa.Column('size', sa.BigInteger(), nullable=True),
     sa.Column('sha256', sa.String(), nullable=True),
     sa.Column('verified_by', sa.String(), nullable=True),
     sa.Column('verified_at', cloudpilot.db.UtcDateTime(timezone=True), nullable=True),

@@ -1,0 +1,84 @@
+"""domain.sites: what may be backed up and what may be left out."""
+
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import sites
+from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
+from tests.support.rows import add_server, add_site
+
+
+def test_paths_come_one_a_line_without_blank_ones_or_doubles() -> None:
+    assert sites.valid_paths("/srv/a/\r\n\r\n/srv/b \n/srv/a") == ["/srv/a", "/srv/b "]
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "srv", "/proc", "/sys/kernel", "/dev", "/run/x"])
+def test_there_is_at_least_one_path_and_none_of_the_kernels(text: str) -> None:
+    with pytest.raises(InvalidPath):
+        sites.valid_paths(text)
+
+
+def test_there_are_not_too_many_paths() -> None:
+    with pytest.raises(InvalidPath, match="at most 100"):
+        sites.valid_paths("\n".join(f"/srv/{number}" for number in range(101)))
+
+
+@pytest.mark.parametrize(
+    ("typed", "pattern"),
+    [
+        ("*.log", "*.log"),
+        ("node_modules/", "node_modules"),
+        ("/cache", "/cache"),
+        ("cache/tmp/", "cache/tmp"),
+        ("**/cache", "cache"),
+        ("-x $(y) 'z'", "-x $(y) 'z'"),
+        ("trailing ", "trailing "),
+    ],
+)
+def test_a_pattern_is_kept_as_it_is_meant(typed: str, pattern: str) -> None:
+    assert sites.valid_patterns(typed, ["/srv/www"]) == [pattern]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("/", "everything"),
+        ("a/**/b", "not known"),
+        ("../x", "must not hold"),
+        ("a\u200bb", "cannot be seen"),
+        ("www", "itself"),
+        ("s?v", "itself"),
+        ("*", "itself"),
+    ],
+)
+def test_a_pattern_that_would_surprise_is_refused(pattern: str, why: str) -> None:
+    with pytest.raises(InvalidConfig, match=why):
+        sites.valid_patterns(pattern, ["/srv/www"])
+
+
+def test_there_are_not_too_many_patterns() -> None:
+    for text in (
+        "\n".join(f"p{n}" for n in range(501)),
+        "\n".join(f"{n}{'x' * 999}" for n in range(60)),
+    ):
+        with pytest.raises(InvalidConfig, match="at most"):
+            sites.valid_patterns(text, ["/srv"])
+
+
+def test_sites_are_listed_by_name_and_found_unless_removed(core: Flask) -> None:
+    with transaction() as session:
+        one, two = add_server(session, "one"), add_server(session, "two")
+        kept = add_site(session, one, "b")
+        add_site(session, two, "a")
+        gone = add_site(session, one, "gone", removed_at=clock.now())
+    with reading() as session:
+        assert [site.name for site in sites.listed(session)] == ["a", "b"]
+        assert [site.name for site in sites.listed(session, one.id)] == ["b"]
+        assert sites.find(session, kept.id).paths == ["/srv/shop"]
+        for missing in (gone.id, uuid4()):
+            with pytest.raises(NotFound):
+                sites.find(session, missing)

@@ -1,0 +1,106 @@
+"""The database: migrations are the models, times are UTC, a transaction is one step."""
+
+from datetime import UTC, datetime
+from threading import Thread
+
+import flask_migrate
+import pytest
+from flask import Flask
+from sqlalchemy import inspect, select
+from sqlalchemy.exc import StatementError
+
+from cloudpilot.db import after_commit, db, reading, transaction
+from cloudpilot.domain.servers import Server
+from tests.support.rows import add_server
+
+
+def test_models_and_migrations_agree(core: Flask) -> None:
+    flask_migrate.check()
+
+
+def test_migrations_go_down_and_up_again(core: Flask) -> None:
+    flask_migrate.downgrade(revision="base")
+    assert set(inspect(db.engine).get_table_names()) <= {"alembic_version"}
+    flask_migrate.upgrade()
+    assert "backups" in inspect(db.engine).get_table_names()
+
+
+def test_an_instant_comes_back_aware_and_in_utc(core: Flask) -> None:
+    at = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+    with transaction() as session:
+        add_server(session, checked_at=at)
+    with reading() as session:
+        server = session.scalars(select(Server)).one()
+    assert server.checked_at == at
+    assert server.checked_at.tzinfo is UTC
+
+
+def test_a_naive_time_is_refused(core: Flask) -> None:
+    with pytest.raises(StatementError, match="which zone"), transaction() as session:
+        add_server(session, checked_at=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_what_was_read_stays_readable_when_the_connection_is_back(core: Flask) -> None:
+    with transaction() as session:
+        server = add_server(session, name="web-1")
+    assert server.name == "web-1"
+    assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_a_failure_undoes_the_step_and_forgets_what_was_to_follow(core: Flask) -> None:
+    followed: list[str] = []
+
+    def fail() -> None:
+        with transaction() as session:
+            add_server(session)
+            after_commit(session, lambda: followed.append("x"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with reading() as session:
+        assert session.scalars(select(Server)).all() == []
+    assert followed == []
+
+
+def test_what_follows_a_commit_finds_it_committed(core: Flask) -> None:
+    found: list[int] = []
+
+    def count() -> None:
+        with reading() as session:
+            found.append(len(session.scalars(select(Server)).all()))
+
+    with transaction() as session:
+        add_server(session)
+        after_commit(session, count)
+    assert found == [1]
+
+
+def test_a_step_within_a_step_is_refused(core: Flask) -> None:
+    with transaction() as session:
+        add_server(session)
+        with pytest.raises(RuntimeError, match="two steps"), reading():
+            pytest.fail("opened")
+
+
+def test_many_writers_at_once_all_get_through(core: Flask) -> None:
+    failures: list[Exception] = []
+
+    def write(number: int) -> None:
+        with core.app_context():
+            try:
+                for round_number in range(5):
+                    with transaction() as session:
+                        session.scalars(select(Server)).all()  # a reader that becomes a writer
+                        add_server(session, name=f"{number}-{round_number}")
+            except Exception as error:  # noqa: BLE001
+                failures.append(error)
+
+    writers = [Thread(target=write, args=[number]) for number in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    with reading() as session:
+        assert len(session.scalars(select(Server)).all()) == 30
