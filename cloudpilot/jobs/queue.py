@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot.db import after_commit
 from cloudpilot.domain.runs import Run
+from cloudpilot.settings import Settings
 
 WORK = "work"  # starts, stops, checks, deletions: a forking worker
 LOOKS = "looks"  # look_round: one process that keeps its connections
@@ -26,7 +27,6 @@ LOOK_ROUND = "cloudpilot.jobs.looks.look_round"
 
 JOB_SECONDS = 90  # a job that hangs is ended after that long
 QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing
-RING_AGAIN_SECONDS = 15
 WATCHED_SECONDS = 6  # a page asks every two
 
 
@@ -34,7 +34,10 @@ class JsonJob(Job):
     """A job whose arguments are JSON: whoever reaches Redis must not reach our interpreter."""
 
     def __init__(
-        self, id: str | None = None, connection: Redis | None = None, serializer: Any = None
+        self,
+        id: str | None = None,  # noqa: A002  (rq's own name for it)
+        connection: Redis | None = None,
+        serializer: Any = None,
     ) -> None:
         super().__init__(id, connection, serializer or JSONSerializer)
 
@@ -67,8 +70,10 @@ def ring_stop(session: Session, run: Run) -> None:
 
 
 def ring_again(run_id: UUID) -> None:
-    """Have a due run started unless it was rung for just now."""
-    if redis().set(f"cloudpilot:rung:{run_id}", 1, nx=True, ex=RING_AGAIN_SECONDS):
+    """Have a due run started unless it was rung for just now, by this mark in Redis."""
+    settings: Settings = current_app.extensions["settings"]
+    pause = max(1, int(settings.lease_seconds / 2))
+    if redis().set(f"cloudpilot:rung:{run_id}", 1, nx=True, ex=pause):
         _send(START, run_id)
 
 

@@ -1,0 +1,115 @@
+"""jobs.queue: a doorbell that rings after the commit, speaks JSON, and may be away."""
+
+import zlib
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from redis import Redis
+from rq import SimpleWorker
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import runs
+from cloudpilot.jobs import queue
+from cloudpilot.jobs.queue import LOOKS, WORK, JsonJob, JsonQueue
+
+PICKLE = b"\x80"  # what a pickle of protocol 2 and later begins with
+
+
+def queued(name: str) -> list[JsonJob]:
+    return JsonQueue(name, connection=queue.redis()).jobs  # type: ignore[return-value]
+
+
+def everything_in(redis: Redis) -> list[bytes]:
+    """Every value in Redis."""
+    found: list[bytes] = []
+    for key in redis.scan_iter():
+        kind = redis.type(key)
+        if kind == b"hash":
+            found += redis.hgetall(key).values()  # type: ignore[operator]
+        elif kind == b"string":
+            found.append(redis.get(key))  # type: ignore[arg-type]
+        elif kind == b"list":
+            found += redis.lrange(key, 0, -1)  # type: ignore[operator]
+    return found
+
+
+def test_it_rings_after_the_commit(core: Flask, make_run: UUID) -> None:
+    with transaction() as session:
+        queue.ring(session, runs.find(session, make_run))
+        assert queued(WORK) == []
+    assert [(job.func_name, job.args) for job in queued(WORK)] == [(queue.START, [str(make_run)])]
+
+
+def test_it_does_not_ring_for_what_was_not_committed(core: Flask, make_run: UUID) -> None:
+    def fail() -> None:
+        with transaction() as session:
+            queue.ring(session, runs.find(session, make_run))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert queued(WORK) == []
+
+
+def test_nothing_in_redis_is_a_pickle(core: Flask, make_run: UUID) -> None:
+    with transaction() as session:
+        queue.ring_stop(session, runs.find(session, make_run))
+    queue.ring_looks()
+    values = everything_in(queue.redis())
+    assert values
+    assert not [value for value in values if value.startswith(PICKLE)]
+
+
+def test_a_pickle_in_redis_is_not_opened(core: Flask, tmp_path: Path) -> None:
+    """Whoever reaches Redis must not reach our interpreter."""
+    redis, trace = queue.redis(), tmp_path / "evil"
+    bomb = zlib.compress(f"cos\nsystem\n(S'touch {trace}'\ntR.".encode())
+    redis.hset("rq:job:evil", mapping={"data": bomb, "created_at": "", "origin": WORK})
+    redis.rpush(f"rq:queue:{WORK}", "evil")
+    SimpleWorker(
+        [JsonQueue(WORK, connection=redis)],
+        connection=redis,
+        job_class=JsonJob,
+        queue_class=JsonQueue,
+        serializer="json",
+    ).work(burst=True, logging_level="CRITICAL")
+    assert redis.llen(f"rq:queue:{WORK}") == 0
+    assert not trace.exists()
+
+
+def test_while_redis_is_away_the_row_is_certain(core: Flask, make_run: UUID) -> None:
+    core.extensions["redis"] = Redis.from_url("unix:///nonexistent/redis.sock")
+    with transaction() as session:
+        run = runs.find(session, make_run)
+        run.subject = "committed"
+        queue.ring(session, run)
+    with reading() as session:
+        assert runs.find(session, make_run).subject == "committed"
+    queue.watch(make_run)
+    assert queue.watched([make_run]) == set()
+
+
+def test_a_run_that_was_rung_for_is_not_rung_for_at_every_tick(core: Flask) -> None:
+    run_id = uuid4()
+    for _ in range(5):
+        queue.ring_again(run_id)
+    assert len(queued(WORK)) == 1
+    queue.redis().flushall()
+    queue.ring_again(run_id)
+    assert len(queued(WORK)) == 1
+
+
+def test_rounds_of_looks_do_not_pile_up(core: Flask) -> None:
+    for _ in range(5):
+        queue.ring_looks()
+    assert len(queued(LOOKS)) == 1
+
+
+def test_who_is_watched_is_known_for_a_few_seconds(core: Flask) -> None:
+    seen, unseen = uuid4(), uuid4()
+    queue.watch(seen)
+    assert queue.watched([seen, unseen]) == {seen}
+    assert queue.watched([]) == set()
+    assert 0 < queue.redis().ttl(f"cloudpilot:watched:{seen}") <= queue.WATCHED_SECONDS

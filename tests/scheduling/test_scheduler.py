@@ -1,0 +1,86 @@
+"""The clock: its tick comes back, comes once, and is no pickle."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from cloudpilot import clock
+from cloudpilot.db import transaction
+from cloudpilot.domain import runs
+from cloudpilot.domain.status import Status
+from cloudpilot.jobs import queue
+from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonQueue
+from cloudpilot.kinds import RunKind
+from cloudpilot.scheduling.scheduler import TICK, TICK_ID, Clock
+from cloudpilot.scheduling.tick import tick
+from tests.jobs.test_queue import PICKLE, everything_in
+from tests.support.until import until
+
+
+def waiting(name: str) -> list[str]:
+    return [job.func_name for job in JsonQueue(name, connection=queue.redis()).jobs]
+
+
+@pytest.fixture
+def ours(core: Flask) -> Clock:
+    return Clock(core.extensions["redis"])
+
+
+def test_it_registers_its_tick_and_rings(ours: Clock) -> None:
+    until(lambda: ours.enqueue_jobs() and waiting(TICKS), bool, seconds=5)
+    assert waiting(TICKS) == [TICK]
+    assert TICK_ID in ours
+
+
+def test_an_emptied_redis_gets_its_tick_back(ours: Clock) -> None:
+    ours.enqueue_jobs()
+    queue.redis().flushall()
+    assert TICK_ID not in ours
+    ours.enqueue_jobs()
+    assert TICK_ID in ours
+
+
+def test_ticks_that_nobody_comes_for_do_not_pile_up(ours: Clock) -> None:
+    def ring() -> int:
+        ours.connection.zadd(ours.scheduled_jobs_key, {TICK_ID: 0})
+        ours.enqueue_jobs()
+        return len(waiting(TICKS))
+
+    ours.enqueue_jobs()
+    assert [ring() for _ in range(5)] == [1] * 5
+
+
+def test_what_it_leaves_in_redis_is_no_pickle(ours: Clock) -> None:
+    ours.enqueue_jobs()
+    values = everything_in(queue.redis())
+    assert values
+    assert not [value for value in values if value.startswith(PICKLE)]
+
+
+def test_a_tick_rings_for_what_is_due_and_for_nothing_else(core: Flask, make_run: UUID) -> None:
+    tick()
+    tick()
+    assert waiting(WORK) == [queue.START]
+    assert waiting(LOOKS) == []
+    with transaction() as session:
+        run = runs.find(session, make_run)
+        run.move(session, Status.RUNNING, next_look_at=clock.now() + timedelta(hours=1))
+    tick()
+    assert waiting(LOOKS) == []
+    with transaction() as session:
+        runs.find(session, make_run).next_look_at = clock.now()
+    tick()
+    tick()
+    assert waiting(LOOKS) == [queue.LOOK_ROUND]
+
+
+def test_direct_work_that_a_killed_job_left_is_taken_up_again(core: Flask, make_run: UUID) -> None:
+    with transaction() as session:
+        run = runs.find(session, make_run)
+        run.kind = RunKind.CHECK
+        run.move(session, Status.RUNNING)
+    tick()
+    assert waiting(WORK) == [queue.START]
+    assert waiting(LOOKS) == []

@@ -1,0 +1,125 @@
+"""The panel's own processes, started as the Procfile starts them, to be killed at any moment."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tests.support.until import until
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {  # the periods of a test, in seconds
+    "CLOUDPILOT_LOOK_SECONDS": "0.3",
+    "CLOUDPILOT_LOOK_SECONDS_AT_MOST": "1",
+    "CLOUDPILOT_RETRY_SECONDS": "0.5",
+    "CLOUDPILOT_LEASE_SECONDS": "4",
+}
+
+
+class Processes:
+    """Web, worker and clock by name; each may be started and killed again and again."""
+
+    def __init__(self, environ: Mapping[str, str], home: Path) -> None:
+        self.home = home
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        given = {"PYTHONPATH": str(ROOT), "CLOUDPILOT_URL": self.url, "TZ": "UTC"}
+        self._environ = {**os.environ, **QUICK, **given, **environ}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def command(self, name: str) -> list[str]:
+        """What the Procfile says, with this interpreter."""
+        if name == "web":
+            options = ["--worker-class", "gthread", "--threads", "16", "--bind"]
+            address = f"127.0.0.1:{self.port}"
+            return [sys.executable, "-m", "gunicorn", *options, address, "wsgi:app"]
+        return [sys.executable, "worker.py", *([] if name == "worker" else [name])]
+
+    def start(self, *names: str) -> None:
+        """Start what does not run; the web answers when this returns."""
+        for name in names:
+            with (self.home / f"{name}.log").open("ab") as log:
+                self._running[name] = subprocess.Popen(
+                    self.command(name), cwd=ROOT, env=self._environ, stdout=log, stderr=log
+                )
+        if "web" in names:
+            until(self._answers, bool)
+
+    def pid(self, name: str) -> int:
+        """The process that was started by that name."""
+        return self._running[name].pid
+
+    def children(self, name: str) -> list[int]:
+        """The processes below it, of all depths."""
+        found: list[int] = []
+        unseen = [self.pid(name)]
+        while unseen:
+            parent = unseen.pop()
+            below = Path(f"/proc/{parent}/task/{parent}/children")
+            children = [int(pid) for pid in below.read_text().split()] if below.exists() else []
+            found += children
+            unseen += children
+        return found
+
+    def kill(self, name: str, *, tree: bool = True) -> None:
+        """SIGKILL, to all of its processes or to the first alone."""
+        for pid in [self.pid(name), *(self.children(name) if tree else [])]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._running.pop(name).wait(10)
+
+    def stop(self, name: str) -> int:
+        """SIGTERM, as a platform does it at its daily restart; returns the exit status."""
+        process = self._running.pop(name)
+        process.terminate()
+        return process.wait(30)
+
+    def stop_all(self) -> None:
+        """Everything, whatever became of it."""
+        for name in list(self._running):
+            self._running[name].terminate()
+        for name in list(self._running):
+            try:
+                self._running[name].wait(15)
+                self._running.pop(name)
+            except subprocess.TimeoutExpired:
+                self.kill(name)
+
+    def said(self, name: str) -> str:
+        """What it wrote to its log so far."""
+        log = self.home / f"{name}.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def _answers(self) -> bool:
+        if self._running["web"].poll() is not None:
+            raise AssertionError(f"the web ended:\n{self.said('web')[-2000:]}")
+        try:
+            with urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+
+@contextmanager
+def running(environ: Mapping[str, str], home: Path, *names: str) -> Iterator[Processes]:
+    """Processes that are all gone at the end."""
+    processes = Processes(environ, home)
+    try:
+        processes.start(*names)
+        yield processes
+    finally:
+        processes.stop_all()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
