@@ -1,0 +1,77 @@
+"""A TCP proxy on loopback that can stop passing bytes on, or cut, in the middle of anything."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Lock, Thread
+
+CHUNK = 64 * 1024
+
+
+class Proxy:
+    """Passes bytes on between whoever connects and `target`, unless told otherwise."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._flowing = Event()
+        self._flowing.set()
+        self._sockets: list[socket.socket] = []
+        self._lock = Lock()
+        Thread(target=self._accept, daemon=True).start()
+
+    def freeze(self) -> None:
+        """From now on nothing arrives any more, on either side, and nobody is told."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Pass on again, what was held up first."""
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """End every connection that there is."""
+        with self._lock:
+            cut, self._sockets = self._sockets, []
+        for each in cut:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def close(self) -> None:
+        """The end of it."""
+        self._listener.close()
+        self.thaw()
+        self.cut()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _address = self._listener.accept()
+                try:
+                    far = socket.create_connection(self._target, timeout=5)
+                except OSError:
+                    near.close()
+                    continue
+                far.settimeout(None)
+                with self._lock:
+                    self._sockets += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(CHUNK):
+                self._flowing.wait()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def proxied(host: str, port: int) -> Iterator[Proxy]:
+    """A proxy to that address."""
+    proxy = Proxy((host, port))
+    try:
+        yield proxy
+    finally:
+        proxy.close()
