@@ -59,6 +59,14 @@ class NotFound(CloudPilotError):
     http_status = 404
 
 
+class SignInFailed(CloudPilotError):
+    """It does not say whether the address or the password is wrong."""
+
+    code = "SIGN_IN_FAILED"
+    remedy = "Check both and try again; an owner or admin can tell you which address is yours."
+    http_status = 422
+
+
 class TooManyAttempts(CloudPilotError):
     code = "TOO_MANY_ATTEMPTS"
     remedy = "Wait a minute, then try again."

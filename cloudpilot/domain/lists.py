@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import ACTIVE
 from cloudpilot.errors import InvalidConfig
 
 PAGE = 50  # rows
@@ -69,6 +70,13 @@ def runs(
 ) -> Page:
     """All runs; the filters are those of `backups`."""
     return _page(session, Run, filters, after, size)
+
+
+def ended_runs(
+    session: Session, filters: Mapping[str, object], after: Cursor | None = None, size: int = PAGE
+) -> Page:
+    """Runs that are over; the filters are those of `backups`."""
+    return _page(session, Run, filters, after, size, Run.status.not_in(ACTIVE))
 
 
 def _page(

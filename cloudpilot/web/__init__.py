@@ -1,0 +1,58 @@
+"""Pages and fragments: they ask the database, never a server or a cloud."""
+
+from flask import Flask
+from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
+from htmx_flask import Htmx
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from cloudpilot.settings import Settings
+from cloudpilot.web import (
+    access,
+    backups,
+    deletions,
+    filters,
+    health,
+    hostkeys,
+    limits,
+    overview,
+    problems,
+    removals,
+    runs,
+    security,
+    servers,
+    setup,
+    sign_in,
+    sites,
+)
+
+BLUEPRINTS = (
+    setup.bp,
+    sign_in.bp,
+    overview.bp,
+    servers.bp,
+    hostkeys.bp,
+    sites.bp,
+    removals.bp,
+    backups.bp,
+    deletions.bp,
+    runs.bp,
+    health.bp,
+)
+
+
+def register(app: Flask) -> None:
+    """Give `app` its pages, and everything that stands before them."""
+    settings: Settings = app.extensions["settings"]
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
+        )
+    security.register(app, settings)
+    filters.register(app)
+    access.register(app)  # who may do it is asked before the form's token is looked at
+    CSRFProtect(app)
+    Htmx(app)
+    limits.register(app, settings)
+    problems.register(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)

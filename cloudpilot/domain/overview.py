@@ -1,0 +1,160 @@
+"""What pages show together: each a fixed number of queries, however many rows there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, aliased, raiseload
+
+from cloudpilot import clock
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Checkup, Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.kinds import RunKind
+
+LATELY = timedelta(days=7)
+ACTIVE_SHOWN = 100
+LEVELS = ("failed", "warning", "ok")  # of a Check's lines, the worst first
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A site, its newest good backup and its newest attempt at one; either may be missing."""
+
+    site: Site
+    server: Server
+    good: Backup | None
+    last: Backup | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """A server, how many sites it has, when it was last backed up, what its last Check found."""
+
+    server: Server
+    sites: int
+    backed_up_at: datetime | None
+    checkup: Checkup | None
+
+    @property
+    def level(self) -> str | None:
+        """The worst level of the last Check."""
+        return worst(self.checkup)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The panel in numbers; completed and failed are backups begun lately."""
+
+    servers: int
+    sites: int
+    completed: int
+    failed: int
+
+
+def summary(session: Session) -> Summary:
+    """The panel in numbers."""
+    since = clock.now() - LATELY
+
+    def backups(status: Status) -> Select[Any]:
+        return select(func.count()).where(
+            Backup.status == status, Backup.created_at >= since, Backup.deleted_at.is_(None)
+        )
+
+    counts = (
+        select(func.count()).select_from(Server).where(Server.removed_at.is_(None)),
+        select(func.count()).select_from(Site).where(Site.removed_at.is_(None)),
+        backups(Status.COMPLETED),
+        backups(Status.FAILED),
+    )
+    row = session.execute(select(*(count.scalar_subquery() for count in counts))).one()
+    return Summary(*row)
+
+
+def active_runs(session: Session) -> list[Run]:
+    """What is waiting or under way, the newest first."""
+    rows = select(Run).where(Run.status.in_(ACTIVE))
+    return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(ACTIVE_SHOWN)))
+
+
+def failed_lately(session: Session, limit: int) -> list[Backup]:
+    """Backups that have failed lately, the newest first; without their copies."""
+    rows = select(Backup).options(raiseload(Backup.copies))
+    rows = rows.where(
+        Backup.status == Status.FAILED,
+        Backup.created_at >= clock.now() - LATELY,
+        Backup.deleted_at.is_(None),
+    )
+    return list(session.scalars(rows.order_by(Backup.created_at.desc()).limit(limit)))
+
+
+def site_rows(
+    session: Session, server_id: UUID | None = None, *, limit: int, offset: int = 0
+) -> list[SiteRow]:
+    """Sites of one server or of all, by name, with what was last backed up of each."""
+    good, last = aliased(Backup), aliased(Backup)
+    rows = (
+        select(Site, Server, good, last)
+        .join(Server, Server.id == Site.server_id)
+        .outerjoin(good, good.id == _newest_of_site(Status.COMPLETED))
+        .outerjoin(last, last.id == _newest_of_site())
+        .where(Site.removed_at.is_(None))
+        .options(raiseload(good.copies), raiseload(last.copies))
+        .order_by(Site.name, Server.name, Site.id)
+    )
+    if server_id:
+        rows = rows.where(Site.server_id == server_id)
+    return [SiteRow(*row) for row in session.execute(rows.limit(limit).offset(offset))]
+
+
+def server_rows(session: Session, *, limit: int, offset: int = 0) -> list[ServerRow]:
+    """Servers by name."""
+    sites = select(func.count()).where(Site.server_id == Server.id, Site.removed_at.is_(None))
+    backed_up = _newest(
+        select(Backup.created_at), Backup.server_id == Server.id, Backup.status == Status.COMPLETED
+    )
+    newest_checkup = (
+        select(Checkup.id).where(Checkup.server_id == Server.id).order_by(Checkup.at.desc())
+    )
+    rows = (
+        select(
+            Server,
+            sites.correlate(Server).scalar_subquery(),
+            backed_up.correlate(Server).scalar_subquery(),
+            Checkup,
+        )
+        .outerjoin(
+            Checkup, Checkup.id == newest_checkup.limit(1).correlate(Server).scalar_subquery()
+        )
+        .where(Server.removed_at.is_(None))
+        .order_by(Server.name, Server.id)
+    )
+    return [ServerRow(*row) for row in session.execute(rows.limit(limit).offset(offset))]
+
+
+def latest_check(session: Session, server_id: UUID) -> Run | None:
+    """The newest run that checks this server."""
+    rows = select(Run).where(Run.server_id == server_id, Run.kind == RunKind.CHECK)
+    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+
+
+def worst(checkup: Checkup | None) -> str | None:
+    """The worst level of a Check's lines; None without a Check."""
+    found: Sequence[str] = [line["level"] for line in checkup.lines] if checkup else ()
+    return min(found, key=LEVELS.index, default=None)
+
+
+def _newest_of_site(*status: Status) -> Any:
+    conditions = [Backup.status == status[0]] if status else []
+    newest = _newest(select(Backup.id), Backup.site_id == Site.id, *conditions)
+    return newest.correlate(Site).scalar_subquery()
+
+
+def _newest(rows: Select[Any], *conditions: Any) -> Select[Any]:
+    rows = rows.where(*conditions, Backup.deleted_at.is_(None))
+    return rows.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(1)

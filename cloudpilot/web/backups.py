@@ -1,0 +1,182 @@
+"""Backups: the list, a new one, and the page that follows it."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as BaseResponse
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, lists, overview, requests, servers, sites
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.lists import Cursor
+from cloudpilot.domain.people import Person, Right
+from cloudpilot.domain.requests import Wish
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import InvalidConfig, NotFound
+from cloudpilot.jobs import queue
+from cloudpilot.kinds import BackupType, RunKind
+from cloudpilot.web.access import me, needs
+from cloudpilot.web.forms import page, sent
+from cloudpilot.web.forms.backups import BackUpPathsForm, BackUpSiteForm
+from cloudpilot.web.htmx import fragment_or_redirect, live
+from cloudpilot.web.runs import ask_to_stop
+from cloudpilot.web.servers import trap_of
+
+bp = Blueprint("backups", __name__, url_prefix="/backups")
+
+CHOICES_SHOWN = 500
+# What the list can be narrowed by: the name in the URL, the column, how it is read.
+FILTERS = (
+    ("server", "server_id", UUID),
+    ("site", "site_id", UUID),
+    ("type", "type", BackupType),
+    ("status", "status", Status),
+)
+
+
+@bp.get("")
+@needs(Right.VIEW)
+def index() -> str:
+    """Backups, the newest first, a page at a time."""
+    wanted = _filters(request.args)
+    after = request.args.get("after")
+    with reading() as session:
+        found = lists.backups(session, wanted, Cursor.parse(after) if after else None)
+        all_servers = servers.listed(session)
+        site = session.get(Site, wanted["site_id"]) if wanted["site_id"] else None
+    chosen = {name: request.args.get(name, "") for name, _, _ in FILTERS}
+    return render_template(
+        "backups/index.html",
+        page=found,
+        servers=all_servers,
+        site=site,
+        chosen=chosen,
+        kept={name: value for name, value in chosen.items() if value},
+        after=after,
+        types=list(BackupType),
+        statuses=list(Status),
+    )
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@needs(Right.RUN)
+def new() -> BaseResponse:
+    """Back up now: a site, paths of a server, or first the question which."""
+    site_id, server_id = (_id(request.args.get(name)) for name in ("site", "server"))
+    with reading() as session:
+        site = sites.find(session, site_id) if site_id else None
+        server = _server_of(session, site, server_id)
+        choices = {} if server else _choices(session)
+        trap = trap_of(server, servers.latest_checkup(session, server.id)) if server else None
+    if server is None:
+        return make_response(render_template("backups/choose.html", **choices))
+    form = BackUpSiteForm() if site else BackUpPathsForm()
+    return sent(form, lambda: _back_up(form, server.id, site_id, trap)) or page(
+        "backups/new.html", form, server=server, site=site, trap=trap
+    )
+
+
+@bp.get("/<uuid:backup_id>")
+@needs(Right.VIEW)
+def show(backup_id: UUID) -> str:
+    """One backup: how it goes or went, what is in it, where it lies."""
+    with reading() as session:
+        context = _followed(session, backups.find(session, backup_id))
+        backup: Backup = context["backup"]
+        by = session.get(Person, backup.requested_by) if backup.requested_by else None
+        context["server"] = session.get_one(Server, backup.server_id)
+        context["site"] = session.get(Site, backup.site_id) if backup.site_id else None
+    return render_template("backups/show.html", by=by, **_with_state(context))
+
+
+@bp.get("/<uuid:backup_id>/status")
+@needs(Right.VIEW)
+def status(backup_id: UUID) -> Response:
+    """How the backup goes, alone."""
+    with reading() as session:
+        context = _followed(session, backups.find(session, backup_id))
+    return live("backups/_status.html", **_with_state(context))
+
+
+@bp.post("/<uuid:backup_id>/stop")
+@needs(Right.RUN)
+def stop(backup_id: UUID) -> BaseResponse:
+    """Ask the run that makes it to end."""
+    with reading() as session:
+        backup = backups.find(session, backup_id)
+        run = backups.latest_run(session, backup, RunKind.MAKE)
+    if run is None:
+        raise NotFound("Nothing is making this backup.")
+    back = url_for(".show", backup_id=backup_id)
+    return fragment_or_redirect("runs/_controls.html", back, run=ask_to_stop(run.id))
+
+
+def _followed(session: Session, backup: Backup) -> dict[str, Any]:
+    return {
+        "backup": backup,
+        "run": backups.latest_run(session, backup, RunKind.MAKE),
+        "deletion": backups.latest_run(session, backup, RunKind.DELETE),
+    }
+
+
+def _with_state(context: dict[str, Any]) -> dict[str, Any]:
+    """Whether anything is still to happen, and what the page around the fragment depends on."""
+    runs = [run for run in (context["run"], context["deletion"]) if run]
+    active = [run for run in runs if not run.status.is_final]
+    for run in active:
+        queue.watch(run.id)
+    state = "-".join(f"{run.kind}.{'active' if run in active else run.status}" for run in runs)
+    return context | {"working": bool(active), "state": state or "none"}
+
+
+def _filters(args: MultiDict[str, str]) -> dict[str, Any]:
+    """The columns that a URL narrows the list by; what makes no sense is refused."""
+    found: dict[str, Any] = {}
+    for name, column, kind in FILTERS:
+        try:
+            found[column] = kind(args[name]) if args.get(name) else None
+        except ValueError:
+            raise InvalidConfig(f"There is no {name} “{args[name][:100]}”.") from None
+    return found
+
+
+def _id(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise NotFound("There is no such server or site.") from None
+
+
+def _server_of(session: Session, site: Site | None, server_id: UUID | None) -> Server | None:
+    wanted = site.server_id if site else server_id
+    return servers.find(session, wanted) if wanted else None
+
+
+def _choices(session: Session) -> dict[str, Any]:
+    return {
+        "rows": overview.site_rows(session, limit=CHOICES_SHOWN),
+        "servers": servers.listed(session),
+    }
+
+
+def _back_up(
+    form: BackUpSiteForm | BackUpPathsForm, server_id: UUID, site_id: UUID | None, trap: str | None
+) -> str:
+    if trap and not form.accept_trap.data:
+        raise InvalidConfig("The backup directory does not keep files: tick that you know.")
+    with transaction() as session:
+        site = sites.find(session, site_id) if site_id else None
+        subject = (
+            {"paths": site.paths, "excludes": site.excludes, "compression": site.compression}
+            if site
+            else form.chosen()
+        )
+        wish = Wish(server=servers.find(session, server_id), site=site, **form.values() | subject)
+        run = requests.backup_now(session, wish, me())
+        queue.ring(session, run)
+    return url_for(".show", backup_id=run.backup_id)

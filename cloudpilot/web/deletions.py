@@ -1,0 +1,32 @@
+"""Deleting a backup, after a page that says what goes."""
+
+from uuid import UUID
+
+from flask import Blueprint, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, requests
+from cloudpilot.domain.people import Right
+from cloudpilot.jobs import queue
+from cloudpilot.web.access import me, needs
+from cloudpilot.web.forms import Form, page, sent
+
+bp = Blueprint("deletions", __name__)
+
+
+@bp.route("/backups/<uuid:backup_id>/delete", methods=["GET", "POST"])
+@needs(Right.DELETE)
+def backup(backup_id: UUID) -> BaseResponse:
+    """Ask once more, then have every copy deleted."""
+    with reading() as session:
+        found = backups.find(session, backup_id)
+    form = Form()
+
+    def act() -> str:
+        with transaction() as session:
+            run = requests.delete(session, backups.find(session, backup_id), me())
+            queue.ring(session, run)
+        return url_for("backups.show", backup_id=backup_id)
+
+    return sent(form, act) or page("backups/delete.html", form, backup=found)

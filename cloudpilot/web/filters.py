@@ -1,0 +1,129 @@
+"""How values are said on a page: sizes, times, durations; and where static files are."""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, current_app, url_for
+from jinja2 import StrictUndefined
+
+from cloudpilot import clock
+from cloudpilot.web import words
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def human_bytes(count: int) -> str:
+    """A size in the units that disks are sold in.
+
+    >>> [human_bytes(n) for n in (0, 999, 1000, 12_345_678, 999_999, 5_000_000_000_000)]
+    ['0 B', '999 B', '1.0 kB', '12.3 MB', '1.0 MB', '5.0 TB']
+    """
+    size, unit = float(count), 0
+    while size >= 999.95 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{count} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
+
+
+def exact_bytes(count: int) -> str:
+    """
+    >>> exact_bytes(12345678)
+    '12,345,678 bytes'
+    """
+    return f"{count:,} bytes"
+
+
+def duration(seconds: int) -> str:
+    """The two largest units.
+
+    >>> [duration(n) for n in (0, 59, 61, 3600, 7384, 90000)]
+    ['0 s', '59 s', '1 min 1 s', '1 h', '2 h 3 min', '1 d 1 h']
+    """
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
+def relative(instant: datetime) -> str:
+    """How long ago, or in how long, in one unit."""
+    seconds = round((clock.now() - instant).total_seconds())
+    if abs(seconds) < 5:
+        return "just now"
+    said = _one_unit(abs(seconds))
+    return f"{said} ago" if seconds > 0 else f"in {said}"
+
+
+def _one_unit(seconds: int) -> str:
+    """
+    >>> [_one_unit(n) for n in (7, 119, 7200, 86400 * 13, 86400 * 80, 86400 * 800)]
+    ['7 s', '1 min', '2 h', '13 days', '11 weeks', '2 years']
+    """
+    for size, unit in ((86400 * 365, "year"), (86400 * 7, "week"), (86400, "day")):
+        count = seconds // size
+        if count >= (2 if unit != "day" else 1) and not (unit == "week" and count < 3):
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def exact_time(instant: datetime) -> str:
+    """
+    >>> from datetime import UTC
+    >>> exact_time(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    '2026-01-02 03:04:05 UTC'
+    """
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def percent(done: int, total: int) -> int:
+    """Never more than 100, and 100 only when all of it is done.
+
+    >>> percent(1, 3), percent(999, 1000), percent(5, 5), percent(0, 0)
+    (33, 99, 100, 100)
+    """
+    return 100 if done >= total else done * 100 // total
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """
+    >>> plural(1, "site"), plural(1200, "site"), plural(0, "copy", "copies")
+    ('1 site', '1,200 sites', '0 copies')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def register(app: Flask) -> None:
+    """Make these known to the templates of `app`."""
+    env = app.jinja_env
+    env.undefined = StrictUndefined
+    env.trim_blocks = env.lstrip_blocks = True
+    env.filters.update(
+        human_bytes=human_bytes,
+        exact_bytes=exact_bytes,
+        duration=duration,
+        relative=relative,
+        exact_time=exact_time,
+        plural=plural,
+        stage=words.stage,
+        kind=words.kind,
+        remedy_parts=words.remedy_parts,
+    )
+    env.globals.update(asset=asset, percent=percent)
+
+
+def asset(name: str) -> str:
+    """The address of a static file; it changes when the file does."""
+    return url_for("static", filename=name, v=_version(f"{current_app.static_folder}/{name}"))
+
+
+@cache
+def _version(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]

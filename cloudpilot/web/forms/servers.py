@@ -1,0 +1,37 @@
+"""Forms about servers."""
+
+from wtforms import BooleanField
+
+from cloudpilot.domain import servers
+from cloudpilot.domain.servers import BACKUP_ROOT, USERNAME
+from cloudpilot.errors import InvalidConfig
+from cloudpilot.web.forms import Form, Lines, Text
+
+
+def valid_port(text: str) -> int:
+    """A TCP port; raises InvalidConfig."""
+    if not (text.strip().isascii() and text.strip().isdigit() and 0 < int(text[:9]) < 65536):
+        raise InvalidConfig("A port is a number from 1 to 65535; SSH's own is 22.")
+    return int(text)
+
+
+class ServerForm(Form):
+    """Where a server is, and where its backups go."""
+
+    name = Text("Name", servers.valid_name, hint="What you call it, for example web-1.")
+    host = Text("Host", servers.valid_host, hint="A host name or an address.")
+    port = Text("SSH port", valid_port, default="22")
+    username = Text("User", servers.valid_username, default=USERNAME)
+    backup_root = Text("Backup directory", servers.valid_backup_root, default=BACKUP_ROOT)
+
+
+class PastedKeysForm(Form):
+    """The last line of what the set-up command printed."""
+
+    host_keys = Lines("Its last line", str.strip)
+
+
+class OfferedKeyForm(Form):
+    """Approval of the key that the server showed."""
+
+    compared = BooleanField("I compared it on the server itself, and it is the same.")

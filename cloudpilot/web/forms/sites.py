@@ -1,0 +1,46 @@
+"""Forms about sites."""
+
+from wtforms import SelectField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
+from wtforms.form import BaseForm
+
+from cloudpilot.domain import sites
+from cloudpilot.domain.servers import valid_name
+from cloudpilot.kinds import Compression
+from cloudpilot.web.forms import Form, Lines, Text, checked
+
+COMPRESSIONS = [
+    SelectChoice(Compression.GZIP.value, "gzip: opens everywhere"),
+    SelectChoice(Compression.ZSTD.value, "zstd: smaller and faster, the server must have it"),
+]
+
+
+class Patterns(Lines):
+    """Exclude patterns; they are judged beside the paths of the same form."""
+
+    def pre_validate(self, form: BaseForm) -> None:
+        """Ask the domain."""
+        paths = getattr(form["paths"], "value", None) or []
+        self.value = checked(lambda: sites.valid_patterns(self.data or "", paths))
+
+
+class PathsForm(Form):
+    """What is backed up, and how it is packed."""
+
+    paths = Lines("Paths", sites.valid_paths, hint="Whole paths such as /var/www, one a line.")
+    excludes = Patterns(
+        "Leave out",
+        str,
+        hint="One pattern a line. *.log fits a name at any depth; /cache is anchored at each path.",
+    )
+    compression = SelectField("Compression", choices=COMPRESSIONS, default=Compression.GZIP.value)
+
+    def chosen(self) -> dict[str, object]:
+        """What the form means, as columns."""
+        return self.values() | {"compression": Compression(self.compression.data)}
+
+
+class SiteForm(PathsForm):
+    """A site."""
+
+    name = Text("Name", valid_name, hint="What you call it, for example shop.")

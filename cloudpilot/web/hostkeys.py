@@ -1,0 +1,60 @@
+"""Whose key a server shows: it is compared once, pinned, and a change is a hard stop."""
+
+from contextlib import suppress
+from uuid import UUID
+
+from flask import Blueprint, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from cloudpilot.db import transaction
+from cloudpilot.domain import servers
+from cloudpilot.domain.people import Right
+from cloudpilot.domain.servers import Server
+from cloudpilot.errors import BackupInProgress, InvalidConfig
+from cloudpilot.jobs import enrolment
+from cloudpilot.web.access import needs
+from cloudpilot.web.forms import sent
+from cloudpilot.web.forms.servers import OfferedKeyForm, PastedKeysForm
+from cloudpilot.web.servers import page_of, ring_check
+
+bp = Blueprint("hostkeys", __name__, url_prefix="/servers/<uuid:server_id>")
+
+
+@bp.post("/approve")
+@needs(Right.MANAGE)
+def approve_pasted(server_id: UUID) -> BaseResponse:
+    """Pin the keys that the set-up command printed."""
+    form = PastedKeysForm()
+
+    def act() -> str:
+        with transaction() as session:
+            server = servers.find(session, server_id)
+            enrolment.approve_pasted(session, server, form.host_keys.value)
+            return _first_check(session, server)
+
+    return sent(form, act) or page_of(server_id, form, OfferedKeyForm(formdata=None))
+
+
+@bp.post("/approve-offered")
+@needs(Right.MANAGE)
+def approve_offered(server_id: UUID) -> BaseResponse:
+    """Pin the key that the server has shown, once somebody has compared it."""
+    form = OfferedKeyForm()
+
+    def act() -> str:
+        if not form.compared.data:
+            raise InvalidConfig("Compare the key first, then tick that you did.")
+        with transaction() as session:
+            server = servers.find(session, server_id)
+            enrolment.approve_offered(session, server, request.form.get("fingerprint", ""))
+            return _first_check(session, server)
+
+    return sent(form, act) or page_of(server_id, PastedKeysForm(formdata=None), form)
+
+
+def _first_check(session: Session, server: Server) -> str:
+    """Now that we may log in, look what is there."""
+    with suppress(BackupInProgress):
+        ring_check(session, server)
+    return url_for("servers.show", server_id=server.id)

@@ -1,0 +1,71 @@
+"""What is shown when something cannot be done: code, what happened, what to do about it."""
+
+from dataclasses import dataclass
+
+from flask import Flask, Response, g, make_response, render_template
+from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
+from werkzeug.exceptions import HTTPException
+
+from cloudpilot.errors import CloudPilotError, FormExpired, NotFound, TooManyAttempts, Unexpected
+from cloudpilot.web.htmx import is_htmx, to_problem
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem, ready to be shown."""
+
+    code: str
+    what: str
+    remedy: str
+    status: int = 500
+
+    @classmethod
+    def of(cls, error: CloudPilotError) -> "Problem":
+        """A failure of ours."""
+        return cls(error.code, str(error), error.remedy, error.http_status)
+
+
+_BY_STATUS = {
+    404: Problem.of(NotFound("There is no page at this address.")),
+    405: Problem(
+        "METHOD_NOT_ALLOWED",
+        "This address cannot be opened like that.",
+        "Go back to the page you came from and use its button.",
+        405,
+    ),
+    413: Problem(
+        "TOO_LARGE",
+        "What was sent is larger than 1 MB.",
+        "Shorten what you typed and send it again.",
+        413,
+    ),
+    429: Problem.of(TooManyAttempts("Too many attempts from here or for this account.")),
+}
+
+
+def register(app: Flask) -> None:
+    """Have every failure of `app` explained."""
+    app.register_error_handler(CloudPilotError, lambda error: explain(Problem.of(error)))
+    app.register_error_handler(HTTPException, lambda error: explain(_of_http(error)))
+
+
+def explain(problem: Problem) -> Response:
+    """Into #problem for htmx, as a page of its own otherwise."""
+    if is_htmx():
+        fragment = render_template("_problem.html", problem=problem)
+        return to_problem(make_response(fragment, problem.status))
+    # Without a visitor there is no menu to show; after a crash we do not even ask who it is.
+    base = "base.html" if g.get("me") and problem.status < 500 else "bare.html"
+    return make_response(
+        render_template("problem.html", problem=problem, base=base), problem.status
+    )
+
+
+def _of_http(error: HTTPException) -> Problem:
+    if isinstance(error, CSRFError):
+        return Problem.of(FormExpired("This form is too old, or its session has ended."))
+    if error.code is None or error.code >= 500:
+        return Problem.of(Unexpected("Something went wrong inside the panel; its log says what."))
+    unclear = "The panel could not make sense of this request."
+    other = Problem("BAD_REQUEST", unclear, "Go back, reload the page and try again.", error.code)
+    return _BY_STATUS.get(error.code, other)

@@ -1,0 +1,48 @@
+"""Taking a server or a site out of the panel, after a page that says what stays."""
+
+from uuid import UUID
+
+from flask import Blueprint, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import removals, servers, sites
+from cloudpilot.domain.people import Right
+from cloudpilot.web.access import needs
+from cloudpilot.web.forms import Form, page, sent
+
+bp = Blueprint("removals", __name__)
+
+
+@bp.route("/servers/<uuid:server_id>/remove", methods=["GET", "POST"])
+@needs(Right.MANAGE)
+def server(server_id: UUID) -> BaseResponse:
+    """Ask once more, then forget a server."""
+    with reading() as session:
+        found = servers.find(session, server_id)
+        its_sites = sites.listed(session, server_id)
+    form = Form()
+
+    def act() -> str:
+        with transaction() as session:
+            removals.remove_server(session, servers.find(session, server_id))
+        return url_for("servers.index")
+
+    return sent(form, act) or page("servers/remove.html", form, server=found, sites=its_sites)
+
+
+@bp.route("/sites/<uuid:site_id>/remove", methods=["GET", "POST"])
+@needs(Right.MANAGE)
+def site(site_id: UUID) -> BaseResponse:
+    """Ask once more, then forget a site."""
+    with reading() as session:
+        found = sites.find(session, site_id)
+        its_server = servers.find(session, found.server_id)
+    form = Form()
+
+    def act() -> str:
+        with transaction() as session:
+            removals.remove_site(session, sites.find(session, site_id))
+        return url_for("servers.show", server_id=found.server_id)
+
+    return sent(form, act) or page("sites/remove.html", form, site=found, server=its_server)

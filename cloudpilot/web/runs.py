@@ -1,0 +1,95 @@
+"""Runs: what goes on now, what has ended, and one run with its log."""
+
+import hashlib
+from collections.abc import Iterable
+from uuid import UUID
+
+from flask import Blueprint, Response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import lists, overview, runs
+from cloudpilot.domain.lists import Cursor
+from cloudpilot.domain.people import Person, Right
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.jobs import queue
+from cloudpilot.web.access import needs
+from cloudpilot.web.htmx import fragment_or_redirect, live
+
+bp = Blueprint("runs", __name__)
+
+
+@bp.get("/activity")
+@needs(Right.VIEW)
+def index() -> str:
+    """What goes on now, and one page of what has ended."""
+    after = request.args.get("after")
+    with reading() as session:
+        active = overview.active_runs(session)
+        ended = lists.ended_runs(session, {}, Cursor.parse(after) if after else None)
+    return render_template(
+        "runs/index.html", runs=active, state=fingerprint(active), ended=ended, after=after
+    )
+
+
+@bp.get("/activity/live")
+@needs(Right.VIEW)
+def active() -> Response:
+    """What goes on now, alone."""
+    with reading() as session:
+        found = overview.active_runs(session)
+    for run in found:
+        queue.watch(run.id)
+    return live("runs/_active.html", state=fingerprint(found), runs=found)
+
+
+@bp.get("/runs/<uuid:run_id>")
+@needs(Right.VIEW)
+def show(run_id: UUID) -> str:
+    """One run: stage, progress, log, and how it ended."""
+    with reading() as session:
+        run = runs.find(session, run_id)
+        by = session.get(Person, run.requested_by) if run.requested_by else None
+        server = session.get_one(Server, run.server_id)
+    return render_template("runs/show.html", state=_watched(run), run=run, by=by, server=server)
+
+
+@bp.get("/runs/<uuid:run_id>/status")
+@needs(Right.VIEW)
+def status(run_id: UUID) -> Response:
+    """What the run is doing, alone."""
+    with reading() as session:
+        run = runs.find(session, run_id)
+    return live("runs/_status.html", state=_watched(run), run=run)
+
+
+@bp.post("/runs/<uuid:run_id>/stop")
+@needs(Right.RUN)
+def stop(run_id: UUID) -> BaseResponse:
+    """Ask the run to end."""
+    run = ask_to_stop(run_id)
+    back = url_for(".show", run_id=run.id)
+    return fragment_or_redirect("runs/_controls.html", back, run=run)
+
+
+def ask_to_stop(run_id: UUID) -> Run:
+    """Write the wish down and pass it on."""
+    with transaction() as session:
+        run = runs.find(session, run_id)
+        runs.request_stop(session, run)
+        queue.ring_stop(session, run)
+    return run
+
+
+def fingerprint(active: Iterable[Run]) -> str:
+    """Which runs these are: it changes when one begins or ends."""
+    ids = ",".join(sorted(str(run.id) for run in active))
+    return hashlib.sha256(ids.encode()).hexdigest()[:12] if ids else "none"
+
+
+def _watched(run: Run) -> str:
+    if run.status.is_final:
+        return "ended"
+    queue.watch(run.id)
+    return "active"

@@ -1,0 +1,167 @@
+"""Servers: the list, a new one, and the page that takes one from its set-up to its backups."""
+
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import lists, overview, requests, servers
+from cloudpilot.domain.people import Right
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Checkup, Server
+from cloudpilot.errors import BackupInProgress, InvalidState
+from cloudpilot.jobs import enrolment, queue
+from cloudpilot.web.access import me, needs
+from cloudpilot.web.forms import page, sent
+from cloudpilot.web.forms.servers import OfferedKeyForm, PastedKeysForm, ServerForm
+from cloudpilot.web.htmx import live
+from cloudpilot.web.paging import PAGE, page_number
+
+bp = Blueprint("servers", __name__, url_prefix="/servers")
+
+SITES_SHOWN = 200
+BACKUPS_SHOWN = 5
+
+
+@bp.get("")
+@needs(Right.VIEW)
+def index() -> str:
+    """All servers, a page at a time."""
+    number = page_number(request.args.get("page"))
+    with reading() as session:
+        rows = overview.server_rows(session, limit=PAGE + 1, offset=PAGE * (number - 1))
+    return render_template(
+        "servers/index.html", rows=rows[:PAGE], number=number, more=len(rows) > PAGE
+    )
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@needs(Right.MANAGE)
+def new() -> BaseResponse:
+    """Add a server."""
+    form = ServerForm()
+    return sent(form, lambda: _enrol(form)) or page("servers/new.html", form)
+
+
+@bp.get("/<uuid:server_id>")
+@needs(Right.VIEW)
+def show(server_id: UUID) -> Response:
+    """One server: how to set it up, what its Check found, its sites and latest backups."""
+    return page_of(server_id, PastedKeysForm(), OfferedKeyForm())
+
+
+@bp.get("/<uuid:server_id>/checkup")
+@needs(Right.VIEW)
+def checkup(server_id: UUID) -> Response:
+    """What the Check is doing or has found, alone."""
+    with reading() as session:
+        context = _checked(session, servers.find(session, server_id))
+    return live("servers/_checkup.html", **_with_state(context))
+
+
+@bp.post("/<uuid:server_id>/check")
+@needs(Right.RUN)
+def check(server_id: UUID) -> BaseResponse:
+    """Ask the server what it has."""
+    with transaction() as session:
+        ring_check(session, servers.find(session, server_id))
+    return redirect(url_for(".show", server_id=server_id), 303)
+
+
+@bp.route("/<uuid:server_id>/edit", methods=["GET", "POST"])
+@needs(Right.MANAGE)
+def edit(server_id: UUID) -> BaseResponse:
+    """Change where a server is and where its backups go."""
+    with reading() as session:
+        server = servers.find(session, server_id)
+    form = ServerForm(obj=server)
+    return sent(form, lambda: _change(form, server_id)) or page(
+        "servers/edit.html", form, server=server
+    )
+
+
+@bp.post("/<uuid:server_id>/backup-root")
+@needs(Right.MANAGE)
+def move_backup_root(server_id: UUID) -> BaseResponse:
+    """Keep new backups where the last Check says that they are safer."""
+    with transaction() as session:
+        server = servers.find(session, server_id)
+        found = servers.latest_checkup(session, server_id)
+        better = found.facts.get("alternative") if found else None
+        if not better:
+            raise InvalidState("The last Check knows no better directory.")
+        server.backup_root = servers.valid_backup_root(better)
+        _check_again(session, server)
+    return redirect(url_for(".show", server_id=server_id), 303)
+
+
+def page_of(server_id: UUID, pasted: PastedKeysForm, offered: OfferedKeyForm) -> Response:
+    """The server's page; one of its two forms may hold what was refused."""
+    with reading() as session:
+        server = servers.find(session, server_id)
+        context = _checked(session, server) | {
+            "sites": overview.site_rows(session, server_id, limit=SITES_SHOWN),
+            "backups": lists.backups(session, {"server_id": server_id}, size=BACKUPS_SHOWN),
+        }
+    context |= {"command": enrolment.setup_command(server), "pasted": pasted, "offered": offered}
+    refused = offered if offered.problem or offered.errors else pasted
+    return page("servers/show.html", refused, **_with_state(context))
+
+
+def ring_check(session: Session, server: Server) -> Run:
+    """A Check, to be done at once; raises BackupInProgress if one is under way."""
+    run = requests.check(session, server, me())
+    queue.ring(session, run)
+    return run
+
+
+def trap_of(server: Server, found: Checkup | None) -> str | None:
+    """Why the server's backup directory does not keep what is put there, if it does not."""
+    if found is None or server.backup_root == found.facts.get("alternative"):
+        return None
+    return found.facts.get("trap")
+
+
+def _checked(session: Session, server: Server) -> dict[str, Any]:
+    found = servers.latest_checkup(session, server.id)
+    return {
+        "server": server,
+        "checkup": found,
+        "level": overview.worst(found),
+        "trap": trap_of(server, found),
+        "run": overview.latest_check(session, server.id),
+    }
+
+
+def _with_state(context: dict[str, Any]) -> dict[str, Any]:
+    run: Run | None = context["run"]
+    working = run is not None and not run.status.is_final
+    if run and working:
+        queue.watch(run.id)
+    return context | {"working": working, "state": "checking" if working else "idle"}
+
+
+def _enrol(form: ServerForm) -> str:
+    with transaction() as session:
+        server = enrolment.enrol(session, **form.values())
+    return url_for(".show", server_id=server.id)
+
+
+def _change(form: ServerForm, server_id: UUID) -> str:
+    with transaction() as session:
+        server = servers.find(session, server_id)
+        for name, value in form.values().items():
+            setattr(server, name, value)
+        _check_again(session, server)
+    return url_for(".show", server_id=server_id)
+
+
+def _check_again(session: Session, server: Server) -> None:
+    """What the last Check found may no longer be so."""
+    if server.is_ready:
+        with suppress(BackupInProgress):
+            ring_check(session, server)

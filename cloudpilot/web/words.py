@@ -1,0 +1,37 @@
+"""What the product's values are called on a page."""
+
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import RunKind
+
+_STAGES = {
+    "connect": "Connecting to the server",
+    "measure": "Measuring what there is",
+    "archive": "Packing",
+    "finish": "Verifying and finishing",
+    "delete": "Deleting from the server",
+    "check": "Checking the server",
+}
+_KINDS = {RunKind.MAKE: "Backup", RunKind.CHECK: "Check", RunKind.DELETE: "Deletion"}
+
+
+def stage(run: Run) -> str:
+    """What a run is at."""
+    if run.status is Status.PENDING:
+        return "Waiting to start"
+    return _STAGES.get(run.stage, run.stage.capitalize()) or "Starting"
+
+
+def kind(run: Run) -> str:
+    """What a run does."""
+    return _KINDS[run.kind]
+
+
+def remedy_parts(remedy: str) -> list[tuple[str, bool]]:
+    """A remedy in pieces, and whether each is a command: what stands between backquotes is.
+
+    >>> remedy_parts("Install it: `apt-get install tar`.")
+    [('Install it: ', False), ('apt-get install tar', True), ('.', False)]
+    """
+    pieces = remedy.split("`")
+    return [(piece, bool(number % 2)) for number, piece in enumerate(pieces) if piece]

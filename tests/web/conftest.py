@@ -1,0 +1,126 @@
+"""The whole application over SQLite, and browsers of people with each role."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from cloudpilot import create_app
+from cloudpilot.db import db, transaction
+from cloudpilot.domain import people
+from cloudpilot.domain.people import Person
+from cloudpilot.kinds import Role
+from cloudpilot.secrets import Secret
+from cloudpilot.settings import Settings, from_environment
+from tests.support.database import SECRET_KEY
+from tests.support.page import Page
+
+PASSWORD = "correct horse battery"
+PASSWORD_HASH = people.hashed(Secret(PASSWORD))  # once: it is slow on purpose
+SETUP_CODE = "the set-up code"
+
+
+class Browser:
+    """A person's browser: sends forms with the token of the page that they are on."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, path: str, status: int = 200, **options: object) -> Page:
+        """The page at `path`; its markup is checked as that of any page."""
+        answer = self.client.get(path, **options)
+        assert answer.status_code == status, answer.text[:3000]
+        return Page(answer, self.client.application)
+
+    def post(self, path: str, status: int = 303, *, htmx: bool = False, **fields: object) -> Page:
+        """Send a form; returns what comes back."""
+        headers = {"HX-Request": "true"} if htmx else {}
+        data = {"csrf_token": self.token()} | fields
+        answer = self.client.post(path, data=data, headers=headers)
+        assert answer.status_code == status, answer.text[:3000]
+        return Page(answer, self.client.application)
+
+    def token(self) -> str:
+        """The token of this session's forms."""
+        text = self.client.get("/servers", follow_redirects=True).text
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', text)
+        assert found, text
+        return found[1]
+
+
+@pytest.fixture
+def settings(sqlite_template: Path, tmp_path: Path) -> Settings:
+    """A panel over a database of its own, without Redis: pages must not need it."""
+    shutil.copy(sqlite_template, tmp_path / "panel.db")
+    return from_environment(
+        {
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'panel.db'}",
+            "REDIS_URL": f"unix://{tmp_path}/no-redis.sock",
+            "CLOUDPILOT_SECRET_KEY": SECRET_KEY,
+        }
+    )
+
+
+@pytest.fixture
+def fresh(settings: Settings) -> Iterator[Flask]:
+    """A panel that nobody has set up yet."""
+    app = create_app(settings)
+    with app.app_context():
+        with transaction() as session:
+            people.replace_setup_code(session, Secret(SETUP_CODE))
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(fresh: Flask) -> Flask:
+    """A panel with one person of each role; they are called after it."""
+    with fresh.app_context(), transaction() as session:
+        for role in Role:
+            session.add(
+                Person(
+                    email=f"{role}@example.com",
+                    name=f"{role} Lovelace".title(),
+                    role=role,
+                    password_hash=PASSWORD_HASH,
+                )
+            )
+    return fresh
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Browser:
+    """Somebody who has not signed in."""
+    return Browser(app.test_client())
+
+
+@pytest.fixture
+def sign_in(app: Flask) -> Callable[[Role], Browser]:
+    """A browser in which somebody with that role has signed in."""
+
+    def browser(role: Role) -> Browser:
+        with app.app_context():
+            with db.session() as session:
+                person = session.query(Person).filter_by(role=role).one()
+            db.session.remove()
+        client = app.test_client()
+        from cloudpilot.web.access import Visitor  # noqa: PLC0415
+
+        with client.session_transaction() as cookie:
+            cookie["_user_id"] = Visitor(person).get_id()
+            cookie["_fresh"] = True
+        return Browser(client)
+
+    return browser
+
+
+@pytest.fixture
+def owner(sign_in: Callable[[Role], Browser]) -> Browser:
+    """The owner's browser."""
+    return sign_in(Role.OWNER)
