@@ -1,3 +1,3 @@
 """Fixtures that any test may ask for."""
 
-pytest_plugins = ["tests.support.database", "tests.support.rows"]
+pytest_plugins = ["tests.support.database", "tests.support.rows", "tests.support.sshd"]

@@ -1,0 +1,69 @@
+"""A program as text that runs whole or not at all, however much of it arrives."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from shlex import quote
+
+from cloudpilot.errors import InvalidConfig
+
+REMOTE = Path(__file__).parent / "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One of the files in engine/remote, what it is called with, and the files that go with it.
+
+    name   without its ending: `look` is remote/look.sh
+    args   the script's "$1", "$2", …; any text but NUL
+    files  by name; they travel inside the text and are written by the script's own `put`
+    """
+
+    name: str
+    args: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def text(self) -> bytes:
+        """What bash reads from its standard input.
+
+        Everything is inside one function and bash reads a function to its end before it runs a
+        line of it: of a text that was cut off nothing runs.
+        """
+        parts = (
+            b"cloudpilot_main() {",
+            quoted_words("set --", self.args),
+            b"payload() {\n:",
+            *(_put(name, content) for name, content in self.files.items()),
+            b"}",
+            source("common.sh"),
+            source(f"{self.name}.sh"),
+            # Its commands must not read what follows here as their input.
+            b"}\ncloudpilot_main </dev/null\nexit\n",
+        )
+        return b"\n".join(parts)
+
+
+@cache
+def source(name: str) -> bytes:
+    """A file of engine/remote."""
+    return (REMOTE / name).read_bytes()
+
+
+def quoted_words(command: str, words: tuple[str, ...]) -> bytes:
+    """`command` and its words for bash, each word as it is; raises InvalidConfig for a NUL.
+
+    >>> print(quoted_words("set --", ("it's", "$HOME")).decode())
+    set -- 'it'"'"'s' '$HOME'
+    """
+    if any("\0" in word for word in words):
+        raise InvalidConfig("No name may hold a NUL character.")
+    return " ".join((command, *map(quote, words))).encode("utf-8", "surrogateescape")
+
+
+def _put(name: str, content: bytes) -> bytes:
+    """The call that writes one file and proves that it arrived whole."""
+    size, digest = str(len(content)), hashlib.sha256(content).hexdigest()
+    return quoted_words("put", (name, size, digest, b64encode(content).decode())) + b" || return"

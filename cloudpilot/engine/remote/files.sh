@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # what to back up stands before this, written by engine/script.py:
+#   paths=(…) user_excludes=(--exclude=…) archive=NAME backup_root=… compression=gzip|zstd
+#   expected_ratio=PERCENT
+# A backup of files. After prelude.sh, measure.sh and judge.sh.
+
+## archive: tar, packed and hashed while it passes
+
+write_archive() {
+  stage archive
+  progress 0 "$tar_bytes"
+  : >work/left_out
+  jobs_at_once=$(nproc 2>/dev/null || echo 2)
+  in_background pipeline
+  local status=$?
+  cat work/tar.errors work/pack.errors | head -c 1000000
+  explain "$status"
+  judge_tar "$status"
+  read -r sha256 _ <work/hash
+  [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail 70 "${hash_command[0]} gave no SHA-256."
+}
+
+# pipeline: its status is tar's own (0, 1, 2) if the others did well, else one that says who not.
+pipeline() {
+  run_tar - 2>work/tar.errors |
+    "${gently[@]}" perl pack.pl "$tar_bytes" "$((jobs_at_once > 4 ? 4 : jobs_at_once))" \
+      "${compressor[@]}" 2>work/pack.errors |
+    "${hash_command[@]}" >work/hash
+  local tar=${PIPESTATUS[0]} pack=${PIPESTATUS[1]} hash=${PIPESTATUS[2]}
+  ((pack == 71)) && return 71
+  # 141 is SIGPIPE: not the cause but what follows from another one's end.
+  ((tar > 128 && tar != 141)) && return 101
+  ((pack > 128 && pack != 141 || pack == 76)) && return 102
+  ((hash > 128)) && return 103
+  ((hash)) && return 105
+  ((pack)) && return 104
+  return "$tar"
+}
+
+# explain STATUS: fails unless it is tar's own.
+explain() {
+  case $1 in
+    71) fail 71 "The disk of $(shown "$backup_root") became full while the archive was written." ;;
+    101) fail 76 'tar was killed on the server.' ;;
+    102) fail 76 'The packing was killed on the server: out of memory, perhaps?' ;;
+    103) fail 76 "${hash_command[0]} was killed on the server." ;;
+    104) fail 70 "Packing failed: $(tail -n 1 work/pack.errors)" ;;
+    105) fail 70 "${hash_command[0]} failed." ;;
+  esac
+}
+
+## finish: from here on it has its name, and is on the disk
+
+finish() {
+  stage finish
+  made=("$archive" "$archive.index.gz" manifest.json)
+  printf '%s\n' "${made[@]}" >made
+  "${gzip_command[@]}" <work/index >work/index.gz || fail_to_write
+  result >work/result || fail_to_write
+  manifest >work/manifest || fail_to_write
+  in_background sync work/archive work/index.gz work/manifest 2>/dev/null
+  publish archive "$archive"
+  publish index.gz "$archive.index.gz"
+  publish manifest manifest.json
+  sync "$backup" 2>/dev/null
+  mv -T work/result result || fail_to_write
+  sync result 2>/dev/null
+}
+
+# publish FILE NAME
+publish() {
+  mv -T "work/$1" "$backup/$2" || fail 70 "$2 cannot be given its name."
+}
+
+fail_to_write() {
+  local free
+  free=$(stat -f -c %a -- "$backup")
+  ((free > 64)) || fail 71 "The disk of $(shown "$backup_root") is full."
+  fail 70 "The archive's description cannot be written."
+}
+
+# result: what the panel reads; the last line is the word that it is whole.
+result() {
+  local key
+  size=$(stat -c %s work/archive)
+  touch warnings
+  # shellcheck disable=SC2034 # named by the loop below
+  warnings=$(wc -l <warnings)
+  [ "$size" = "$packed_size" ] || return
+  printf '%s=%s\n' archive "$archive" index "$archive.index.gz" sha256 "$sha256" \
+    tar_bytes "$tar_size" compressor "${compressor[*]}" hash_tool "${hash_command[0]}" \
+    tar "${tar_version//[^A-Za-z0-9 .()+-]/}" seconds "$SECONDS"
+  for key in size entries files directories symlinks hardlinks others members warnings unreadable; do
+    printf '%s=%s\n' "$key" "${!key}"
+  done
+  echo complete=1
+}
+
+# manifest: the plan and the result as one JSON document, beside the archive.
+manifest() {
+  local key value text=''
+  while IFS='=' read -r key value; do
+    case $key in
+      complete) value=true ;;
+      *) [[ $value =~ ^(0|[1-9][0-9]*)$ ]] || value="\"$value\"" ;;
+    esac
+    text+="${text:+,}"$'\n'"  \"$key\": $value"
+  done <work/result
+  printf '{"format": 1,\n"plan": %s,\n"result": {%s\n},\n' "$(cat manifest.json)" "$text"
+  printf '"restore": "tar --extract --file=%s --directory=/TARGET --strip-components=1' "$archive"
+  printf " --numeric-owner --same-permissions --acls --xattrs --xattrs-include='*' files\"}\n"
+}
+
+begin
+measure
+write_archive
+finish

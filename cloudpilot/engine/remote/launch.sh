@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# launch ROOT BACKUP_ID RUN_ID NONCE, with payload: starts the script among the files, once.
+# The files are written under a name of their own and proven; the rename onto the run's name is
+# the claim. A claim that nobody works on, after a cut connection, is taken up by the next launch.
+
+launch() {
+  local root=$1 place=$1/$2 run=$1/$2/run-$3 new=$1/$2/.new.$4
+  make_root "$root"
+  mkdir -p -- "$place" 2>/dev/null || [ -e "$place" ] || failed_write "$place"
+  own_directory "$place"
+  [ -e "$run" ] || claim "$new" "$run"
+  [ -e "$run/pid" ] || [ -e "$run/exit" ] || [ -e "$run/stop" ] || start "$run" "$2/$3"
+}
+
+# make_root ROOT: 0700 and ours, or refused.
+make_root() {
+  local above=${1%/*}
+  if ! [ -e "$1" ] && ! [ -L "$1" ]; then
+    (umask 022 && mkdir -p -- "${above:-/}") || fail 77 "$above cannot be created by $(id -un)."
+    [ -w "${above:-/}" ] || fail 77 "$1 cannot be created: $(id -un) may not write to ${above:-/}."
+    mkdir -- "$1" 2>/dev/null # or another launch has, at this very moment
+  fi
+  own_directory "$1"
+  # Who may rename the directory may put another one in its place.
+  [ -z "$(find "${above:-/}" -maxdepth 0 -perm -0002 ! -perm -1000)" ] ||
+    fail 79 "Anybody may rename $1: $above is writable for all and has no sticky bit."
+  chmod 700 -- "$1" || fail 79 "The mode of $1 cannot be set."
+}
+
+# claim NEW RUN
+claim() {
+  mkdir -- "$1" || failed_write "$1"
+  (cd -- "$1" && payload) || { rm -rf -- "$1"; failed_write "$1"; }
+  mv -T -- "$1" "$2" 2>/dev/null || rm -rf -- "$1" # somebody else was first
+  [ -d "$2" ] || fail 70 "$2 could not be created."
+}
+
+# put NAME SIZE SHA256 BASE64: called by payload.
+put() {
+  printf %s "$4" | base64 -d >"$1" || return
+  [ "$(stat -c %s -- "$1")" = "$2" ] && [ "$(sha256sum <"$1")" = "$3  -" ]
+}
+
+failed_write() {
+  local free
+  free=$(stat -f -c '%a' -- "${1%/*}")
+  [ "${free:-0}" -gt 16 ] || fail 71 "The disk of ${1%/*} is full."
+  fail 70 "$1 could not be written whole."
+}
+
+# start RUN MARK: the script sees to it that of several only one goes on.
+start() {
+  local left
+  cd -- "$1" || fail 70 "$1 cannot be entered."
+  CLOUDPILOT_RUN=$2 setsid bash ./script </dev/null >>log 2>&1 &
+  for ((left = 100; left > 0; left--)); do
+    [ -e pid ] || [ -e exit ] && return
+    sleep 0.02
+  done
+  fail 70 "The script did not begin within two seconds."
+}
+
+launch "$@"

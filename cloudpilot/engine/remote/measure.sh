@@ -1,0 +1,145 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # what to back up stands before this, see files.sh
+# The first step of a backup: everything that can be known before a byte is written.
+
+SPARE=$((64 * 1024 * 1024)) # bytes that stay free on the disk
+
+measure() {
+  stage measure
+  need_tools
+  check_paths
+  choose_compressor
+  choose_hash
+  gently=()
+  has nice && gently+=(nice -n 10)
+  has ionice && ionice -c 2 -n 7 true 2>/dev/null && gently+=(ionice -c 2 -n 7)
+  choose_tar_options
+  choose_excludes
+  measure_tar
+  check_space
+}
+
+need_tools() {
+  local tool
+  for tool in tar perl gzip; do
+    has "$tool" || fail 78 "$tool is not installed."
+  done
+  tar_version=$(tar --version | head -n 1)
+  [[ $tar_version == *'GNU tar'* ]] || fail 78 'tar is not GNU tar.'
+}
+
+check_paths() {
+  local path
+  for path in "${paths[@]}"; do
+    if [ -L "$path" ]; then
+      fail 73 "$(shown "$path") is a link to $(shown "$(readlink -- "$path")")."
+    elif ! [ -e "$path" ]; then
+      missing "$path"
+    elif ! [ -r "$path" ] || { [ -d "$path" ] && ! [ -x "$path" ]; }; then
+      fail 77 "$(shown "$path") cannot be read by $(id -un)."
+    fi
+  done
+  without_inner
+}
+
+# missing PATH: it is not there, or we may not see whether it is.
+missing() {
+  case $(stat -- "$1" 2>&1) in
+    *': Permission denied') fail 77 "$(shown "$1") cannot be reached by $(id -un)." ;;
+    *': Input/output error') fail 74 "$(shown "$1") cannot be read: input/output error." ;;
+    *) fail 72 "$(shown "$1") does not exist." ;;
+  esac
+}
+
+# without_inner: a path below another is in the archive already, unless it is a file system of its
+# own, which is only taken when it is named. `paths` comes sorted, outer before inner.
+without_inner() {
+  local path outer kept=()
+  for path in "${paths[@]}"; do
+    for outer in "${kept[@]}"; do
+      [[ $path == "${outer%/}"/* ]] &&
+        [ "$(stat -c %d -- "$path")" = "$(stat -c %d -- "$outer")" ] && continue 2
+    done
+    kept+=("$path")
+  done
+  paths=("${kept[@]}")
+}
+
+# choose_compressor: the fastest that is there and proves, on a few bytes, that it works.
+choose_compressor() {
+  local candidate
+  for candidate in 'igzip -2 -n -c' 'pigz -p 1 -6 -n -c' 'gzip -6 -n -c'; do
+    read -r -a gzip_command <<<"$candidate"
+    works gzip "${gzip_command[@]}" && break
+  done
+  compressor=("${gzip_command[@]}")
+  [ "$compression" = zstd ] || return 0
+  compressor=(zstd -3 -q -T1 -c)
+  works zstd "${compressor[@]}" || fail 78 'zstd is not installed: apt-get install zstd, or choose gzip.'
+}
+
+# works READER COMPRESSOR…
+works() {
+  has "$2" && [ "$(printf hello | "${@:2}" 2>/dev/null | "$1" -dc 2>/dev/null)" = hello ]
+}
+
+choose_hash() {
+  hash_command=(openssl dgst -sha256 -r)
+  printf '' | "${hash_command[@]}" >/dev/null 2>&1 && return
+  hash_command=(sha256sum)
+  has sha256sum || fail 78 'Neither openssl nor sha256sum is installed.'
+}
+
+choose_tar_options() {
+  tar_options=(
+    --create --format=posix --blocking-factor=128 --numeric-owner --sparse --one-file-system
+    --quoting-style=escape --no-unquote
+    --absolute-names '--transform=flags=rSh;s,^/,files/,' # members are files/srv/www/…
+    '--pax-option=delete=atime,delete=ctime,exthdr.name=PaxHeaders/%f'
+  )
+  tar_option 'access control lists' --acls
+  # The second would store ACLs once more, as the kernel has them.
+  tar_option 'extended attributes' --xattrs '--xattrs-include=*' '--xattrs-exclude=system.posix_acl_*'
+}
+
+# tar_option WHAT OPTION…: taken if this tar knows it; some are built without.
+tar_option() {
+  if tar "${@:2}" --create --file=/dev/null --files-from=/dev/null 2>&1 | grep -q .; then
+    warn "This server's tar cannot keep $1: they are not in the archive."
+  else
+    tar_options+=("${@:2}")
+  fi
+}
+
+# choose_excludes: our own archives and the kernel's files never, then what the site leaves out.
+choose_excludes() {
+  local path real root
+  root=$(realpath -- "$backup_root")
+  excludes=(--anchored --no-wildcards "--exclude=$backup_root" "--exclude=$root")
+  for path in "${paths[@]}"; do
+    real=$(realpath -- "$path")
+    [[ $root/ == "${real%/}"/* ]] && excludes+=("--exclude=${path%/}/${root#"${real%/}"/}")
+    [ "$path" = / ] && excludes+=(--wildcards --exclude={/proc,/sys,/dev,/run}/'*')
+  done
+  excludes+=("${user_excludes[@]}")
+}
+
+# measure_tar: how long the tar will be, to the byte, from names and sizes alone.
+measure_tar() {
+  in_background run_tar /dev/null --totals 2>work/measured
+  tar_bytes=$(sed -n 's/^Total bytes written: \([0-9]*\).*/\1/p' work/measured)
+  [ -n "$tar_bytes" ] || fail 70 "tar cannot measure: $(tail -n 1 work/measured)"
+}
+
+# run_tar FILE OPTION…
+run_tar() {
+  "${gently[@]}" tar "${tar_options[@]}" --file="$1" "${@:2}" "${excludes[@]}" -- "${paths[@]}"
+}
+
+check_space() {
+  local free block needed=$((tar_bytes * expected_ratio / 100 + SPARE))
+  read -r free block <<<"$(stat -f -c '%a %S' -- "$backup")"
+  ((free * block >= needed)) ||
+    fail 71 "$(human "$needed") needed in $(shown "$backup_root"), $(human $((free * block))) free."
+}
+

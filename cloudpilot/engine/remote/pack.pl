@@ -1,0 +1,475 @@
+#!/usr/bin/perl
+# pack.pl TAR_BYTES JOBS COMPRESSOR…: packs a tar stream while it passes.
+#
+# From standard input, a tar. To work/archive and, for the hash, to standard output: the same tar
+# with manifest.json before it and result.json after it, cut into pieces of 16 MiB that are
+# compressed side by side, each a gzip or zstd stream of its own. Any tool reads them as one file;
+# who knows where a piece begins can read that piece alone, and work/index says so. Its lines:
+#
+#   V 1                                                      the version of these lines
+#   M number tar_offset tar_size packed_offset packed_size   a piece
+#   F type tar_start tar_end size path [link]                an entry, its headers included
+#   E tar_bytes packed_bytes                                 the end: without it, it is not whole
+#
+# path and link are as in the tar; bytes that are not plain are %XX. docs/archive-format.md
+#
+# work/counts gets what result.json holds; work/left_out the mount points of which the tar has only
+# the empty folder. Modules: only what Debian's perl-base has.
+use strict;
+use warnings;
+use bytes;
+use Errno qw(EDQUOT EINTR ENOSPC);
+use Fcntl qw(O_CREAT O_EXCL O_RDWR O_WRONLY SEEK_SET);
+use POSIX ();
+
+use constant {
+    PIECE       => 16 * 1024 * 1024,    # bytes of tar
+    CHUNK       => 1024 * 1024,
+    BLOCK       => 512,
+    SET_PIPE    => 1031,                # fcntl F_SETPIPE_SZ: fewer turns for the same bytes
+    HEADER_MAX  => 64 * 1024 * 1024,    # no name or attribute is longer
+    FAILED      => 70,
+    DISK_FULL   => 71,
+    KILLED      => 76,
+    EVERY_TICKS => 30,                  # of a hundredth of a second, between two words on progress
+};
+
+my %COUNTED_AS = (0 => 'files', 7 => 'files', S => 'files', 5 => 'directories', D => 'directories',
+    1 => 'hardlinks', 2 => 'symlinks');
+
+my ($expected, $jobs, @compressor) = @ARGV;
+my ($archive, $index);                  # handles
+my $buffer  = '';                       # of the tar: what is not yet being compressed
+my $base    = 0;                        # offset in the tar of the buffer's first byte
+my $seen    = 0;                        # bytes of the buffer that have been understood
+my $skip    = 0;                        # bytes of content still to pass, unread
+my $entry;                              # the entry that this content belongs to
+my $started;                            # where its first header began, if that is behind us
+my (%extended, %global);                # what headers said of the entry that follows, of all
+my $ended = 0;                          # whether the end of the tar was seen
+my ($pieces, $packed) = (0, 0);
+my @running;                            # the pieces being compressed, oldest first
+my %count  = (entries => 0, map { $_ => 0 } values %COUNTED_AS, 'others');
+my %mounts = mount_points();
+my $spoken = 0;                         # when progress was last written, in ticks
+
+exit main();
+
+sub main {
+    $SIG{PIPE} = 'IGNORE';
+    binmode STDIN;
+    fcntl STDIN, SET_PIPE, CHUNK;
+    $archive = create('work/archive');
+    $index   = create('work/index');
+    say_to_index("V 1\n");
+    take(own_entry('manifest.json', contents('manifest.json')));
+    while (my $got = read_more()) {
+        understand();
+        compress(PIECE) while $seen >= PIECE;
+        progress();
+    }
+    stop_with(FAILED, 'The tar ends too early.') if !$ended;
+    finish();
+    return 0;
+}
+
+# finish: the last entry, the two empty blocks, the last pieces, and the last lines.
+sub finish {
+    take(own_entry('result.json', result()));
+    $buffer .= "\0" x (2 * BLOCK);
+    compress(length $buffer);
+    settle() while @running;
+    say_to_index("E $base $packed\n");
+    $count{members}     = $pieces;
+    $count{tar_size}    = $base;
+    $count{packed_size} = $packed;
+    my $counts = create('work/counts');
+    write_all($counts, join '', map {"$_=$count{$_}\n"} sort keys %count);
+    close $_ or stop_with(FAILED, "Cannot write: $!") for $counts, $index, $archive, *STDOUT;
+    return;
+}
+
+# --- reading the tar -------------------------------------------------------------------------
+
+sub read_more {
+    while (1) {
+        my $got = sysread STDIN, $buffer, CHUNK, length $buffer;
+        return $got if defined $got;
+        stop_with(FAILED, "Cannot read the tar: $!") if $! != EINTR;
+    }
+}
+
+# take(BYTES): an entry of our own joins the tar.
+sub take {
+    my ($bytes) = @_;
+    $buffer .= $bytes;
+    $ended = 0;
+    understand();
+    return;
+}
+
+# understand: goes through the headers in the buffer; the content between them is passed over.
+sub understand {
+    while (!$ended) {
+        if ($skip) {
+            my $there = length($buffer) - $seen;
+            my $step  = $skip < $there ? $skip : $there;
+            $seen += $step;
+            $skip -= $step;
+            return if $skip;
+        }
+        end_entry() if $entry;
+        return if length($buffer) - $seen < BLOCK;
+        header(substr $buffer, $seen, BLOCK) or return;
+    }
+    after_end();
+    return;
+}
+
+# header(BLOCK): false if more has to be read first.
+sub header {
+    my ($block) = @_;
+    if ($block !~ /[^\0]/) {
+        $ended = 1;
+        return 1;
+    }
+    my $type = substr $block, 156, 1;
+    my $size = number(substr $block, 124, 12);
+    stop_with(FAILED, 'The tar has a damaged header.') if checksum($block) != number(substr $block, 148, 8);
+    return long_header($type, $size) if $type =~ /[LKxg]/;
+    $type = '0' if $type eq "\0";
+    my $blocks = $type eq 'S' ? old_sparse_blocks($block) : 1;
+    return 0 if !$blocks;
+    begin_entry($type, $size, $block);
+    $seen += $blocks * BLOCK;
+    return 1;
+}
+
+# long_header(TYPE, SIZE): names and attributes too long for the header that follows.
+sub long_header {
+    my ($type, $size) = @_;
+    stop_with(FAILED, 'The tar has a header of ' . $size . ' bytes.') if $size > HEADER_MAX;
+    my $whole = BLOCK + padded($size);
+    return 0 if length($buffer) - $seen < $whole;
+    my $text = substr $buffer, $seen + BLOCK, $size;
+    $started = $base + $seen if $type ne 'g' && !defined $started;
+    $seen += $whole;
+    if    ($type eq 'L') { $extended{path}     = up_to_nul($text) }
+    elsif ($type eq 'K') { $extended{linkpath} = up_to_nul($text) }
+    else                 { records($text, $type eq 'g' ? \%global : \%extended) }
+    return 1;
+}
+
+# records(TEXT, INTO): lines of LENGTH KEY=VALUE; a value may hold anything, newlines too.
+sub records {
+    my ($text, $into) = @_;
+    my $at = 0;
+    while (substr($text, $at, 20) =~ /^(\d+) /) {
+        my $record = substr $text, $at + length($1) + 1, $1 - length($1) - 2;
+        my ($key, $value) = split /=/, $record, 2;
+        $into->{$key} = $value;
+        $at += $1;
+    }
+    return;
+}
+
+# old_sparse_blocks(BLOCK): how many blocks the header of GNU's old sparse format has; 0: read on.
+sub old_sparse_blocks {
+    my ($block) = @_;
+    my $blocks  = 1;
+    my $more    = ord substr $block, 482, 1;
+    while ($more) {
+        my $at = $seen + $blocks * BLOCK;
+        return 0 if length($buffer) - $at < BLOCK;
+        $more = ord substr $buffer, $at + 504, 1;
+        $blocks++;
+    }
+    return $blocks;
+}
+
+sub begin_entry {
+    my ($type, $size, $block) = @_;
+    my %said = (%global, %extended);
+    $size = $said{size} if defined $said{size};
+    $entry = {
+        type => $type,
+        from => defined $started ? $started : $base + $seen,
+        size => real_size($type, $size, $block, \%said),
+        path => first_of($said{'GNU.sparse.name'}, $said{path}, short_name($block)),
+        link => first_of($said{linkpath}, up_to_nul(substr $block, 157, 100)),
+    };
+    $skip     = $type =~ /[1-6]/ ? 0 : padded($size);
+    $started  = undef;
+    %extended = ();
+    return;
+}
+
+# end_entry: its last byte has passed.
+sub end_entry {
+    my @words = ('F', $entry->{type}, $entry->{from}, $base + $seen, $entry->{size}, escaped($entry->{path}));
+    push @words, escaped($entry->{link}) if length $entry->{link};
+    say_to_index(join(' ', @words) . "\n");
+    if ($entry->{path} !~ /^(?:manifest|result)\.json$/) {
+        $count{entries}++;
+        $count{ $COUNTED_AS{ $entry->{type} } || 'others' }++;
+        left_out($entry->{path}) if $entry->{type} eq '5';
+    }
+    $entry = undef;
+    return;
+}
+
+# after_end: what follows the tar's end is filling, and is left away.
+sub after_end {
+    my $filling = substr $buffer, $seen, length($buffer) - $seen, '';
+    stop_with(FAILED, 'The tar goes on after its end.') if $filling =~ /[^\0]/;
+    return;
+}
+
+sub short_name {
+    my ($block) = @_;
+    my $name    = up_to_nul(substr $block, 0, 100);
+    my $prefix  = substr($block, 257, 6) eq "ustar\0" ? up_to_nul(substr $block, 345, 155) : '';
+    return length $prefix ? "$prefix/$name" : $name;
+}
+
+# real_size: of the file, where its holes are not in the tar.
+sub real_size {
+    my ($type, $size, $block, $said) = @_;
+    return number(substr $block, 483, 12) if $type eq 'S';
+    return first_of($said->{'GNU.sparse.realsize'}, $said->{'GNU.sparse.size'}, $size);
+}
+
+sub first_of {
+    my @values = @_;
+    for my $value (@values) { return $value if defined $value }
+    return;
+}
+
+# number(FIELD): octal, or binary if the first bit is set.
+sub number {
+    my ($field) = @_;
+    return $field =~ /([0-7]+)/ ? oct $1 : 0 if !(ord($field) & 0x80);
+    my ($first, @others) = unpack 'C*', $field;
+    my $value = $first & 0x7f;
+    $value = $value * 256 + $_ for @others;
+    return $value;
+}
+
+# checksum(BLOCK): the sum of its bytes, with blanks in place of the sum itself.
+sub checksum {
+    my ($block) = @_;
+    substr $block, 148, 8, ' ' x 8;
+    return unpack '%32C*', $block;
+}
+
+sub padded {
+    my ($size) = @_;
+    return int(($size + BLOCK - 1) / BLOCK) * BLOCK;
+}
+
+sub up_to_nul {
+    my ($text) = @_;
+    $text =~ s/\0.*//s;
+    return $text;
+}
+
+sub escaped {
+    my ($name) = @_;
+    $name =~ s{([^A-Za-z0-9._/~+,\@=-])}{sprintf '%%%02X', ord $1}ge;
+    return $name;
+}
+
+# --- compressing -----------------------------------------------------------------------------
+
+# compress(SIZE): sets the first SIZE bytes of the buffer going, beside those that still are.
+sub compress {
+    my ($size) = @_;
+    settle() while @running >= $jobs;
+    my $piece  = substr $buffer, 0, $size, '';
+    my $output = scratch();
+    my $child  = fork;
+    stop_with(FAILED, "Cannot fork: $!") if !defined $child;
+    POSIX::_exit(feed($piece, $output)) if !$child;
+    push @running, { pid => $child, output => $output, size => $size };
+    $base += $size;
+    $seen -= $size;
+    return;
+}
+
+# feed(PIECE, OUTPUT): in a child; the status to end with.
+sub feed {
+    my ($piece, $output) = @_;
+    open STDOUT, '>&', $output or return FAILED;
+    my $pid = open my $to, q{|-}, @compressor or return FAILED;
+    fcntl $to, SET_PIPE, CHUNK;
+    my $sent = write_to($to, \$piece);
+    return 0 if close($to) && $sent;
+    return KILLED if $? & 127;
+    # Not every compressor says in its status why it could not write: try it ourselves.
+    my $room = write_to($output, \("\0" x CHUNK));
+    return !$room && ($! == ENOSPC || $! == EDQUOT) ? DISK_FULL : FAILED;
+}
+
+# settle: waits for the oldest piece and puts it behind those before it.
+sub settle {
+    my $oldest = shift @running;
+    waitpid $oldest->{pid}, 0;
+    my $status = $? & 127 ? KILLED : $? >> 8;
+    stop_with($status, "$compressor[0] failed.") if $status;
+    my $size = copy($oldest->{output});
+    say_to_index("M $pieces " . ($pieces ? tar_offset($oldest) : 0) . " $oldest->{size} $packed $size\n");
+    $pieces++;
+    $packed += $size;
+    return;
+}
+
+# tar_offset(PIECE): where it begins; those after it are already counted in the base.
+sub tar_offset {
+    my ($piece) = @_;
+    my $after = $piece->{size};
+    $after += $_->{size} for @running;
+    return $base - $after;
+}
+
+# copy(HANDLE): all of it, to the archive and to the hash; its size.
+sub copy {
+    my ($from) = @_;
+    my $size = 0;
+    sysseek $from, 0, SEEK_SET;
+    while (my $got = sysread $from, my $bytes, CHUNK) {
+        write_all($archive, $bytes);
+        write_all(*STDOUT, $bytes);
+        $size += $got;
+    }
+    return $size;
+}
+
+# --- files -----------------------------------------------------------------------------------
+
+sub create {
+    my ($name) = @_;
+    sysopen my $handle, $name, O_WRONLY | O_CREAT | O_EXCL, 0600 or stop_full("Cannot create $name");
+    return $handle;
+}
+
+# scratch: a file without a name, so that nothing of it stays, whatever happens.
+sub scratch {
+    sysopen my $handle, 'work/piece', O_RDWR | O_CREAT | O_EXCL, 0600 or stop_full('Cannot create a file');
+    unlink 'work/piece';
+    return $handle;
+}
+
+sub contents {
+    my ($name) = @_;
+    open my $handle, '<:raw', $name or stop_with(FAILED, "Cannot read $name: $!");
+    local $/ = undef;
+    return scalar <$handle>;
+}
+
+sub write_all {
+    my ($to, $bytes) = @_;
+    return write_to($to, \$bytes) || stop_full('Cannot write');
+}
+
+# write_to(HANDLE, REFERENCE): whether all of it could be written.
+sub write_to {
+    my ($to, $bytes) = @_;
+    my $done = 0;
+    while ($done < length $$bytes) {
+        my $wrote = syswrite $to, $$bytes, CHUNK, $done;
+        next if !defined $wrote && $! == EINTR;
+        return 0 if !$wrote;
+        $done += $wrote;
+    }
+    return 1;
+}
+
+# say_to_index(LINE): many short lines, so they are written together.
+my $lines;
+sub say_to_index {
+    my ($line) = @_;
+    $lines .= $line;
+    return if length $lines < 65_536 && $line !~ /^E/;
+    write_all($index, $lines);
+    $lines = '';
+    return;
+}
+
+# --- our own entries -------------------------------------------------------------------------
+
+# own_entry(NAME, CONTENT): as tar would store a file of root's that only root may read.
+sub own_entry {
+    my ($name, $content) = @_;
+    my $block = pack 'a100 a8 a8 a8 a12 a12 A8 a1 a100 a6 a2 a32 a32 a8 a8 a155 a12',
+        $name, octal(0600, 7), octal(0, 7), octal(0, 7), octal(length $content, 11), octal(time, 11),
+        '', '0', '', "ustar\0", '00', '', '', octal(0, 7), octal(0, 7), '', '';
+    substr $block, 148, 8, octal(checksum($block), 6) . "\0 ";
+    return $block . $content . "\0" x (padded(length $content) - length $content);
+}
+
+sub octal {
+    my ($number, $digits) = @_;
+    return sprintf "%0${digits}o", $number;
+}
+
+sub result {
+    my $bytes = $base + length $buffer;
+    my @numbers = map {"\"$_\": $count{$_}"} sort keys %count;
+    return '{"format": 1, "complete": true, "tar_bytes_before": ' . $bytes . ', ' . join(', ', @numbers) . "}\n";
+}
+
+# --- what is said meanwhile ------------------------------------------------------------------
+
+# progress: a few times a second. It must not fail the work: the disk may be full for a moment.
+sub progress {
+    my $now = (POSIX::times())[0];
+    return if $now - $spoken < EVERY_TICKS;
+    $spoken = $now;
+    my $done = $base + $seen;
+    my $total = $done > $expected ? $done : $expected;
+    open my $handle, '>', 'progress.pack' or return;
+    print {$handle} "archive $done $total\n";
+    close $handle and rename 'progress.pack', 'progress';
+    return;
+}
+
+# mount_points: path => 1. The kernel writes blanks and the like in them as octal numbers.
+sub mount_points {
+    open my $handle, '<', '/proc/self/mountinfo' or return;
+    my %points;
+    while (my $line = <$handle>) {
+        my $path = (split / /, $line)[4];
+        $path =~ s/\\([0-7]{3})/chr oct $1/ge;
+        $points{$path} = 1;
+    }
+    return %points;
+}
+
+# left_out(PATH): tar stays on one file system; a mount point of another is stored as it is, empty.
+sub left_out {
+    my ($path) = @_;
+    $path =~ s{^files}{};
+    $path =~ s{/+$}{};
+    return if !$mounts{$path};
+    my ($above) = $path =~ m{^(.*)/};
+    return if (stat $path)[0] == (stat "$above/")[0];
+    open my $handle, '>>', 'work/left_out' or stop_full('Cannot write');
+    print {$handle} "$path\n";
+    close $handle;
+    return;
+}
+
+# --- failing ---------------------------------------------------------------------------------
+
+sub stop_full {
+    my ($doing) = @_;
+    stop_with($! == ENOSPC || $! == EDQUOT ? DISK_FULL : FAILED, "$doing: $!");
+    return;
+}
+
+sub stop_with {
+    my ($status, $sentence) = @_;
+    kill 'TERM', map { $_->{pid} } @running;
+    print {*STDERR} "$sentence\n";
+    POSIX::_exit($status);
+}

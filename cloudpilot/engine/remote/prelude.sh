@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# Stands before the steps of every detached script, in its run directory: how it begins once, says
+# where it is, and ends with a status and a sentence, whatever ends it. Only KILL goes unnoticed.
+
+set -u
+umask 077
+export LC_ALL=C PATH="${PATH:-}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What these hold would change what the tools do.
+unset TAR_OPTIONS GZIP PIGZ ZSTD_CLEVEL ZSTD_NBTHREADS POSIXLY_CORRECT PERL5OPT PERL5LIB PERLIO
+
+run=$PWD
+backup=${run%/*}
+stage_now=''
+sentence=''
+made=() # what `discard` removes from the backup's directory if the run does not succeed
+
+# begin: of several that were started, one goes on. Its pid file appears whole, by ln.
+begin() {
+  local fields
+  read -r -a fields <<<"$(sed 's/.*) //' "/proc/$$/stat")"
+  printf '%s %s %s\n' "$$" "${fields[19]}" "$(cat /proc/sys/kernel/random/boot_id)" >"pid.$$"
+  ln -- "pid.$$" pid 2>/dev/null || { rm -f -- "pid.$$"; exit 0; }
+  rm -f -- "pid.$$"
+  trap on_exit EXIT
+  trap on_term TERM INT HUP
+  ! [ -e stop ] || on_term
+  mkdir work
+  head -c 65536 /dev/zero >reserve # a full disk must have room for our last words
+}
+
+# stage NAME: what is being done now.
+stage() {
+  stage_now=$1
+  progress 0 -
+}
+
+# progress DONE TOTAL: in bytes; TOTAL is - while unknown. Replaced whole, for who looks meanwhile.
+progress() {
+  { printf '%s %s %s\n' "$stage_now" "$1" "$2" >progress.new && mv -f progress.new progress; } 2>/dev/null
+}
+
+# warn SENTENCE: one line; the run goes on.
+warn() {
+  printf '%s\n' "$1" >>warnings
+}
+
+# fail STATUS SENTENCE: the run ends.
+fail() {
+  [ -e stop ] && on_term # what fails now fails because it was stopped
+  sentence=$2
+  exit "$1"
+}
+
+# in_background COMMAND…: waits for it in such a way that a signal is heard at once.
+in_background() {
+  "$@" &
+  wait "$!"
+}
+
+on_term() {
+  trap '' TERM INT HUP
+  if [ -e stop ]; then
+    sentence='Stopped on request.'
+    exit 75
+  fi
+  sentence='Something on the server told the process to end.'
+  exit 76
+}
+
+on_exit() {
+  local status=$?
+  trap '' TERM INT HUP
+  end_children
+  rm -rf -- work reserve
+  if ((status != 0)); then
+    discard
+    [ -n "$sentence" ] && printf '%s\n' "$sentence" >error
+  fi
+  printf '%s\n' "$status" >exit.new && sync exit.new 2>/dev/null
+  mv -f exit.new exit
+}
+
+# end_children: all of our process group, which is all that we have started.
+end_children() {
+  [ -n "$(jobs -p)" ] || return
+  kill -TERM 0
+  wait
+}
+
+discard() {
+  local name
+  for name in "${made[@]}"; do
+    rm -f -- "$backup/$name"
+  done
+}
+
+# human BYTES: as people read it.
+human() {
+  local units=(bytes KiB MiB GiB TiB PiB) unit=0 tenths=$(($1 * 10))
+  while ((tenths >= 10240)); do
+    tenths=$((tenths / 1024))
+    ((unit += 1))
+  done
+  if ((tenths % 10 && unit)); then
+    printf '%s.%s %s' "$((tenths / 10))" "$((tenths % 10))" "${units[unit]}"
+  else
+    printf '%s %s' "$((tenths / 10))" "${units[unit]}"
+  fi
+}
+
+# shown NAME: fit for a sentence, as it is unless it holds what ends lines or moves a cursor.
+shown() {
+  case $1 in
+    *[[:cntrl:]]*) printf %q "$1" ;;
+    *) printf %s "$1" ;;
+  esac
+}
+
+# has COMMAND
+has() {
+  command -v "$1" >/dev/null
+}

@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# remove ROOT BACKUP_ID: ends what still works for a backup, removes its directory, proves it gone.
+
+remove() {
+  local place=$1/$2
+  end_processes "$2/.*"
+  is_absent "$1" && return
+  if is_absent "$place"; then
+    return
+  fi
+  own_directory "$1"
+  delete "$place"
+  is_absent "$place" || fail 80 "$place is still there."
+}
+
+# delete DIRECTORY: a folder that its owner may not enter is opened first.
+delete() {
+  local error
+  rm -rf -- "$1" 2>/dev/null && return
+  chmod -R u+rwx -- "$1" 2>/dev/null
+  error=$(rm -rf -- "$1" 2>&1) && return
+  error=${error%%$'\n'*}
+  case $error in
+    *': Permission denied' | *': Operation not permitted') fail 77 "${error#rm: }." ;;
+    *) fail 80 "${error#rm: }." ;;
+  esac
+}
+
+remove "$@"

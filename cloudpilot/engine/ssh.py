@@ -1,0 +1,236 @@
+"""SSH to a server: whose host key it has, and running one program at a time there."""
+
+import io
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+import paramiko
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cloudpilot.engine.program import Program
+from cloudpilot.engine.statuses import failure
+from cloudpilot.errors import (
+    CloudPilotError,
+    CommandFailed,
+    HostKeyChanged,
+    HostKeyUnknown,
+    SshAuthFailed,
+    SshUnreachable,
+)
+from cloudpilot.secrets import Secret
+from cloudpilot.text import decode, lines
+
+SHELL = "bash -s"  # a constant: whatever the login shell is, it has nothing to interpret
+OUTPUT_AT_MOST = 1024 * 1024  # bytes of a program's standard output
+ERRORS_KEPT = 8 * 1024  # bytes, the last ones, of its standard error
+CHUNK = 64 * 1024
+# A peer that vanished without a word is noticed after about half a minute of silence.
+KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whom to connect to, and which host keys are approved: fingerprints, `SHA256:…`."""
+
+    host: str
+    port: int
+    username: str
+    host_keys: tuple[str, ...]  # empty: none approved yet
+
+
+def new_key(comment: str) -> tuple[Secret, str]:
+    """A fresh ed25519 key pair: the private key as OpenSSH writes it, and the public line."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return Secret(private.decode()), f"{public.decode()} {comment}"
+
+
+def connect(address: Address, private_key: Secret, *, timeout: float = 5) -> "Session":
+    """An open session; the host key is judged before anything is said about who we are.
+
+    timeout  seconds for each step: finding an address, shaking hands, logging in
+
+    Raises SshUnreachable (transient), HostKeyUnknown and HostKeyChanged with the fingerprint
+    that was offered, SshAuthFailed.
+    """
+    transport = _transport(address, timeout)
+    try:
+        with _translated(address):
+            transport.start_client(timeout=timeout)
+            offered: str = transport.get_remote_server_key().fingerprint
+        _judge(address, offered)
+        _log_in(transport, address, private_key)
+    except CloudPilotError:
+        transport.close()
+        raise
+    return Session(transport, address)
+
+
+class Session:
+    """A connection that is logged in. Any thread may use it; they take turns."""
+
+    def __init__(self, transport: paramiko.Transport, address: Address) -> None:
+        self._transport = transport
+        self._address = address
+        self._turn = Lock()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has been open until a moment ago."""
+        return self._transport.is_active()
+
+    def run(self, program: Program, *, timeout: float = 10) -> bytes:
+        """Run `program` and return its standard output, at most 1 MiB.
+
+        timeout  seconds for all of it; then the whole session is closed, since nothing is known
+                 about it any more
+
+        Raises what the program's exit status means, with the sentence that it said last on
+        standard error; SshUnreachable when the connection breaks or time is up.
+        """
+        deadline = time.monotonic() + timeout
+        with self._turn, _translated(self._address):
+            try:
+                channel = self._transport.open_session(timeout=timeout)
+                with channel:
+                    channel.settimeout(timeout)
+                    channel.exec_command(SHELL)
+                    channel.sendall(program.text())
+                    channel.shutdown_write()
+                    output, errors = _read(channel, deadline)
+                    status = _exit_status(channel, deadline)
+            except paramiko.ChannelException:
+                raise  # the server has too many sessions at the moment; this one is in order
+            except (OSError, EOFError, paramiko.SSHException):
+                self.close()
+                raise
+        if status:
+            raise failure(status, _last_line(errors))
+        return output
+
+    def close(self) -> None:
+        """Closing twice is no error."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _transport(address: Address, timeout: float) -> paramiko.Transport:
+    with _translated(address):
+        sock = socket.create_connection((address.host, address.port), timeout)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in KEEPALIVE.items():
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+            transport = paramiko.Transport(sock)
+        except BaseException:
+            sock.close()
+            raise
+    transport.banner_timeout = transport.handshake_timeout = timeout
+    transport.auth_timeout = transport.channel_timeout = timeout
+    return transport
+
+
+def _judge(address: Address, offered: str) -> None:
+    if offered in address.host_keys:
+        return
+    if not address.host_keys:
+        raise HostKeyUnknown(
+            f"{address.host} shows the host key {offered}, which nobody has approved yet.", offered
+        )
+    raise HostKeyChanged(
+        f"{address.host} shows the host key {offered};"
+        f" approved was {', '.join(address.host_keys)}.",
+        offered,
+    )
+
+
+def _log_in(transport: paramiko.Transport, address: Address, private_key: Secret) -> None:
+    refused = f"{address.host} does not accept the panel's key for {address.username}."
+    with _translated(address):
+        key = paramiko.Ed25519Key.from_private_key(io.StringIO(private_key.reveal()))
+        try:
+            transport.auth_publickey(address.username, key)
+        except paramiko.AuthenticationException as error:
+            # The same exception also stands for a connection that broke and for a timeout.
+            if not transport.is_active() or "timeout" in str(error).lower():
+                raise
+            raise SshAuthFailed(refused) from error
+    if not transport.is_authenticated():
+        raise SshAuthFailed(f"{address.host} asks {address.username} for more than a key.")
+
+
+@contextmanager
+def _translated(address: Address) -> Iterator[None]:
+    """What paramiko and the system say of a connection becomes SshUnreachable."""
+    where = f"{address.host}:{address.port}"
+    try:
+        yield
+    except TimeoutError as error:
+        raise SshUnreachable(f"{where} did not answer in time.") from error
+    except (OSError, EOFError, paramiko.SSHException, UnicodeError) as error:
+        reason = decode(str(error).encode(errors="replace"), limit=200).replace("\n", " ")
+        raise SshUnreachable(f"{where} cannot be reached: {reason or 'it hung up'}.") from error
+
+
+def _read(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes]:
+    """Both streams to their ends; they share one window, so one that is unread blocks the other."""
+    output, errors = bytearray(), bytearray()
+    readable = select.poll()
+    readable.register(channel.fileno(), select.POLLIN)
+    while True:
+        finished = channel.eof_received or channel.closed  # asked before the last of it is taken
+        while channel.recv_ready():
+            output += channel.recv(CHUNK)
+        while channel.recv_stderr_ready():
+            errors += channel.recv_stderr(CHUNK)
+            del errors[:-ERRORS_KEPT]
+        if len(output) > OUTPUT_AT_MOST:
+            raise CommandFailed("The server's answer is longer than 1 MiB.")
+        if finished:
+            return bytes(output), bytes(errors)
+        if not readable.poll(_remaining(deadline) * 1000):
+            raise TimeoutError
+
+
+def _exit_status(channel: paramiko.Channel, deadline: float) -> int:
+    if not channel.status_event.wait(_remaining(deadline)):
+        raise TimeoutError
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise EOFError("the connection ended before the command did")
+    return status
+
+
+def _remaining(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+def _last_line(errors: bytes) -> str:
+    said = [line for line in lines(decode(errors)) if line.strip()]
+    return said[-1][:1000] if said else ""

@@ -1,0 +1,47 @@
+"""What the exit statuses of our scripts mean; docs/remote-protocol.md has the table for readers."""
+
+from collections.abc import Mapping
+
+from cloudpilot.errors import (
+    BackupDirUnsafe,
+    CloudPilotError,
+    CommandFailed,
+    DiskFull,
+    InvalidConfig,
+    PathIsLink,
+    PathMissing,
+    PermissionDenied,
+    ReadFailed,
+    RunKilled,
+    RunStopped,
+    StillThere,
+    ToolMissing,
+)
+
+BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
+    70: CommandFailed,
+    71: DiskFull,
+    72: PathMissing,
+    73: PathIsLink,
+    74: ReadFailed,
+    75: RunStopped,
+    76: RunKilled,
+    77: PermissionDenied,
+    78: ToolMissing,
+    79: BackupDirUnsafe,
+    80: StillThere,
+    81: InvalidConfig,
+    127: ToolMissing,  # the shell's own: no such command
+}
+
+
+def failure(status: int, sentence: str) -> CloudPilotError:
+    """What an exit status other than 0 means.
+
+    >>> failure(71, "Needs 3 GiB; 1 GiB is free.")
+    DiskFull('Needs 3 GiB; 1 GiB is free.')
+    >>> failure(3, "")
+    CommandFailed('The script ended with exit status 3.')
+    """
+    kind = BY_EXIT_STATUS.get(status, CommandFailed)
+    return kind(sentence or f"The script ended with exit status {status}.")
