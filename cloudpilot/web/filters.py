@@ -59,6 +59,12 @@ def relative(instant: datetime) -> str:
     return f"{said} ago" if seconds > 0 else f"in {said}"
 
 
+def upcoming(instant: datetime) -> str:
+    """When something that is due at `instant` will happen."""
+    seconds = round((instant - clock.now()).total_seconds())
+    return f"in {_one_unit(seconds)}" if seconds > 1 else "at any moment"
+
+
 def _one_unit(seconds: int) -> str:
     """
     >>> [_one_unit(n) for n in (7, 119, 7200, 86400 * 13, 86400 * 80, 86400 * 800)]
@@ -110,6 +116,7 @@ def register(app: Flask) -> None:
         exact_bytes=exact_bytes,
         duration=duration,
         relative=relative,
+        upcoming=upcoming,
         exact_time=exact_time,
         plural=plural,
         stage=words.stage,

@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import select
 
 from cloudpilot import create_app
-from cloudpilot.db import db, transaction
+from cloudpilot.db import db, reading, transaction
 from cloudpilot.domain import people
 from cloudpilot.domain.people import Person
 from cloudpilot.kinds import Role
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
+from cloudpilot.web.access import Visitor
 from tests.support.database import SECRET_KEY
 from tests.support.page import Page
 
@@ -65,13 +68,17 @@ def settings(sqlite_template: Path, tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates are compiled once, not once for each test."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def fresh(settings: Settings) -> Iterator[Flask]:
-    """A panel that nobody has set up yet."""
+def empty(settings: Settings, compiled: FileSystemBytecodeCache) -> Iterator[Flask]:
+    """A panel with nobody in it."""
     app = create_app(settings)
-    with app.app_context():
-        with transaction() as session:
-            people.replace_setup_code(session, Secret(SETUP_CODE))
+    app.jinja_env.bytecode_cache = compiled
     yield app
     with app.app_context():
         db.session.remove()
@@ -79,9 +86,17 @@ def fresh(settings: Settings) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def app(fresh: Flask) -> Flask:
+def fresh(empty: Flask) -> Flask:
+    """A panel that waits for its owner."""
+    with empty.app_context(), transaction() as session:
+        people.replace_setup_code(session, Secret(SETUP_CODE))
+    return empty
+
+
+@pytest.fixture
+def app(empty: Flask) -> Flask:
     """A panel with one person of each role; they are called after it."""
-    with fresh.app_context(), transaction() as session:
+    with empty.app_context(), transaction() as session:
         for role in Role:
             session.add(
                 Person(
@@ -91,7 +106,7 @@ def app(fresh: Flask) -> Flask:
                     password_hash=PASSWORD_HASH,
                 )
             )
-    return fresh
+    return empty
 
 
 @pytest.fixture
@@ -105,16 +120,11 @@ def sign_in(app: Flask) -> Callable[[Role], Browser]:
     """A browser in which somebody with that role has signed in."""
 
     def browser(role: Role) -> Browser:
-        with app.app_context():
-            with db.session() as session:
-                person = session.query(Person).filter_by(role=role).one()
-            db.session.remove()
+        with app.app_context(), reading() as session:
+            person = session.scalars(select(Person).where(Person.role == role)).one()
         client = app.test_client()
-        from cloudpilot.web.access import Visitor  # noqa: PLC0415
-
         with client.session_transaction() as cookie:
             cookie["_user_id"] = Visitor(person).get_id()
-            cookie["_fresh"] = True
         return Browser(client)
 
     return browser

@@ -1,0 +1,284 @@
+"""Rows as they stand at some moment: what the pages are looked at with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Checkup, Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import BackupType, Compression, Place, Role, RunKind
+from tests.support.rows import add_server, add_site
+
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+FINGERPRINT = "SHA256:n3Gq0cFJ6h0oQ0n6p0jv5oX2e9hBq0m1k7w5u9y3r2A"
+OTHER_FINGERPRINT = "SHA256:u8Xw2mPq9dKf4sLr7tYb1nVc6hJz3gQe5aWo0iUx8kE"
+TRAP = "/tmp is emptied at every reboot on this server: backups would not survive it."
+LOG = "\n".join(
+    f"{size:>5} MB  /srv/shop/{name}"
+    for size, name in ((12, "media/catalogue"), (180, "media/products"), (640, "uploads/2026"))
+)
+LINES = [
+    ("ok", "Reachable", "Signed in as cloudpilot in 0.2 s.", ""),
+    ("ok", "bash", "5.2.15", ""),
+    ("ok", "tar", "GNU tar 1.34", ""),
+    ("ok", "Compressors", "gzip, pigz, zstd", ""),
+    ("warning", "Free space", "4.1 GB free of 40 GB on ext4.", "Free some: `du -xh / | sort -h`."),
+    ("ok", "openssl", "3.0.15", ""),
+]
+
+
+@dataclass
+class Scene:
+    """The ids of the rows that a test asks for by name."""
+
+    ids: dict[str, UUID] = field(default_factory=dict)
+
+
+def add_backup(
+    session: Session, server: Server, site: Site | None, status: Status, **columns: Any
+) -> Backup:
+    """A backup in that state, with its copy; `age` is how long ago it was asked for."""
+    created_at = clock.now() - columns.pop("age", timedelta(hours=3))
+    done = status is Status.COMPLETED
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "type": BackupType.FILES,
+        "status": status,
+        "server_id": server.id,
+        "site_id": site.id if site else None,
+        "server_name": server.name,
+        "site_name": site.name if site else "",
+        "paths": list(site.paths) if site else ["/etc", "/home"],
+        "excludes": list(site.excludes) if site else [],
+        "compression": Compression.GZIP,
+        "requested_by": session.scalar(select(Person.id).where(Person.role == Role.OWNER)),
+        "created_at": created_at,
+        "expires_at": created_at + timedelta(days=30),
+        "started_at": created_at + timedelta(seconds=2),
+        "finished_at": created_at + timedelta(minutes=4) if status.is_final else None,
+        "archive": f"files-{created_at:%Y%m%d-%H%M%S}Z.tar.gz",
+        "size": 1_834_211_904 if done else None,
+        "tar_size": 3_120_562_176 if done else None,
+        "sha256": SHA256 if done else None,
+        "counts": {"files": 48_211, "directories": 3_120} if done else {},
+        "tools": {"compressor": "pigz 2.6"} if done else {},
+    }
+    backup = Backup(**(values | columns))
+    copy = CopyStatus.STORED if done else CopyStatus.GONE if status.is_final else CopyStatus.MAKING
+    place = {"place": Place.SERVER, "server_id": server.id, "root": server.backup_root}
+    backup.copies.append(Copy(status=copy, name=backup.archive, **place))
+    session.add(backup)
+    session.flush()
+    return backup
+
+
+def add_run(session: Session, server: Server, kind: RunKind, status: Status, **columns: Any) -> Run:
+    """A run in that state."""
+    created_at = columns.pop("created_at", clock.now() - timedelta(minutes=2))
+    begun = status is not Status.PENDING
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "kind": kind,
+        "status": status,
+        "server_id": server.id,
+        "subject": server.name,
+        "created_at": created_at,
+        "started_at": created_at + timedelta(seconds=2) if begun else None,
+        "seen_at": clock.now() - timedelta(seconds=1) if begun else None,
+        "finished_at": created_at + timedelta(minutes=4) if status.is_final else None,
+    }
+    run = Run(**(values | columns))
+    session.add(run)
+    session.flush()
+    return run
+
+
+def add_made(
+    session: Session, server: Server, site: Site | None, status: Status, **columns: Any
+) -> tuple[Backup, Run]:
+    """A backup and the run that makes or made it; `run` holds columns of the run."""
+    also = columns.pop("run", {})
+    backup = add_backup(session, server, site, status, **columns)
+    values = {"subject": backup.subject, "created_at": backup.created_at, "backup_id": backup.id}
+    values |= {"error_code": backup.error_code, "error_detail": backup.error_detail}
+    return backup, add_run(session, server, RunKind.MAKE, status, **(values | also))
+
+
+def add_checkup(session: Session, server: Server, **facts: Any) -> Checkup:
+    """What a Check found."""
+    names = ("level", "title", "detail", "remedy")
+    lines = [dict(zip(names, line, strict=True)) | {"key": line[1]} for line in LINES]
+    server.checked_at = clock.now()
+    found = {"trap": None, "alternative": None, "free": 4_100_000_000} | facts
+    checkup = Checkup(server_id=server.id, lines=lines, facts=found)
+    session.add(checkup)
+    session.flush()
+    return checkup
+
+
+RUNNING: dict[str, Any] = {
+    "stage": "archive",
+    "done": 1_203_111_936,
+    "total": 3_120_562_176,
+    "rate": 61_400_000,
+    "log": LOG,
+}
+WAITING: dict[str, Any] = {
+    "attempts": 3,
+    "error_code": "SSH_UNREACHABLE",
+    "error_detail": "web-1.example.com did not answer on port 22 within 5 seconds.",
+}
+DISK_FULL: dict[str, Any] = {
+    "error_code": "DISK_FULL",
+    "error_detail": "Only 2.1 GB are free below /var/backups/cloudpilot, and 3.1 GB are needed.",
+}
+
+
+def nothing(session: Session) -> Scene:
+    """A panel that has just been set up."""
+    return Scene()
+
+
+def new_server(session: Session) -> Scene:
+    """A server that nobody has prepared yet."""
+    server = add_server(session, "web-1", host="web-1.example.com", host_keys=[])
+    return Scene({"server": server.id})
+
+
+def offered_key(session: Session) -> Scene:
+    """The server was asked for its key, to compare it."""
+    scene = new_server(session)
+    server = session.get_one(Server, scene.ids["server"])
+    server.offered_host_key = FINGERPRINT
+    error = {"error_code": "HOST_KEY_UNKNOWN", "error_detail": "Nobody has approved a key yet."}
+    run = add_run(session, server, RunKind.CHECK, Status.FAILED, **error)
+    scene.ids["run"] = run.id
+    return scene
+
+
+def changed_key(session: Session) -> Scene:
+    """A server that shows another key than the one that was approved."""
+    scene = little(session)
+    server = session.get_one(Server, scene.ids["server"])
+    server.offered_host_key = OTHER_FINGERPRINT
+    detail = f"web-1 showed {OTHER_FINGERPRINT}; approved was {FINGERPRINT}."
+    error = {"error_code": "HOST_KEY_CHANGED", "error_detail": detail}
+    scene.ids["run"] = add_run(session, server, RunKind.CHECK, Status.FAILED, **error).id
+    return scene
+
+
+def checking(session: Session) -> Scene:
+    """A server whose first Check is under way."""
+    server = add_server(session, "web-1", host="web-1.example.com", host_keys=[FINGERPRINT])
+    run = add_run(session, server, RunKind.CHECK, Status.RUNNING, stage="check")
+    return Scene({"server": server.id, "run": run.id})
+
+
+def trapped(session: Session) -> Scene:
+    """A backup directory that is emptied at every reboot."""
+    scene = little(session, backup_root="/tmp/cloudpilot-backups")
+    server = session.get_one(Server, scene.ids["server"])
+    add_checkup(session, server, trap=TRAP, alternative="/var/backups/cloudpilot")
+    return scene
+
+
+def little(session: Session, **columns: Any) -> Scene:
+    """One server, one site, one good backup."""
+    values = {"host": "web-1.example.com", "host_keys": [FINGERPRINT]} | columns
+    server = add_server(session, "web-1", **values)
+    site = add_site(session, server, "shop", paths=["/srv/shop"], excludes=["*.log", "/cache"])
+    add_checkup(session, server)
+    backup, run = add_made(session, server, site, Status.COMPLETED, run={"log": LOG})
+    return Scene({"server": server.id, "site": site.id, "backup": backup.id, "run": run.id})
+
+
+def with_backup(status: Status, **columns: Any) -> Callable[[Session], Scene]:
+    """`little`, and one more backup in that state."""
+
+    def build(session: Session) -> Scene:
+        scene = little(session)
+        server = session.get_one(Server, scene.ids["server"])
+        site = session.get_one(Site, scene.ids["site"])
+        age = {"age": timedelta(minutes=2)}
+        backup, run = add_made(session, server, site, status, **(age | columns))
+        scene.ids |= {"backup": backup.id, "run": run.id}
+        return scene
+
+    return build
+
+
+def with_deletion(status: Status, **columns: Any) -> Callable[[Session], Scene]:
+    """`little`, whose backup is to be deleted."""
+
+    def build(session: Session) -> Scene:
+        scene = little(session)
+        backup = session.get_one(Backup, scene.ids["backup"])
+        backup.copies[0].status = CopyStatus.DELETING
+        values = {"backup_id": backup.id, "requested_by": backup.requested_by}
+        values |= {"subject": backup.subject} | columns
+        server = session.get_one(Server, scene.ids["server"])
+        scene.ids["run"] = add_run(session, server, RunKind.DELETE, status, **values).id
+        return scene
+
+    return build
+
+
+def much(session: Session) -> Scene:
+    """What a small team has after some weeks: failures, warnings, work under way."""
+    scene = with_backup(Status.RUNNING, run=RUNNING)(session)
+    for number, name in enumerate(("db-1", "mail", "staging", "web-2")):
+        server = add_server(session, name, host=f"{name}.example.com", host_keys=[FINGERPRINT])
+        add_checkup(session, server)
+        for site_name in ("blog", "intranet")[: 1 + number % 2]:
+            site = add_site(session, server, f"{site_name}-{name}", paths=[f"/srv/{site_name}"])
+            for day in range(1, 12):
+                add_made(session, server, site, Status.COMPLETED, age=timedelta(days=day))
+        warnings = ["tar: /srv/blog/cache/x: file changed as we read it"] * 3
+        done = {"warnings": warnings, "warning_count": 3, "age": timedelta(hours=number + 1)}
+        add_made(session, server, site, Status.COMPLETED, **done)
+        add_made(session, server, None, Status.FAILED, age=timedelta(hours=5), **DISK_FULL)
+    waiting = {"backup_id": None, "subject": "web-2"} | WAITING
+    add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
+    return scene
+
+
+WARNED = {
+    "warnings": [f"tar: /srv/shop/cache/{n}: file changed as we read it" for n in range(200)],
+    "warning_count": 1_234,
+}
+SCENES: dict[str, Callable[[Session], Scene]] = {
+    "nothing": nothing,
+    "new server": new_server,
+    "offered key": offered_key,
+    "changed key": changed_key,
+    "checking": checking,
+    "trapped": trapped,
+    "little": little,
+    "much": much,
+    "pending": with_backup(Status.PENDING),
+    "waiting": with_backup(Status.PENDING, run=WAITING),
+    "running": with_backup(Status.RUNNING, run=RUNNING),
+    "running, size unknown": with_backup(Status.RUNNING, run={"stage": "measure"}),
+    "running, empty": with_backup(Status.RUNNING, run={"stage": "archive", "total": 0}),
+    "running, silent": with_backup(Status.RUNNING, run=RUNNING | WAITING),
+    "stopping": with_backup(Status.RUNNING, run=RUNNING | {"stop_requested_at": clock.now()}),
+    "warned": with_backup(Status.COMPLETED, **WARNED),
+    "failed": with_backup(Status.FAILED, **DISK_FULL),
+    "failed for no known reason": with_backup(Status.FAILED),
+    "stopped": with_backup(Status.FAILED, error_code="STOPPED", error_detail="Stopped by you."),
+    "being deleted": with_deletion(Status.PENDING, **WAITING),
+    "not deletable": with_deletion(
+        Status.FAILED, error_code="STILL_THERE", error_detail="A folder is still there."
+    ),
+}

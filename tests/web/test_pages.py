@@ -1,0 +1,262 @@
+"""Every page, at every moment that we could think of."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from cloudpilot import clock
+from cloudpilot.db import db, transaction
+from cloudpilot.domain import backups, runs
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import Role
+from tests.support.page import Page
+from tests.web import scenes
+from tests.web.conftest import Browser
+from tests.web.scenes import SCENES
+
+PAGES = {
+    "overview": "/",
+    "servers": "/servers",
+    "new server": "/servers/new",
+    "backups": "/backups",
+    "some backups": "/backups?status=failed&type=files",
+    "what to back up": "/backups/new",
+    "activity": "/activity",
+    "server": "/servers/{server}",
+    "change server": "/servers/{server}/edit",
+    "remove server": "/servers/{server}/remove",
+    "new site": "/servers/{server}/sites/new",
+    "paths": "/backups/new?server={server}",
+    "its backups": "/backups?server={server}",
+    "site": "/sites/{site}",
+    "change site": "/sites/{site}/edit",
+    "remove site": "/sites/{site}/remove",
+    "back up": "/backups/new?site={site}",
+    "backup": "/backups/{backup}",
+    "delete backup": "/backups/{backup}/delete",
+    "run": "/runs/{run}",
+}
+FRAGMENTS = {  # a page, and the fragment that it holds
+    "/activity": "/activity/live",
+    "/servers/{server}": "/servers/{server}/checkup",
+    "/backups/{backup}": "/backups/{backup}/status",
+    "/runs/{run}": "/runs/{run}/status",
+}
+WEIGHT = 150_000  # bytes of a page with all that it loads
+
+
+@pytest.fixture
+def scene(app: Flask, request: pytest.FixtureRequest) -> dict[str, UUID]:
+    """The ids of the rows of that scene."""
+    return build(app, request.param)
+
+
+def build(app: Flask, name: str) -> dict[str, UUID]:
+    """Make the rows of a scene."""
+    with app.app_context(), transaction() as session:
+        return SCENES[name](session).ids
+
+
+def paths(pages: dict[str, str] | list[str], ids: dict[str, UUID]) -> list[str]:
+    """Those of the pages whose rows are there."""
+    filled = []
+    for path in pages.values() if isinstance(pages, dict) else pages:
+        if set(re.findall(r"{(\w+)}", path)) <= set(ids):
+            filled.append(path.format(**ids))
+    return filled
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.VIEWER])
+@pytest.mark.parametrize("scene", SCENES, indirect=True)
+def test_every_page_renders(
+    scene: dict[str, UUID], role: Role, sign_in: Callable[[Role], Browser]
+) -> None:
+    browser = sign_in(role)
+    for path in paths(PAGES, scene):
+        answer = browser.client.get(path)
+        assert answer.status_code == 200 or role is Role.VIEWER, (path, answer.text[:2000])
+        if answer.status_code == 200:
+            page = Page(answer, browser.client.application)
+            assert "None" not in page.one("main").text
+            assert len(page.text) < WEIGHT / 2
+
+
+@pytest.mark.parametrize("scene", SCENES, indirect=True)
+def test_a_page_holds_its_fragment_letter_for_letter(
+    scene: dict[str, UUID], owner: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    for page, fragment in FRAGMENTS.items():
+        if not paths([page], scene):
+            continue
+        whole, part = owner.get(page.format(**scene)), owner.get(fragment.format(**scene))
+        roots = [e for e in part.elements if e.parent is None]
+        assert [root.attrs["id"] for root in roots]
+        assert len(roots) == 1
+        if roots[0].attrs["id"] in {e.attrs.get("id") for e in whole.elements}:
+            assert part.text.strip() in whole.text
+        else:
+            assert page.startswith("/servers")  # there is nothing to say before it is set up
+
+
+POLLING = {"pending", "waiting", "running", "stopping", "being deleted"}
+
+
+@pytest.mark.parametrize("scene_name", [n for n in SCENES if n not in {"nothing", "new server"}])
+def test_it_polls_if_and_only_if_something_is_still_to_happen(
+    app: Flask, owner: Browser, scene_name: str
+) -> None:
+    ids = build(app, scene_name)
+    if "backup" not in ids:
+        return
+    going_on = scene_name == "much" or any(scene_name.startswith(word) for word in POLLING)
+    for path in (f"/backups/{ids['backup']}/status", f"/runs/{ids['run']}/status"):
+        fragment = owner.get(path)
+        assert ("every 2s" in fragment.text) is going_on, path
+    page = owner.get(f"/backups/{ids['backup']}")
+    assert ('http-equiv="refresh"' in page.text) is going_on
+
+
+def test_a_check_polls_until_it_is_over(app: Flask, owner: Browser) -> None:
+    ids = build(app, "checking")
+    path = f"/servers/{ids['server']}/checkup"
+    assert "every 2s" in owner.get(path).text
+    with app.app_context(), transaction() as session:
+        runs.find(session, ids["run"]).move(session, Status.COMPLETED)
+    assert "every 2s" not in owner.get(path).text
+
+
+@pytest.mark.parametrize(
+    "path", ["/backups/{backup}/status", "/runs/{run}/status", "/activity/live"]
+)
+def test_the_last_answer_has_the_page_loaded_once_more(
+    app: Flask, owner: Browser, path: str
+) -> None:
+    """What stands beside the fragment, Stop above all, must go when the work is over."""
+
+    ids = build(app, "running")
+    first = owner.get(path.format(**ids))
+    [polling] = [e for e in first.elements if "hx-get" in e.attrs]
+    again = polling.attrs["hx-get"]
+    htmx = {"HX-Request": "true"}
+    assert "HX-Refresh" not in owner.get(again, headers=htmx).answer.headers
+
+    with app.app_context(), transaction() as session:
+        runs.find(session, ids["run"]).move(session, Status.COMPLETED)
+        backups.find(session, ids["backup"]).move(session, Status.COMPLETED)
+    last = owner.get(again, headers=htmx)
+    assert last.answer.headers["HX-Refresh"] == "true"
+    assert "hx-trigger" not in last.text
+
+
+def test_progress_says_what_is_done_and_what_is_left(app: Flask, owner: Browser) -> None:
+    ids = build(app, "running")
+    page = owner.get(f"/backups/{ids['backup']}")
+    said = re.sub(r"\s+", " ", page.one("main").text)
+    assert "Packing 1.2 GB of 3.1 GB · 38 % · 61.4 MB/s · 32 s left" in said
+    progress = page.one("progress")
+    assert int(progress.attrs["value"]) <= int(progress.attrs["max"])
+    assert progress.text == progress.attrs["aria-label"] == "Packing"
+    assert page.all("span", title="1,203,111,936 bytes")
+    assert page.one("section", id=f"backup-{ids['backup']}-status").attrs["data-announce"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("waiting", ["Waiting for server", "SSH_UNREACHABLE", "did not answer", "Tried 3 times"]),
+        ("running, silent", ["No answer since 20", "SSH_UNREACHABLE", "goes on at the server"]),
+        ("failed", ["Failed", "DISK_FULL", "Only 2.1 GB", "Free space on the server"]),
+        ("failed for no known reason", ["INTERNAL", "It failed."]),
+        ("stopped", ["Stopped", "STOPPED", "Nothing to do"]),
+        ("stopping", ["Stopping", "Stop requested"]),
+        ("warned", ["Completed, 1,234 warnings", "first 200 of 1,234", "cache/199"]),
+        ("being deleted", ["Being deleted", "until it is proven gone", "SSH_UNREACHABLE"]),
+        ("not deletable", ["could not be deleted", "STILL_THERE"]),
+    ],
+)
+def test_a_backup_says_how_it_stands(
+    app: Flask, owner: Browser, name: str, words: list[str]
+) -> None:
+    said = owner.get(f"/backups/{build(app, name)['backup']}").one("main").text
+    assert [word for word in words if word not in re.sub(r"\s+", " ", said)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("new server", ["Prepare the server", "Prove that it is the right one"]),
+        ("offered key", ["The server shows this key", scenes.FINGERPRINT]),
+        ("changed key", ["HOST_KEY_CHANGED", scenes.OTHER_FINGERPRINT, "do not connect"]),
+        ("trapped", [scenes.TRAP, "Keep new backups in /var/backups/cloudpilot"]),
+        ("little", ["Free space", "4.1 GB free of 40 GB", "du -xh", "Latest backups"]),
+    ],
+)
+def test_a_server_says_how_it_stands(
+    app: Flask, owner: Browser, name: str, words: list[str]
+) -> None:
+    said = owner.get(f"/servers/{build(app, name)['server']}").one("main").text
+    assert [word for word in words if word not in said] == []
+
+
+def test_a_viewer_sees_no_button_that_must_not_be_pressed(
+    app: Flask, sign_in: Callable[[Role], Browser]
+) -> None:
+    ids = build(app, "trapped") | {"x": UUID(int=0)}
+    viewer = sign_in(Role.VIEWER)
+    shown: set[str] = set()
+    for path in ("/", "/servers", "/servers/{server}", "/sites/{site}", "/backups/{backup}"):
+        shown |= viewer.get(path.format(**ids)).buttons
+    assert shown - {"Sign out", "Copy"} == set()
+    assert "Stop" not in viewer.get("/activity").buttons
+
+
+def test_a_member_runs_but_does_not_delete(app: Flask, sign_in: Callable[[Role], Browser]) -> None:
+    ids = build(app, "little")
+    member = sign_in(Role.MEMBER)
+    buttons = member.get(f"/backups/{ids['backup']}").buttons
+    assert "Back up again" in buttons
+    assert "Delete" not in buttons
+    assert "Check now" in member.get(f"/servers/{ids['server']}").buttons
+
+
+def test_a_page_costs_few_queries_however_many_rows_there_are(app: Flask, owner: Browser) -> None:
+
+    ids = build(app, "much")
+    asked: list[str] = []
+
+    def count(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked.append(statement)
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", count)
+    try:
+        for path in paths(PAGES, ids):
+            asked.clear()
+            owner.client.get(path)
+            assert len(asked) <= 9, (path, asked)
+    finally:
+        with app.app_context():
+            event.remove(db.engine, "before_cursor_execute", count)
+
+
+def test_a_page_with_all_it_loads_is_light(app: Flask, owner: Browser) -> None:
+    build(app, "much")
+    page = owner.get("/")
+    loaded = {e.attrs["href"] for e in page.all("link")} | {
+        e.attrs["src"] for e in page.elements if e.tag in {"script", "img"}
+    }
+    weight = len(page.text)
+    for address in loaded | {"/static/icons.svg"}:
+        with owner.client.get(address) as file:
+            assert file.status_code == 200
+            assert file.headers["X-Content-Type-Options"] == "nosniff"
+            weight += len(file.data)
+    assert weight < WEIGHT
