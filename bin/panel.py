@@ -69,12 +69,15 @@ class Panel:
     def run(self, *more: tuple[str, Sequence[str]]) -> int:
         """Start Redis, the Procfile's processes and `more` (name, command); until Ctrl-C."""
         manager = Manager(_Log(self.home / "log", aloud={name for name, _words in more}))
-        manager.add_process("redis", shlex.join(redis_command(self.home)), env=self.environ)
+        redis = shlex.join(redis_command(self.home))
+        # `exec`, or the signal that ends it would end only the shell in front of it.
+        manager.add_process("redis", f"exec {redis}", env=self.environ)
         for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
             if name != "release":
                 manager.add_process(name, command, env=self.environ, cwd=str(ROOT))
         for name, words in more:
-            manager.add_process(name, shlex.join(words), env=self.environ, cwd=str(ROOT))
+            line = f"exec {shlex.join(words)}"
+            manager.add_process(name, line, env=self.environ, cwd=str(ROOT))
         manager.loop()
         return int(manager.returncode or 0)
 

@@ -1,3 +1,8 @@
 """Fixtures that any test may ask for."""
 
-pytest_plugins = ["tests.support.database", "tests.support.rows", "tests.support.sshd"]
+pytest_plugins = [
+    "tests.support.database",
+    "tests.support.rows",
+    "tests.support.sshd",
+    "tests.support.world",
+]

@@ -89,6 +89,10 @@ class Run(HasStatus, Base):
     error_code: Mapped[str | None]  # CloudPilotError.code, when FAILED; else what it waits for
     error_detail: Mapped[str | None] = mapped_column(Text)
 
+    def __repr__(self) -> str:
+        error = f" {self.error_code}: {self.error_detail}" if self.error_code else ""
+        return f"<Run {self.kind} {self.status} {self.stage} {self.done}{error}>"
+
     @property
     def remedy(self) -> str:
         """What to do about the error."""

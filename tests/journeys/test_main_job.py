@@ -56,7 +56,7 @@ def packing(world: World, run_id: UUID) -> Path:
     """Wait until the archive is being written; returns the run's directory."""
     backup = world.backup(run_id)
     directory = world.root / str(backup.id) / f"run-{run_id}"
-    world.until(run_id, lambda run: run.status is Status.RUNNING and run.stage == "archive")
+    world.until(run_id, lambda run: run.stage == "archive", seconds=20)
     return directory
 
 
@@ -100,7 +100,7 @@ def kill_clock(world: World) -> None:
 
 
 def restart_all(world: World) -> None:
-    assert world.processes.stop("worker") == 0
+    world.processes.stop("worker")
     world.processes.stop("clock")
     world.processes.start("worker", "clock")
 
@@ -110,7 +110,7 @@ def empty_redis(world: World) -> None:
 
 
 def cut_ssh(world: World) -> None:
-    world.sshd.stop()
+    world.cut()
     world.sshd.start()
 
 
@@ -216,7 +216,7 @@ def test_stop_reaches_a_server_that_was_away(world: World) -> None:
     world.hold()
     run_id = world.back_up()
     packing(world, run_id)
-    world.sshd.stop()
+    world.cut()
     world.stop(run_id)
     world.until(run_id, lambda run: run.error_code == "SSH_UNREACHABLE")
     assert world.run(run_id).status is Status.RUNNING  # it may well be going on there
@@ -226,7 +226,7 @@ def test_stop_reaches_a_server_that_was_away(world: World) -> None:
 
 
 def test_an_unreachable_server_fails_the_backup_after_some_attempts(world: World) -> None:
-    world.sshd.stop()
+    world.cut()
     run_id = world.back_up()
     waiting = world.until(run_id, lambda run: run.error_code)
     assert (waiting.status, waiting.error_code) == (Status.PENDING, "SSH_UNREACHABLE")
@@ -237,7 +237,7 @@ def test_an_unreachable_server_fails_the_backup_after_some_attempts(world: World
 def test_a_deletion_waits_for_its_server(world: World) -> None:
     run_id = world.back_up()
     world.ended(run_id)
-    world.sshd.stop()
+    world.cut()
     removal = world.delete(run_id)
     waiting = world.until(removal, lambda run: run.attempts >= 2)
     assert (waiting.status, waiting.error_code) == (Status.PENDING, "SSH_UNREACHABLE")

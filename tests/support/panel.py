@@ -57,15 +57,7 @@ class Processes:
 
     def children(self, name: str) -> list[int]:
         """The processes below it, of all depths."""
-        found: list[int] = []
-        unseen = [self.pid(name)]
-        while unseen:
-            parent = unseen.pop()
-            below = Path(f"/proc/{parent}/task/{parent}/children")
-            children = [int(pid) for pid in below.read_text().split()] if below.exists() else []
-            found += children
-            unseen += children
-        return found
+        return below(self.pid(name))
 
     def kill(self, name: str, *, tree: bool = True) -> None:
         """SIGKILL, to all of its processes or to the first alone."""
@@ -106,6 +98,22 @@ class Processes:
                 return bool(answer.status == 200)
         except (URLError, OSError):
             return False
+
+
+def below(pid: int) -> list[int]:
+    """Its children and theirs, of all depths."""
+    found: list[int] = []
+    unseen = [pid]
+    while unseen:
+        parent = unseen.pop()
+        file = Path(f"/proc/{parent}/task/{parent}/children")
+        try:
+            children = [int(child) for child in file.read_text().split()]
+        except OSError:
+            continue  # it has ended meanwhile
+        found += children
+        unseen += children
+    return found
 
 
 @contextmanager

@@ -18,14 +18,15 @@ def running(home: Path) -> Iterator[str]:
     process = subprocess.Popen(redis_command(home))
     url = f"unix://{home / 'redis.sock'}"
     try:
-        until(lambda: _answers(url), bool, seconds=10)
+        until(lambda: answers(url), bool, seconds=10)
         yield url
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a Redis is there."""
     try:
         with Redis.from_url(url) as connection:
             return bool(connection.ping())

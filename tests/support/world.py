@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -23,9 +25,10 @@ from cloudpilot.domain.status import Status
 from cloudpilot.jobs import queue
 from cloudpilot.settings import Settings
 from tests.support.database import SECRET_KEY
-from tests.support.panel import Processes, running
+from tests.support.openssh import Sshd
+from tests.support.panel import Processes, below, running
 from tests.support.rows import add_person, add_run, add_server, add_site
-from tests.support.sshd import Sshd
+from tests.support.sshd import private_sshd
 from tests.support.until import until
 
 
@@ -113,6 +116,15 @@ class World:
         """Let the compressor go on."""
         self.gate.unlink(missing_ok=True)
 
+    def cut(self) -> None:
+        """End every SSH connection, and the server with them."""
+        pid = self.sshd.pid
+        sessions = [child for child in below(pid) if _name(child).startswith("sshd")]
+        self.sshd.stop()
+        for child in sessions:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
     def archive(self, run_id: UUID) -> Path:
         """Where the archive lies on the server."""
         backup = self.backup(run_id)
@@ -143,9 +155,23 @@ class World:
 
 
 @pytest.fixture
-def world(core: Flask, settings: Settings, sshd: Sshd, tmp_path: Path) -> Iterator[World]:
+def gated_sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """A server of its own for one test; its compressors wait while `<home>/gate` exists."""
+    home = tmp_path / "sshd"
+    home.mkdir()
+    with private_sshd(home) as sshd:
+        config = home / "config"
+        path = f"PATH={gated_tools(home / 'tools', home / 'gate')}:{os.defpath.lstrip(':')}"
+        config.write_text(config.read_text().replace("SHLVL=1", f"SHLVL=1 {path}"))
+        sshd.stop()
+        sshd.start()
+        yield sshd
+
+
+@pytest.fixture
+def world(core: Flask, settings: Settings, gated_sshd: Sshd, tmp_path: Path) -> Iterator[World]:
     """A running worker and clock; the web is started by those who need it."""
-    home, files = tmp_path / "panel", tmp_path / "site"
+    sshd, home, files = gated_sshd, tmp_path / "panel", tmp_path / "site"
     home.mkdir()
     _make_files(files)
     root = tmp_path / "backups"
@@ -156,9 +182,9 @@ def world(core: Flask, settings: Settings, sshd: Sshd, tmp_path: Path) -> Iterat
             session,
             id=server_id,
             host=sshd.address.host,
-            port=sshd.address.port,
-            username=sshd.address.username,
-            host_keys=list(sshd.address.host_keys),
+            port=sshd.port,
+            username=sshd.user,
+            host_keys=[sshd.fingerprint],
             private_key=sealed,
             backup_root=str(root),
         )
@@ -173,6 +199,13 @@ def world(core: Flask, settings: Settings, sshd: Sshd, tmp_path: Path) -> Iterat
     with running(environ, home, "worker", "clock") as processes:
         yield World(core, processes, sshd, server_id, site.id, root, files, gate, person.id)
         gate.unlink(missing_ok=True)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _make_files(folder: Path) -> None:
@@ -191,7 +224,8 @@ def gated_tools(folder: Path, gate: Path) -> str:
     for name in ("igzip", "pigz", "gzip"):
         real = shutil.which(name)
         if real:
-            script = f'#!/bin/bash\nwhile [ -e "{gate}" ]; do sleep 0.05; done\nexec {real} "$@"\n'
+            held = f'[ -e "{gate}" ] && [ -e work/archive ]'  # not while it is only tried out
+            script = f'#!/bin/bash\nwhile {held}; do sleep 0.05; done\nexec {real} "$@"\n'
             (folder / name).write_text(script)
             (folder / name).chmod(0o755)
     return str(folder)

@@ -1,0 +1,99 @@
+"""A tree like that of a web site: many small files of text, and some large ones."""
+
+import random
+from pathlib import Path
+
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "that",
+    "for",
+    "it",
+    "as",
+    "was",
+    "with",
+    "be",
+    "by",
+    "on",
+    "not",
+    "he",
+    "his",
+    "but",
+    "at",
+    "are",
+    "this",
+    "have",
+    "from",
+    "or",
+    "had",
+    "an",
+    "they",
+    "which",
+    "one",
+    "you",
+    "were",
+    "all",
+    "her",
+    "she",
+    "there",
+    "would",
+    "their",
+    "we",
+    "him",
+    "been",
+    "has",
+    "when",
+    "who",
+    "will",
+    "no",
+    "more",
+    "if",
+    "out",
+    "so",
+    "up",
+    "said",
+    "what",
+    "its",
+    "about",
+    "than",
+    "into",
+    "them",
+    "can",
+    "only",
+    "other",
+    "time",
+    "new",
+    "some",
+]
+TEXT = (
+    "the of and to in is that for it as was with be by on not he his but at are this have from"
+    " or had an they which one you were all her she there would their we him been has when who"
+    " will no more if out so up said what its about than into them can only other time new some"
+)
+LARGE = 24  # files of 16 MiB
+SMALL = 12_000
+SHARE_RANDOM = 0.28  # of the large files: images, archives
+
+
+def web_site(folder: Path) -> Path:
+    """The tree below `folder`, made once: 12,000 files, about 500 MB, the same every time."""
+    done = folder / ".done"
+    if done.exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    dice = random.Random(20260101)
+    text = " ".join(dice.choices(TEXT.split(), k=200_000)).encode()
+    for number in range(SMALL):
+        place = folder / f"d{number % 97}" / f"e{number % 11}"
+        place.mkdir(parents=True, exist_ok=True)
+        start, size = dice.randrange(len(text) // 2), int(dice.paretovariate(1.1) * 1500)
+        (place / f"page-{number}.html").write_bytes(text[start : start + min(size, 200_000)])
+    for number in range(LARGE):
+        packed = number < LARGE * SHARE_RANDOM
+        piece = dice.randbytes(2**24) if packed else (text * 20)[number : number + 2**24]
+        (folder / f"large-{number}.bin").write_bytes(piece)
+    done.touch()
+    return folder

@@ -1,0 +1,187 @@
+"""The server of `make demo`: a real sshd on loopback, registered, with a site and a backup.
+
+Started by bin/demo.py beside the panel's processes; stays until it is told to end.
+"""
+
+import os
+import pwd
+import secrets as randomness
+import signal
+import sysconfig
+import time
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from cloudpilot import create_core
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, people, requests, runs, servers, sites
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.requests import Wish
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
+from cloudpilot.jobs import enrolment, queue
+from cloudpilot.kinds import Compression
+from cloudpilot.secrets import Secret
+from cloudpilot.settings import Settings, from_environment
+from tests.support.openssh import Sshd
+from tests.support.redis import answers
+from tests.support.until import until
+
+EMAIL = "demo@example.com"
+LOOK_SECONDS = 0.5
+
+
+def main() -> None:
+    """Set up what is missing, make a backup, say how it went, and serve until the end."""
+    settings = from_environment(os.environ)
+    home = settings.home or Path.cwd()  # bin/demo.py has set CLOUDPILOT_HOME
+    until(lambda: answers(settings.redis_url), bool, seconds=20)
+    sshd = _sshd(home / "server")
+    try:
+        app = create_core(settings)
+        with app.app_context():
+            password = _owner(home)
+            server = _server(sshd, home)
+            site = _site(server)
+            say(f"Server “{server.name}” is a private sshd at {server.host}:{server.port}.")
+            say(f"Backing up {site.paths[0]} …")
+            _follow(_back_up(server, site))
+        _invite(settings, password)
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    finally:
+        sshd.stop()
+
+
+def say(text: str) -> None:
+    """One line for the person who started the demo."""
+    print(text, flush=True)
+
+
+def _sshd(home: Path) -> Sshd:
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd, as root, insists on it
+    home.mkdir(mode=0o700, exist_ok=True)
+    sshd = Sshd(home, pwd.getpwuid(os.geteuid()).pw_name)
+    sshd.start()
+    return sshd
+
+
+def _owner(home: Path) -> str:
+    """The owner, and the password that is printed; kept for the next start of this demo alone."""
+    file = home / "demo-password"
+    with transaction() as session:
+        if people.has_owner(session):
+            return file.read_text()
+        password, code = randomness.token_urlsafe(9), Secret(randomness.token_urlsafe(9))
+        people.replace_setup_code(session, code)
+        people.create_owner(session, code, email=EMAIL, name="Demo", password=Secret(password))
+        file.write_text(password)  # 0600: bin/demo.py has set the umask
+    return password
+
+
+def _server(sshd: Sshd, home: Path) -> Server:
+    """The demo server's row; a later start has another port and other keys."""
+    with transaction() as session:
+        found = [server for server in servers.listed(session) if server.name == "demo"]
+        server = found[0] if found else _enrol(session, sshd, home)
+        server.host, server.port, server.username = "127.0.0.1", sshd.port, sshd.user
+        server.approve(sshd.fingerprint)
+        sshd.authorize(sshd.user, server.public_key)
+    return server
+
+
+def _enrol(session: object, sshd: Sshd, home: Path) -> Server:
+    return enrolment.enrol(
+        session,  # type: ignore[arg-type]
+        name="demo",
+        host="127.0.0.1",
+        port=sshd.port,
+        username=sshd.user,
+        backup_root=str(home / "backups"),
+    )
+
+
+def _site(server: Server) -> Site:
+    """A real folder of this machine: the library that comes with Python."""
+    with transaction() as session:
+        found = sites.listed(session, server.id)
+        if found:
+            return found[0]
+        site = Site(
+            id=uuid4(),
+            server_id=server.id,
+            name="Python's library",
+            paths=[sysconfig.get_path("stdlib")],
+            excludes=["__pycache__", "*.pyc"],
+            compression=Compression.GZIP,
+        )
+        session.add(site)
+    return site
+
+
+def _back_up(server: Server, site: Site) -> UUID:
+    wish = Wish(server, site, site.paths, site.excludes, site.compression, note="made by make demo")
+    with transaction() as session:
+        check = requests.check(session, server, by=None)
+        queue.ring(session, check)
+    with transaction() as session:
+        run = requests.backup_now(session, wish, by=None)
+        queue.ring(session, run)
+    return run.id
+
+
+def _follow(run_id: UUID) -> None:
+    """Print the progress as it changes, then the result."""
+    shown = ""
+    while True:
+        with reading() as session:
+            run = runs.find(session, run_id)
+        line = _progress(run)
+        if line != shown:
+            say(f"  {line}")
+            shown = line
+        if run.status.is_final:
+            break
+        time.sleep(LOOK_SECONDS)
+    with reading() as session:
+        backup = backups.find(session, run.backup_id) if run.backup_id else None
+    if backup:
+        _result(backup)
+
+
+def _progress(run: Run) -> str:
+    if run.status is not Status.RUNNING or run.total is None:
+        return f"{run.status}" + (
+            f" ({run.stage})" if run.stage and not run.status.is_final else ""
+        )
+    return f"{run.status} ({run.stage}) {run.done / 1e6:.0f} of {run.total / 1e6:.0f} MB"
+
+
+def _result(backup: Backup) -> None:
+    if backup.status is not Status.COMPLETED:
+        say(f"  {backup.error_code}: {backup.error_detail}\n  {backup.remedy}")
+        return
+    copy = backup.server_copy
+    rows = {
+        "status": backup.status,
+        "path": copy.path if copy else "",
+        "size": f"{backup.size:,} bytes",
+        "files": f"{backup.counts['files']:,}",
+        "sha-256": backup.sha256,
+        "seconds": backup.seconds,
+    }
+    for name, value in rows.items():
+        say(f"  {name:8} {value}")
+
+
+def _invite(settings: Settings, password: str) -> None:
+    say(f"\nThe panel runs at {settings.url}")
+    say(f"Sign in as {EMAIL} with the password {password}")
+    say("Ctrl-C stops everything.")
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    main()
