@@ -49,7 +49,7 @@ class ServerRow:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The panel in numbers; completed and failed are backups begun lately."""
+    """The panel in numbers; completed and failed are backups begun lately, deleted or not."""
 
     servers: int
     sites: int
@@ -62,9 +62,7 @@ def summary(session: Session) -> Summary:
     since = clock.now() - LATELY
 
     def backups(status: Status) -> Select[Any]:
-        return select(func.count()).where(
-            Backup.status == status, Backup.created_at >= since, Backup.deleted_at.is_(None)
-        )
+        return select(func.count()).where(Backup.status == status, Backup.created_at >= since)
 
     counts = (
         select(func.count()).select_from(Server).where(Server.removed_at.is_(None)),

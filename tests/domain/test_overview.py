@@ -1,0 +1,99 @@
+"""domain.overview and domain.removals, on both databases."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import overview, removals, servers, sites
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.servers import Checkup, Server
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import BackupInProgress, NotFound
+from cloudpilot.kinds import RunKind
+from tests.support.rows import add_run, add_server, add_site
+
+
+def made(session: Session, server: Server, *, site: str, status: Status, days: int) -> None:
+    """A backup of the site of that name, so many days ago."""
+    found = next(s for s in sites.listed(session, server.id) if s.name == site)
+    run = add_run(session, server, found)
+    backup = session.get_one(Backup, run.backup_id)
+    backup.created_at = clock.now() - timedelta(days=days)
+    for row in (run, backup):
+        row.move(session, Status.RUNNING)
+        row.move(session, status)
+
+
+@pytest.fixture
+def panel(core: Flask) -> None:
+    """Two servers; the first has a site with a history, and one without."""
+    with transaction() as session:
+        first, second = add_server(session, "a"), add_server(session, "b")
+        add_site(session, first, "shop")
+        add_site(session, first, "blog")
+        for days, status in ((9, Status.COMPLETED), (3, Status.COMPLETED), (1, Status.FAILED)):
+            made(session, first, site="shop", status=status, days=days)
+        for level, hours in (("failed", 2), ("warning", 1)):
+            lines = [{"level": "ok"}, {"level": level}]
+            at = clock.now() - timedelta(hours=hours)
+            session.add(Checkup(server_id=first.id, at=at, lines=lines, facts={}))
+        add_run(session, second)
+
+
+def test_a_site_has_its_newest_good_backup_and_its_newest_attempt(panel: None) -> None:
+    with reading() as session:
+        blog, shop = overview.site_rows(session, limit=10)
+    assert (blog.site.name, blog.good, blog.last) == ("blog", None, None)
+    assert shop.server.name == "a"
+    assert shop.good
+    assert (clock.now() - shop.good.created_at).days == 3
+    assert shop.last
+    assert shop.last.status is Status.FAILED
+
+
+def test_a_server_has_its_sites_its_last_backup_and_its_last_check(panel: None) -> None:
+    with reading() as session:
+        first, second = overview.server_rows(session, limit=10)
+        assert [row.server.name for row in overview.server_rows(session, limit=1, offset=1)] == [
+            "b"
+        ]
+    assert (first.sites, first.level) == (2, "warning")
+    assert first.backed_up_at
+    assert (clock.now() - first.backed_up_at).days == 3
+    assert (second.sites, second.level, second.backed_up_at) == (0, None, None)
+
+
+def test_the_panel_in_numbers(panel: None) -> None:
+    with reading() as session:
+        assert overview.summary(session) == overview.Summary(2, 2, completed=1, failed=1)
+        assert [b.site_name for b in overview.failed_lately(session, 5)] == ["shop"]
+        [run] = overview.active_runs(session)
+        assert (run.kind, run.subject) == (RunKind.MAKE, "b")
+
+
+def test_a_removed_server_takes_its_sites_along(panel: None) -> None:
+    with transaction() as session:
+        server = servers.listed(session)[0]
+        removals.remove_server(session, server)
+    with reading() as session:
+        assert [s.name for s in servers.listed(session)] == ["b"]
+        assert sites.listed(session) == []
+        assert overview.site_rows(session, limit=10) == []
+        with pytest.raises(NotFound):
+            servers.find(session, server.id)
+
+
+def test_a_server_where_something_is_to_be_done_stays(panel: None) -> None:
+    with transaction() as session, pytest.raises(BackupInProgress, match="under way for b"):
+        removals.remove_server(session, servers.listed(session)[1])
+
+
+def test_a_removed_site_leaves_the_lists(panel: None) -> None:
+    with transaction() as session:
+        removals.remove_site(session, sites.listed(session)[0])
+    with reading() as session:
+        assert [row.site.name for row in overview.site_rows(session, limit=10)] == ["shop"]
