@@ -172,8 +172,11 @@ def _judge(address: Address, offered: str) -> None:
 
 def _log_in(transport: paramiko.Transport, address: Address, private_key: Secret) -> None:
     refused = f"{address.host} does not accept the panel's key for {address.username}."
-    with _translated(address):
+    try:
         key = paramiko.Ed25519Key.from_private_key(io.StringIO(private_key.reveal()))
+    except (paramiko.SSHException, ValueError) as error:
+        raise SshAuthFailed(f"The panel's key for {address.host} is no ed25519 key.") from error
+    with _translated(address):
         try:
             transport.auth_publickey(address.username, key)
         except paramiko.AuthenticationException as error:

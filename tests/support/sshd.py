@@ -20,8 +20,11 @@ from tests.support.openssh import IS_ROOT, SSHD, Sshd
 
 
 @contextmanager
-def private_sshd(home: Path, user: str = "") -> Iterator[Sshd]:
-    """A server of one's own in `home`; it ends with the block."""
+def private_sshd(home: Path, user: str = "", *, environment: str = "") -> Iterator[Sshd]:
+    """A server of one's own in `home`; it ends with the block.
+
+    environment  what its sessions find there, NAME=VALUE
+    """
     if not SSHD:
         must_run("sshd", "it is not installed")
     if IS_ROOT:
@@ -30,6 +33,9 @@ def private_sshd(home: Path, user: str = "") -> Iterator[Sshd]:
         if folder.owner() == pwd.getpwuid(os.geteuid()).pw_name and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o111)  # another account has to pass
     sshd = Sshd(home, user or pwd.getpwuid(os.geteuid()).pw_name)
+    config = home / "config"
+    # Of several SetEnv lines the first counts.
+    config.write_text(f"SetEnv SHLVL=1 {environment}\n{config.read_text()}")
     sshd.start()
     try:
         yield sshd
