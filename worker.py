@@ -9,6 +9,7 @@ Each may be started as often as wanted, on as many machines as wanted, and kille
 """
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -21,12 +22,9 @@ from types import FrameType
 from redis import Redis
 from rq import SimpleWorker, Worker
 
-from cloudpilot import create_core, log
+from cloudpilot import create_core, domain, log
 from cloudpilot.db import db
-from cloudpilot.jobs import (  # noqa: F401  (imported before the fork: its pages are shared)
-    looks,
-    runs,
-)
+from cloudpilot.jobs import looks, runs  # noqa: F401  (before the fork: their pages are shared)
 from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling import tick  # noqa: F401
 from cloudpilot.scheduling.scheduler import Clock
@@ -75,6 +73,9 @@ def _forget_connections() -> None:
 
 def serve_all(settings: Settings) -> None:
     """All of it as children of this process; one that dies is replaced."""
+    domain.load()
+    gc.collect()
+    gc.freeze()  # or the first collection in each child would copy what they share
     starts: list[Callable[[Settings], None]] = [serve_looks, *[serve_work] * WORKERS]
     children = {_child(start, settings): start for start in starts}
     stopping = False

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import flask_migrate
 
-from cloudpilot import create_core
+from cloudpilot import cli, create_core
 from cloudpilot.db import transaction
 from cloudpilot.domain import servers
 from cloudpilot.settings import from_environment
@@ -40,6 +40,7 @@ def stage(data: Path) -> Iterator[World]:
                 "CLOUDPILOT_LOOK_SECONDS_AT_MOST": "30",
             }
             core = create_core(from_environment(environ))
+            cli.register(core)
             with core.app_context():
                 flask_migrate.upgrade()
                 server_id = uuid4()
@@ -75,9 +76,9 @@ def memory(pids: list[int]) -> int:
     """Bytes that these processes have for themselves, shared pages divided among their sharers."""
     total = 0
     for pid in pids:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        line = next(line for line in rollup.split("\n") if line.startswith("Pss:"))
-        total += int(line.split()[1]) * 1024
+        with suppress(FileNotFoundError):  # a job's process, which has ended meanwhile
+            lines = Path(f"/proc/{pid}/smaps").read_text().split("\n")
+            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total
 
 

@@ -31,7 +31,6 @@ ROOT = Path(__file__).resolve().parent.parent
 def create_core(settings: Settings) -> Flask:
     """The database, the queue and the keys, without pages: what a worker needs."""
     from flask import Flask  # noqa: PLC0415  (so that `import cloudpilot.errors` stays light)
-    from flask_migrate import Migrate  # noqa: PLC0415
     from redis import Redis  # noqa: PLC0415
 
     from cloudpilot import domain  # noqa: PLC0415
@@ -54,7 +53,6 @@ def create_core(settings: Settings) -> Flask:
     )
     db.init_app(app)
     domain.load()
-    Migrate(app, db, directory=str(ROOT / "cloudpilot" / "migrations"), render_as_batch=True)
     return app
 
 

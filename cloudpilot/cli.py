@@ -1,20 +1,24 @@
-"""Commands of `flask --app wsgi …` beside those of Flask-Migrate."""
+"""Commands of `flask --app wsgi …`: migrations, and the set-up code."""
 
 import secrets as randomness
+from pathlib import Path
 
 import click
 from flask import Flask, current_app
+from flask_migrate import Migrate
 
-from cloudpilot.db import transaction
+from cloudpilot.db import db, transaction
 from cloudpilot.domain import people
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings
 
 CODE_BYTES = 12
+MIGRATIONS = str(Path(__file__).parent / "migrations")
 
 
 def register(app: Flask) -> None:
-    """Make the commands known."""
+    """Make the commands known: `db` is Flask-Migrate's."""
+    Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
     app.cli.add_command(setup_code)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from uuid import UUID, uuid4
 
 from argon2 import PasswordHasher
@@ -20,7 +21,6 @@ from cloudpilot.secrets import Secret
 PASSWORD_LENGTH = 10  # characters, at least
 PASSWORD_LENGTH_AT_MOST = 1024  # so that hashing a megabyte is nobody's way to stop the panel
 _hasher = PasswordHasher()
-_NOBODYS_HASH = _hasher.hash("nobody's")  # so that an unknown address takes as long as a known one
 
 
 class Right(StrEnum):
@@ -96,7 +96,9 @@ def create_owner(
     if armed is None or armed.used_at or has_owner(session):
         raise InvalidState("The panel has an owner already: sign in.")
     if not _matches(armed.code_hash, code):
-        raise InvalidConfig("The set-up code is wrong. `flask --app wsgi setup-code` prints a new one.")
+        raise InvalidConfig(
+            "The set-up code is wrong. `flask --app wsgi setup-code` prints a new one."
+        )
     password_hash = hashed(password)
     unused = update(SetupCode).where(SetupCode.id == 1, SetupCode.used_at.is_(None))
     if not session.execute(unused.values(used_at=clock.now()).returning(SetupCode.id)).first():
@@ -115,7 +117,7 @@ def signed_in(session: Session, email: str, password: Secret) -> Person | None:
     An unknown address takes as long as a wrong password.
     """
     person = session.scalar(select(Person).where(Person.email == folded(email)))
-    right = _matches(person.password_hash if person else _NOBODYS_HASH, password)
+    right = _matches(person.password_hash if person else _nobodys_hash(), password)
     return person if person and right and not person.disabled_at else None
 
 
@@ -124,6 +126,13 @@ def hashed(password: Secret) -> str:
     if not PASSWORD_LENGTH <= len(password.reveal()) <= PASSWORD_LENGTH_AT_MOST:
         raise InvalidConfig(f"A password has at least {PASSWORD_LENGTH} characters.")
     return _hasher.hash(password.reveal())
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hasher.hash(
+        "nobody's"
+    )  # made on first use: it takes 64 MiB, which a worker never needs
 
 
 def _matches(known_hash: str, given: Secret) -> bool:

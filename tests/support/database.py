@@ -9,7 +9,7 @@ import flask_migrate
 import pytest
 from flask import Flask
 
-from cloudpilot import create_core
+from cloudpilot import cli, create_core
 from cloudpilot.db import db
 from cloudpilot.settings import Settings, from_environment
 from tests.support import postgres
@@ -46,6 +46,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
     def upgrade(url: str) -> None:
         environ = {"DATABASE_URL": url, "REDIS_URL": "unix:///nowhere"}
         app = create_core(from_environment(environ | {"CLOUDPILOT_SECRET_KEY": SECRET_KEY}))
+        cli.register(app)
         with app.app_context():
             flask_migrate.upgrade()
             db.engine.dispose()
@@ -98,6 +99,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
 def core(settings: Settings) -> Iterator[Flask]:
     """The application without pages, in its context, over a migrated database."""
     app = create_core(settings)
+    cli.register(app)
     with app.app_context():
         app.extensions["redis"].flushall()
         yield app

@@ -26,14 +26,14 @@ MaxSessions 100
 MaxStartups 100
 PrintMotd no
 # Else bash reads the ~/.bashrc of whoever runs the tests, which may take longer than a test.
-SetEnv SHLVL=1
+SetEnv SHLVL=1 {environment}
 """
 
 
 class Sshd:
     """One private sshd: where it is, how to log in, and its switches."""
 
-    def __init__(self, home: Path, user: str) -> None:
+    def __init__(self, home: Path, user: str, environment: str = "") -> None:
         self.home = home  # configuration and keys; the user's own is user_home
         self.user = user
         self.user_home = Path(pwd.getpwnam(user).pw_dir)
@@ -42,7 +42,9 @@ class Sshd:
         self._process: subprocess.Popen[bytes] | None = None
         self.rekey()
         self.authorize(user, self.public_key)
-        (home / "config").write_text(CONFIG.format(port=self.port, home=home))
+        (home / "config").write_text(
+            CONFIG.format(port=self.port, home=home, environment=environment)
+        )
 
     @property
     def address(self) -> Address:

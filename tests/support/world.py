@@ -159,12 +159,8 @@ def gated_sshd(tmp_path: Path) -> Iterator[Sshd]:
     """A server of its own for one test; its compressors wait while `<home>/gate` exists."""
     home = tmp_path / "sshd"
     home.mkdir()
-    with private_sshd(home) as sshd:
-        config = home / "config"
-        path = f"PATH={gated_tools(home / 'tools', home / 'gate')}:{os.defpath.lstrip(':')}"
-        config.write_text(config.read_text().replace("SHLVL=1", f"SHLVL=1 {path}"))
-        sshd.stop()
-        sshd.start()
+    path = f"{gated_tools(home / 'tools', home / 'gate')}:{os.defpath.lstrip(':')}"
+    with private_sshd(home, environment=f"PATH={path}") as sshd:
         yield sshd
 
 
