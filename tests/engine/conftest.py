@@ -3,6 +3,7 @@
 import gzip
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +17,8 @@ from cloudpilot.engine.script import FilesBackup
 from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Compression
 from cloudpilot.reports import Report
-from tests.support.sshd import Sshd
+from tests.support.must_run import must_run
+from tests.support.sshd import IS_ROOT, Sshd
 from tests.support.until import until
 
 PLAN = b'{"format": 1, "backup_id": "b"}'
@@ -118,6 +120,18 @@ def left_of(place: Place) -> list[str]:
     return sorted(run | (beside - {Path(place.run_directory).name}))
 
 
+@contextmanager
+def mounted(where: Path, size: str) -> Iterator[None]:
+    """A small file system in memory at `where`, for the length of a block."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", where]
+    if not IS_ROOT or subprocess.run(mount, check=False, capture_output=True).returncode:
+        must_run("mount", "only root may mount, and not everywhere")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", where], check=True)
+
+
 def script_of(body: str) -> Mapping[str, bytes]:
     """The files of a run that does `body` after the prelude, and is complete if that succeeds."""
     lines = (b"main() {", source("prelude.sh"), b"begin", body.encode(), b"echo complete=1 >result")
@@ -139,9 +153,6 @@ def plain_backups(plain_server: Sshd) -> Iterator[Backups]:
     """As an account that is not root's, below its home."""
     with plain_server.session() as session:
         yield Backups(session, plain_server.user_home / f"root-{uuid4().hex[:8]}")
-
-
-Start = Callable[[str], Place]
 
 
 @pytest.fixture

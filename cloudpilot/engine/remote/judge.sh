@@ -10,7 +10,7 @@ judge_tar() {
   while IFS= read -r line; do
     [[ $line == 'tar: '* ]] && judge_line "${line#tar: }"
   done <work/tar.errors
-  while IFS= read -r line; do
+  while IFS= read -r -d '' line; do
     left_out "$line"
   done <work/left_out
   [ -z "$trouble" ] || fail "$trouble_status" "tar: $trouble."

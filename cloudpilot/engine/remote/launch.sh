@@ -22,7 +22,7 @@ make_root() {
   fi
   own_directory "$1"
   # Who may rename the directory may put another one in its place.
-  [ -z "$(find "${above:-/}" -maxdepth 0 -perm -0002 ! -perm -1000)" ] ||
+  [ -z "$(find -H "${above:-/}" -maxdepth 0 -perm -0002 ! -perm -1000)" ] ||
     fail 79 "Anybody may rename $1: $above is writable for all and has no sticky bit."
   chmod 700 -- "$1" || fail 79 "The mode of $1 cannot be set."
 }

@@ -14,7 +14,7 @@
 # path and link are as in the tar; bytes that are not plain are %XX. docs/archive-format.md
 #
 # work/counts gets what result.json holds; work/left_out the mount points of which the tar has only
-# the empty folder. Modules: only what Debian's perl-base has.
+# the empty folder, each ended by a NUL. Modules: only what Debian's perl-base has.
 use strict;
 use warnings;
 use bytes;
@@ -454,7 +454,7 @@ sub left_out {
     my ($above) = $path =~ m{^(.*)/};
     return if (stat $path)[0] == (stat "$above/")[0];
     open my $handle, '>>', 'work/left_out' or stop_full('Cannot write');
-    print {$handle} "$path\n";
+    print {$handle} "$path\0";
     close $handle;
     return;
 }

@@ -68,7 +68,7 @@ directory() {
   above=$(nearest "${1%/*}")
   say above "$above"
   if [ -w "$above" ] && [ -x "$above" ]; then say above_writable yes; fi
-  if [ -n "$(find "$above" -maxdepth 0 -perm -0002 ! -perm -1000 2>/dev/null)" ]; then
+  if [ -n "$(find -H "$above" -maxdepth 0 -perm -0002 ! -perm -1000 2>/dev/null)" ]; then
     say above_unsafe yes
   fi
 }
