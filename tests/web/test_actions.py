@@ -400,3 +400,14 @@ def test_ids_of_other_kinds_are_not_found(app: Flask, owner: Browser) -> None:
     owner.get(f"/sites/{ids['server']}", 404)
     owner.get(f"/runs/{ids['backup']}", 404)
     owner.get(f"/backups/new?site={uuid4()}", 404)
+
+
+def test_another_user_than_cloudpilot_is_told_what_the_command_does_not_do(
+    app: Flask, owner: Browser
+) -> None:
+    """And nobody is told to remove root."""
+    location = owner.post("/servers/new", **SERVER | {"username": "root"}).answer.location
+    page = owner.get(location)
+    server = row(app, Server, UUID(location.rsplit("/", 1)[1]))
+    assert page.one("pre", id="public-key").text == server.public_key.strip()
+    assert "userdel" not in owner.get(f"{location}/remove").text

@@ -20,9 +20,19 @@ class ServerForm(Form):
 
     name = Text("Name", servers.valid_name, hint="What you call it, for example web-1.")
     host = Text("Host", servers.valid_host, hint="A host name or an address.")
-    port = Text("SSH port", valid_port, default="22")
-    username = Text("User", servers.valid_username, default=USERNAME)
-    backup_root = Text("Backup directory", servers.valid_backup_root, default=BACKUP_ROOT)
+    port = Text("SSH port", valid_port, default="22", hint="SSH's own is 22.")
+    username = Text(
+        "User",
+        servers.valid_username,
+        default=USERNAME,
+        hint="The set-up command creates cloudpilot.",
+    )
+    backup_root = Text(
+        "Backup directory",
+        servers.valid_backup_root,
+        default=BACKUP_ROOT,
+        hint="Where archives are kept on the server; a Check says whether they are safe there.",
+    )
 
 
 class PastedKeysForm(Form):
