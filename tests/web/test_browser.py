@@ -2,25 +2,22 @@
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
 from cloudpilot.db import transaction
 from cloudpilot.domain import backups, runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from tests.support.must_run import must_run
+from tests.support.chromium import launched
 from tests.web.conftest import PASSWORD
 from tests.web.test_pages import PAGES, build, paths
 
-CHROMIUM = "/usr/bin/chromium"
-expect.set_options(timeout=20_000)  # of each expectation: neighbours may be at work
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
@@ -58,12 +55,8 @@ CONTRAST = """() => {
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
     """A real browser."""
-    if not Path(CHROMIUM).exists():
-        must_run("chromium", "it is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
