@@ -4,6 +4,8 @@
 
 set -u
 umask 077
+unset POSIXLY_CORRECT # `chmod 700 -- FILE` would have a file called --
+set +o posix
 export LC_ALL=C PATH="${PATH:-}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # fail STATUS SENTENCE
@@ -74,9 +76,9 @@ end_processes() {
 signal_until_gone() {
   local left pids signalled=' ' pid
   for ((left = $2; left > 0; left--)); do
-    mapfile -t pids < <(processes "$3")
-    ((${#pids[@]})) || return 0
-    for pid in "${pids[@]}"; do
+    pids=$(processes "$3")
+    [ -n "$pids" ] || return 0
+    for pid in $pids; do
       # TERM once: a second one would only disturb the cleaning up.
       [[ $1 = TERM && $signalled = *" $pid "* ]] || kill "-$1" "$pid" 2>/dev/null
       signalled+="$pid "

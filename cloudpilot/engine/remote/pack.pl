@@ -427,9 +427,9 @@ sub progress {
     $spoken = $now;
     my $done = $base + $seen;
     my $total = $done > $expected ? $done : $expected;
-    open my $handle, '>', 'progress.pack' or return;
+    open my $handle, '>', 'work/progress' or return;
     print {$handle} "archive $done $total\n";
-    close $handle and rename 'progress.pack', 'progress';
+    close $handle and rename 'work/progress', 'progress';
     return;
 }
 

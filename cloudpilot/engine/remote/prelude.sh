@@ -6,6 +6,7 @@ set -u
 umask 077
 export LC_ALL=C PATH="${PATH:-}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What these hold would change what the tools do.
+set +o posix
 unset TAR_OPTIONS GZIP PIGZ ZSTD_CLEVEL ZSTD_NBTHREADS POSIXLY_CORRECT PERL5OPT PERL5LIB PERLIO
 
 run=$PWD
@@ -36,7 +37,7 @@ stage() {
 
 # progress DONE TOTAL: in bytes; TOTAL is - while unknown. Replaced whole, for who looks meanwhile.
 progress() {
-  { printf '%s %s %s\n' "$stage_now" "$1" "$2" >progress.new && mv -f progress.new progress; } 2>/dev/null
+  { printf '%s %s %s\n' "$stage_now" "$1" "$2" >work/progress && mv -f work/progress progress; } 2>/dev/null
 }
 
 # warn SENTENCE: one line; the run goes on.
