@@ -7,8 +7,9 @@ umask 077
 export LC_ALL=C PATH="${PATH:-}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 setup() {
-  local id=$1 key home
-  key=$(printf %s "$2" | base64 -d) || stop 'The command is not whole: copy it again.'
+  local id=${1:-} key home
+  key=$(printf %s "${2:-}" | base64 -d 2>/dev/null)
+  [[ $key == 'ssh-ed25519 '*" cloudpilot-$id" ]] || stop 'The command is not whole: copy it again.'
   [ "$(id -u)" = 0 ] || stop 'Run it as root, or with sudo.'
   make_user
   home=$(getent passwd cloudpilot | cut -d : -f 6)

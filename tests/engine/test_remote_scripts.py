@@ -1,0 +1,41 @@
+"""The files that run on servers, as their linters see them."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cloudpilot.engine.program import REMOTE
+from tests.support.must_run import must_run
+
+LINES_OF_A_FUNCTION = 40
+
+
+@pytest.mark.parametrize("script", sorted(REMOTE.glob("*.sh")), ids=lambda path: path.name)
+def test_shellcheck_has_nothing_to_say(script: Path) -> None:
+    if not shutil.which("shellcheck"):
+        must_run("shellcheck", "it is not installed")
+    done = subprocess.run(["shellcheck", script], check=False, capture_output=True, text=True)
+    assert done.stdout == ""
+
+
+def test_perl_has_nothing_to_say() -> None:
+    command = ["perl", "-wc", REMOTE / "pack.pl"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr.strip().endswith("syntax OK")
+    assert len(done.stderr.strip().split("\n")) == 1
+
+
+def test_perl_takes_only_what_every_debian_has() -> None:
+    text = (REMOTE / "pack.pl").read_text()
+    used = {line.split()[1].rstrip(";") for line in text.splitlines() if line.startswith("use ")}
+    assert used <= {"strict", "warnings", "bytes", "constant", "Errno", "Fcntl", "POSIX"}
+
+
+@pytest.mark.parametrize("script", sorted(REMOTE.iterdir()), ids=lambda path: path.name)
+def test_no_function_is_long(script: Path) -> None:
+    length = 0
+    for line in script.read_text().splitlines():
+        length = 0 if line.startswith("sub ") or line.endswith("() {") else length + 1
+        assert line != "}" or length <= LINES_OF_A_FUNCTION
