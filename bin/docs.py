@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from cloudpilot.errors import all_failures
-from cloudpilot.settings import OPTIONS
+from cloudpilot.options import OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOTICE = "<!-- Made by `make docs` from {source}; do not edit. -->\n\n"
@@ -30,7 +30,7 @@ def configuration() -> str:
         f"| `{option.name}` | {_default(option.default)} | {option.meaning} |" for option in OPTIONS
     ]
     return (
-        NOTICE.format(source="cloudpilot/settings.py") + "# Configuration\n\n"
+        NOTICE.format(source="cloudpilot/options.py") + "# Configuration\n\n"
         "All of it comes from the environment. A process that finds something missing or wrong"
         " says so, one sentence for each fault, and does not start.\n\n"
         "| variable | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n\n"

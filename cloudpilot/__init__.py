@@ -9,7 +9,7 @@
     engine       a server, over SSH: commands, parsers, runs that outlive us
     db           the database: sessions, transactions, types
     reports      the word that all share: how is the work going?
-    settings log text secrets kinds errors clock     small basics
+    settings options log text secrets kinds errors clock     small basics
 
 Imports point downwards in this list; domain and engine do not know each other. The rules are
 kept by import-linter, see pyproject.toml.

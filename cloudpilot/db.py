@@ -86,7 +86,7 @@ def reading() -> Iterator[Session]:
 
 @contextmanager
 def _released() -> Iterator[Session]:
-    if db.session.registry.has() and db.session().in_transaction():
+    if db.session.registry.has():
         raise RuntimeError("a transaction is open already: two steps would become one")
     try:
         yield db.session()

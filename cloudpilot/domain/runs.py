@@ -30,8 +30,6 @@ from cloudpilot.errors import (
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
-BACK_OFF_AT_MOST = timedelta(hours=1)
-YOUNG = timedelta(seconds=60)
 RATE_WINDOW = 5  # looks over which the rate is smoothed
 _ACTIVE_ONLY = text(f"status IN ({', '.join(repr(status.value) for status in ACTIVE)})")
 
@@ -217,32 +215,6 @@ def put_off(
         execution_options={"synchronize_session": False},
     )
     session.refresh(run)
-
-
-def pause_before_next_look(
-    age: timedelta, *, watched: bool, fastest: timedelta, slowest: timedelta
-) -> timedelta:
-    """How long to leave a run alone: young or watched ones hardly, old ones longer.
-
-    >>> second, minute = timedelta(seconds=1), timedelta(minutes=1)
-    >>> pause_before_next_look(minute * 60, watched=True, fastest=second, slowest=minute).seconds
-    1
-    >>> pause_before_next_look(minute * 10, watched=False, fastest=second, slowest=minute).seconds
-    30
-    """
-    if watched or age < YOUNG:
-        return fastest
-    return max(fastest, min(slowest, age / 20))
-
-
-def back_off(attempts: int, first: timedelta) -> timedelta:
-    """How long to wait after that many failures in a row: doubled each time, up to an hour.
-
-    >>> [back_off(n, timedelta(seconds=5)).seconds for n in (0, 1, 2, 20)]
-    [5, 10, 20, 3600]
-    """
-    doubled: timedelta = first * (1 << min(attempts, 20))
-    return min(BACK_OFF_AT_MOST, doubled)
 
 
 def _rate(run: Run, stage: str, done: int, now: datetime) -> int:

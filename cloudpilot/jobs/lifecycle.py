@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, runs
+from cloudpilot.domain import backups, pace, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
@@ -79,7 +79,7 @@ def fail(run_id: UUID, error: CloudPilotError) -> None:
 
 def wait(run: Run, error: CloudPilotError) -> None:
     """Its server could not be asked: ask again later, less often each time."""
-    pause = runs.back_off(run.attempts, timedelta(seconds=settings().retry_seconds))
+    pause = pace.back_off(run.attempts, timedelta(seconds=settings().retry_seconds))
     with transaction() as session:
         row = runs.find(session, run.id)
         runs.put_off(session, row, error, next_look_at=clock.now() + pause)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, requests, runs
+from cloudpilot.domain import backups, pace, requests, runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
@@ -78,7 +78,7 @@ def queue_stop(run: Run) -> None:
 def pause(run: Run, *, watched: bool) -> timedelta:
     """How long to leave it alone."""
     limits = lifecycle.settings()
-    return runs.pause_before_next_look(
+    return pace.pause_before_next_look(
         clock.now() - (run.started_at or run.created_at),
         watched=watched,
         fastest=timedelta(seconds=limits.look_seconds),

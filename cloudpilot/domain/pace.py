@@ -1,0 +1,32 @@
+"""How often a run is looked at, and how long we wait before we try again."""
+
+from datetime import timedelta
+
+BACK_OFF_AT_MOST = timedelta(hours=1)
+YOUNG = timedelta(seconds=60)
+
+
+def pause_before_next_look(
+    age: timedelta, *, watched: bool, fastest: timedelta, slowest: timedelta
+) -> timedelta:
+    """How long to leave a run alone: young or watched ones hardly, old ones longer.
+
+    >>> second, minute = timedelta(seconds=1), timedelta(minutes=1)
+    >>> pause_before_next_look(minute * 60, watched=True, fastest=second, slowest=minute).seconds
+    1
+    >>> pause_before_next_look(minute * 10, watched=False, fastest=second, slowest=minute).seconds
+    30
+    """
+    if watched or age < YOUNG:
+        return fastest
+    return max(fastest, min(slowest, age / 20))
+
+
+def back_off(attempts: int, first: timedelta) -> timedelta:
+    """How long to wait after that many failures in a row: doubled each time, up to an hour.
+
+    >>> [back_off(n, timedelta(seconds=5)).seconds for n in (0, 1, 2, 20)]
+    [5, 10, 20, 3600]
+    """
+    doubled: timedelta = first * (1 << min(attempts, 20))
+    return min(BACK_OFF_AT_MOST, doubled)

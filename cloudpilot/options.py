@@ -1,0 +1,172 @@
+"""Every environment variable that the panel reads; docs/configuration.md is made from this page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from cloudpilot.secrets import Secret
+
+SECRET_KEY_LENGTH = 32  # characters, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One environment variable. `parse` raises ValueError with a sentence."""
+
+    name: str
+    field: str
+    meaning: str
+    parse: Callable[[str], Any]
+    default: str | None = None  # None: must be set (but under CLOUDPILOT_HOME)
+
+
+def _database(text: str) -> str:
+    """PaaS providers still say postgres://; SQLAlchemy wants the driver named."""
+    scheme, separator, rest = text.partition("://")
+    if scheme in {"postgres", "postgresql"}:
+        return f"postgresql+psycopg://{rest}"
+    if not separator or scheme not in {"sqlite", "postgresql+psycopg"}:
+        raise ValueError("give postgresql://user:password@host/name.")
+    return text
+
+
+def _redis(text: str) -> str:
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("give redis://…, rediss://… or unix:///path/to/socket.")
+    return text
+
+
+def _secret_key(text: str) -> Secret:
+    if len(text) < SECRET_KEY_LENGTH:
+        raise ValueError(f"it needs at least {SECRET_KEY_LENGTH} random characters.")
+    return Secret(text)
+
+
+def _secret_keys(text: str) -> tuple[Secret, ...]:
+    return tuple(_secret_key(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("give the address people open, e.g. https://backups.example.com.")
+    return text.rstrip("/")
+
+
+def _optional_secret(text: str) -> Secret | None:
+    return Secret(text) if text else None
+
+
+def _number(lowest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError("give a number.") from None
+        if not lowest <= number < float("inf"):
+            raise ValueError(f"give a number of at least {lowest:g}.")
+        return number
+
+    return parse
+
+
+def _whole(lowest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = _number(lowest)(text)
+        if number != int(number):
+            raise ValueError("give a whole number.")
+        return int(number)
+
+    return parse
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "DATABASE_URL",
+        "database_url",
+        "PostgreSQL, as postgresql://user:password@host/name.",
+        _database,
+    ),
+    Option("REDIS_URL", "redis_url", "Redis, as redis://host:6379/0 or rediss://….", _redis),
+    Option(
+        "CLOUDPILOT_SECRET_KEY",
+        "secret_key",
+        "at least 32 random characters; it signs cookies and seals SSH keys. Keep a copy: without"
+        " it the sealed keys are lost.",
+        _secret_key,
+    ),
+    Option(
+        "CLOUDPILOT_SECRET_KEYS_OLD",
+        "secret_keys_old",
+        "Former secret keys, separated by commas: what they sealed still opens.",
+        _secret_keys,
+        "",
+    ),
+    Option(
+        "CLOUDPILOT_URL",
+        "url",
+        "The address at which people open the panel; with https, cookies are Secure.",
+        _address,
+        "http://127.0.0.1:5000",
+    ),
+    Option(
+        "CLOUDPILOT_SETUP_CODE",
+        "setup_code",
+        "The code that creates the owner; without it `flask --app wsgi setup-code`, part of the"
+        " release phase, makes one and prints it.",
+        _optional_secret,
+        "",
+    ),
+    Option(
+        "CLOUDPILOT_TRUSTED_PROXIES",
+        "trusted_proxies",
+        "How many reverse proxies stand before the panel (1 on most PaaS): whose word about the"
+        " visitor's address and scheme is taken.",
+        _whole(0),
+        "0",
+    ),
+    Option(
+        "CLOUDPILOT_LOOK_SECONDS",
+        "look_seconds",
+        "Seconds between two looks at a run that is young or being watched.",
+        _number(0.1),
+        "1",
+    ),
+    Option(
+        "CLOUDPILOT_LOOK_SECONDS_AT_MOST",
+        "look_seconds_at_most",
+        "Seconds between two looks at an old run that nobody watches.",
+        _number(0.1),
+        "30",
+    ),
+    Option(
+        "CLOUDPILOT_RETRY_SECONDS",
+        "retry_seconds",
+        "Seconds until something that failed for a passing reason is tried again; doubled each"
+        " time, up to an hour.",
+        _number(0.1),
+        "5",
+    ),
+    Option(
+        "CLOUDPILOT_LEASE_SECONDS",
+        "lease_seconds",
+        "Seconds that a job has a run for itself; after a job was killed, another one takes over.",
+        _number(1),
+        "30",
+    ),
+    Option(
+        "CLOUDPILOT_START_ATTEMPTS",
+        "start_attempts",
+        "How often a backup or check is tried on a server that cannot be reached before it fails.",
+        _whole(1),
+        "5",
+    ),
+    Option(
+        "CLOUDPILOT_LOST_AFTER_HOURS",
+        "lost_after_hours",
+        "Hours without an answer from its server after which a running backup is given up.",
+        _number(0.001),
+        "12",
+    ),
+)

@@ -1,0 +1,135 @@
+"""jobs.lifecycle: how a row follows its work, and what a failure becomes."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, runs
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import LostRace, Status
+from cloudpilot.errors import CloudPilotError, DiskFull, HostKeyChanged, SshUnreachable
+from cloudpilot.jobs import lifecycle, queue
+from cloudpilot.jobs.queue import JsonQueue
+from cloudpilot.kinds import RunKind
+from cloudpilot.reports import Report
+from tests.domain.test_backups import RESULT
+
+NOW = timedelta(0)
+
+
+def run_of(run_id: UUID) -> Run:
+    with reading() as session:
+        return runs.find(session, run_id)
+
+
+def backup_of(run_id: UUID) -> Backup:
+    with reading() as session:
+        run = runs.find(session, run_id)
+        assert run.backup_id
+        return backups.find(session, run.backup_id)
+
+
+@pytest.fixture
+def started(core: Flask, make_run: UUID) -> Run:
+    """A run whose work has been sent and seen."""
+    with transaction() as session:
+        assert runs.mark_sent(session, runs.find(session, make_run))
+    lifecycle.begin(run_of(make_run))
+    return run_of(make_run)
+
+
+def test_a_backup_follows_its_run(started: Run) -> None:
+    assert backup_of(started.id).status is Status.RUNNING
+    lifecycle.begin(started)  # a second start changes nothing
+    lifecycle.settle(started, Report(stage="finish", over=True, result=RESULT), NOW)
+    assert run_of(started.id).status is backup_of(started.id).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("missing", ["sha256", "size", "tar_bytes"])
+def test_an_end_without_a_whole_result_is_a_failure(started: Run, missing: str) -> None:
+    result = {key: value for key, value in RESULT.items() if key != missing}
+    lifecycle.settle(started, Report(over=True, result=result), NOW)
+    assert run_of(started.id).error_code == backup_of(started.id).error_code == "COMMAND_FAILED"
+
+
+def test_a_failure_has_its_leftovers_removed(started: Run) -> None:
+    lifecycle.settle(started, Report(over=True, error=DiskFull("0 B left.")), NOW)
+    backup = backup_of(started.id)
+    with reading() as session:
+        removal = backups.latest_run(session, backup, RunKind.DELETE)
+    assert removal is not None
+    rung = [job.args[0] for job in JsonQueue(queue.WORK, connection=queue.redis()).jobs]
+    assert rung == [str(removal.id)]
+
+
+def test_what_has_ended_is_not_ended_again(started: Run) -> None:
+    lifecycle.fail(started.id, DiskFull("first"))
+    lifecycle.fail(started.id, HostKeyChanged("second"))
+    lifecycle.settle(started, Report(over=True, result=RESULT), NOW)
+    assert run_of(started.id).error_detail == backup_of(started.id).error_detail == "first"
+
+
+def fail_with(run: Run, error: Exception) -> None:
+    with lifecycle.recorded(run):
+        raise error
+
+
+def test_what_may_pass_is_tried_again_and_then_fails(core: Flask, make_run: UUID) -> None:
+    attempts = 0
+    while run_of(make_run).status is Status.PENDING:
+        attempts += 1
+        fail_with(run_of(make_run), SshUnreachable("No route."))
+    assert attempts == lifecycle.settings().start_attempts
+    assert backup_of(make_run).error_code == "SSH_UNREACHABLE"
+    assert [copy.status for copy in backup_of(make_run).copies] == [CopyStatus.GONE]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(HostKeyChanged("x"), "HOST_KEY_CHANGED"), (ZeroDivisionError(), "INTERNAL")],
+)
+def test_anything_else_fails_at_once(
+    core: Flask, make_run: UUID, error: Exception, code: str
+) -> None:
+    fail_with(run_of(make_run), error)
+    assert run_of(make_run).error_code == code
+    assert backup_of(make_run).status is Status.FAILED
+
+
+def test_what_nobody_thought_of_tells_no_secret(core: Flask, make_run: UUID) -> None:
+    fail_with(run_of(make_run), RuntimeError("password=hunter2"))
+    assert "hunter2" not in (run_of(make_run).error_detail or "")
+
+
+def test_a_lost_race_changes_nothing(core: Flask, make_run: UUID) -> None:
+    fail_with(run_of(make_run), LostRace("This is no longer pending."))
+    assert run_of(make_run).status is Status.PENDING
+
+
+def test_a_server_that_is_silent_for_too_long_loses_its_run(started: Run) -> None:
+    lifecycle.give_up_if_silent(run_of(started.id))
+    assert run_of(started.id).status is Status.RUNNING
+    hours = lifecycle.settings().lost_after_hours
+    with transaction() as session:
+        runs.find(session, started.id).started_at = clock.now() - timedelta(hours=hours + 1)
+    lifecycle.give_up_if_silent(run_of(started.id))
+    assert run_of(started.id).error_code == "RUN_LOST"
+
+
+def test_a_job_takes_a_run_for_itself(core: Flask, make_run: UUID) -> None:
+    assert lifecycle.take(make_run, Status.PENDING) is not None
+    assert lifecycle.take(make_run, Status.PENDING) is None
+
+
+def test_each_failure_has_a_sentence_for_its_page(started: Run) -> None:
+    error: CloudPilotError = SshUnreachable("No route.")
+    lifecycle.wait(started, error)
+    waiting = run_of(started.id)
+    assert (waiting.status, waiting.error_detail) == (Status.RUNNING, "No route.")
+    assert waiting.next_look_at > clock.now()
