@@ -1,6 +1,5 @@
 """What pages show together: each a fixed number of queries, however many rows there are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -141,10 +140,14 @@ def latest_check(session: Session, server_id: UUID) -> Run | None:
     return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
 
 
+def worst_first(checkup: Checkup | None) -> list[dict[str, Any]]:
+    """A Check's lines, what needs attention before what is well."""
+    return sorted(checkup.lines if checkup else (), key=lambda line: LEVELS.index(line["level"]))
+
+
 def worst(checkup: Checkup | None) -> str | None:
     """The worst level of a Check's lines; None without a Check."""
-    found: Sequence[str] = [line["level"] for line in checkup.lines] if checkup else ()
-    return min(found, key=LEVELS.index, default=None)
+    return next((line["level"] for line in worst_first(checkup)), None)
 
 
 def _newest_of_site(*status: Status) -> Any:

@@ -52,7 +52,7 @@ def register(app: Flask) -> None:
     access.register(app)  # who may do it is asked before the form's token is looked at
     CSRFProtect(app)
     Htmx(app)
-    limits.register(app, settings)
     problems.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    limits.register(app, settings)

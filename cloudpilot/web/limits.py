@@ -1,7 +1,7 @@
 """How often one may try: by address and by account, counted in Redis, in memory without it."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, request
 from flask_limiter import Limiter
@@ -11,27 +11,38 @@ from cloudpilot.domain.people import folded
 from cloudpilot.settings import Settings
 
 BY_ADDRESS = "20/minute;200/hour"
-BY_ACCOUNT = "6/minute;30/hour"
+BY_ACCOUNT = "6/minute;60/hour"
+REDIS_SECONDS = 1  # a sign-in does not wait longer for a counter
 
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
-
-limiter = Limiter(get_remote_address, strategy="moving-window", in_memory_fallback_enabled=True)
+View = TypeVar("View", bound=Callable[..., Any])
 
 
-def attempts(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+def attempts(view: View) -> View:
     """Limit how often this form may be sent."""
-    by_address = limiter.limit(BY_ADDRESS, methods=["POST"])
-    by_account = limiter.limit(BY_ACCOUNT, methods=["POST"], key_func=_account)
-    return by_address(by_account(view))
+    view.limited = True  # type: ignore[attr-defined]
+    return view
 
 
 def register(app: Flask, settings: Settings) -> None:
-    """Count where `app` keeps its queue."""
-    app.config["RATELIMIT_STORAGE_URI"] = settings.redis_url.replace("unix://", "redis+unix://", 1)
-    app.config["RATELIMIT_STORAGE_OPTIONS"] = {"socket_connect_timeout": 1, "socket_timeout": 1}
-    app.config["RATELIMIT_KEY_PREFIX"] = "cloudpilot"
+    """Count where `app` keeps its queue. To be called when all views are known."""
+    limiter = Limiter(
+        get_remote_address,
+        strategy="moving-window",
+        storage_uri=settings.redis_url.replace("unix://", "redis+unix://", 1),
+        storage_options={
+            "socket_connect_timeout": REDIS_SECONDS,
+            "socket_timeout": REDIS_SECONDS,
+        },
+        in_memory_fallback_enabled=True,
+        key_prefix="cloudpilot",
+    )
     limiter.init_app(app)
+    by_address = limiter.limit(BY_ADDRESS, methods=["POST"])
+    by_account = limiter.limit(BY_ACCOUNT, methods=["POST"], key_func=_account)
+    views: dict[str, Any] = app.view_functions
+    for endpoint, view in views.items():
+        if getattr(view, "limited", False):
+            views[endpoint] = by_address(by_account(view))
 
 
 def _account() -> str:

@@ -131,7 +131,7 @@ def _checked(session: Session, server: Server) -> dict[str, Any]:
     return {
         "server": server,
         "checkup": found,
-        "level": overview.worst(found),
+        "lines": overview.worst_first(found),
         "trap": trap_of(server, found),
         "run": overview.latest_check(session, server.id),
     }

@@ -143,6 +143,10 @@ DISK_FULL: dict[str, Any] = {
     "error_code": "DISK_FULL",
     "error_detail": "Only 2.1 GB are free below /var/backups/cloudpilot, and 3.1 GB are needed.",
 }
+UNREADABLE: dict[str, Any] = {
+    "error_code": "PERMISSION_DENIED",
+    "error_detail": "/srv/blog/private cannot be opened by cloudpilot.",
+}
 
 
 def nothing(session: Session) -> Scene:
@@ -237,6 +241,7 @@ def with_deletion(status: Status, **columns: Any) -> Callable[[Session], Scene]:
 def much(session: Session) -> Scene:
     """What a small team has after some weeks: failures, warnings, work under way."""
     scene = with_backup(Status.RUNNING, run=RUNNING)(session)
+    failures = {"mail": DISK_FULL, "web-2": UNREADABLE}
     for number, name in enumerate(("db-1", "mail", "staging", "web-2")):
         server = add_server(session, name, host=f"{name}.example.com", host_keys=[FINGERPRINT])
         add_checkup(session, server)
@@ -247,7 +252,9 @@ def much(session: Session) -> Scene:
         warnings = ["tar: /srv/blog/cache/x: file changed as we read it"] * 3
         done = {"warnings": warnings, "warning_count": 3, "age": timedelta(hours=number + 1)}
         add_made(session, server, site, Status.COMPLETED, **done)
-        add_made(session, server, None, Status.FAILED, age=timedelta(hours=5), **DISK_FULL)
+        if name in failures:
+            age = timedelta(hours=5 + 20 * number)
+            add_made(session, server, None, Status.FAILED, age=age, **failures[name])
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
     return scene

@@ -1,14 +1,17 @@
 """The set-up code, signing in and out, and how often one may try."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from cloudpilot import create_app
 from cloudpilot.db import reading
 from cloudpilot.domain.people import Person
 from cloudpilot.kinds import Role
+from cloudpilot.settings import Settings
 from cloudpilot.web.sign_in import own_path
 from tests.web.conftest import PASSWORD, SETUP_CODE, Browser
 
@@ -177,3 +180,17 @@ def test_the_sign_in_leads_to_where_one_wanted_to_go(
 ) -> None:
     fields = {"email": "viewer@example.com", "password": PASSWORD, "next": following}
     assert anonymous.post("/sign-in", **fields).answer.location == location
+
+
+def test_attempts_are_counted_where_all_web_processes_see_them(
+    settings: Settings, app: Flask, redis_url: str
+) -> None:
+    shared = replace(settings, redis_url=redis_url)
+    statuses = []
+    for _ in range(2):  # one process after the other: each has a memory of its own
+        browser = Browser(create_app(shared).test_client())
+        for _ in range(4):
+            fields = {"email": "counted@example.com", "password": "x"}
+            data = fields | {"csrf_token": browser.token()}
+            statuses.append(browser.client.post("/sign-in", data=data).status_code)
+    assert statuses == [422] * 6 + [429] * 2
