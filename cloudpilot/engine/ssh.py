@@ -148,7 +148,7 @@ def _transport(address: Address, timeout: float) -> paramiko.Transport:
             for option, value in KEEPALIVE.items():
                 sock.setsockopt(socket.IPPROTO_TCP, option, value)
             transport = paramiko.Transport(sock)
-        except BaseException:
+        except OSError:
             sock.close()
             raise
     transport.banner_timeout = transport.handshake_timeout = timeout

@@ -129,6 +129,7 @@ def test_no_process_of_it_holds_the_connection(session: Session, launched: Launc
 
 def test_a_killed_script_is_lost_and_never_completed(session: Session, launched: Launched) -> None:
     place = launched(WORKS)
+    until(lambda: running(place), lambda found: len(found) >= 2)
     os.kill(script_process(place), signal.SIGKILL)
     report = over(session, place)
     assert isinstance(report.error, RunLost)

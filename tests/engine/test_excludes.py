@@ -158,7 +158,7 @@ def is_left_out(name: str, pattern: str) -> bool:
     literal=st.booleans(),
 )
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

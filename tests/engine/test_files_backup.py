@@ -54,7 +54,7 @@ def contents(top: Path) -> None:
     with (top / "sparse").open("wb") as file:
         file.seek(40 * MIB)
         file.write(b"an end")
-    (top / "big").write_bytes(os.urandom(MIB) * 36)
+    (top / "big").write_bytes(os.urandom(MIB) * 18)
 
 
 def others(top: Path) -> None:
@@ -150,7 +150,7 @@ def test_every_entry_can_be_taken_out_alone(
     whole = subprocess.check_output([*tool, made.archive])
     subprocess.run([tool[0], "-tq", made.archive], check=True)
     pieces = [list(map(int, row[1:])) for row in made.index if row[0] == "M"]
-    assert len(pieces) >= 3
+    assert len(pieces) >= 2
     for _, start, size, packed_start, packed_size in pieces:
         piece = packed[packed_start : packed_start + packed_size]
         assert (

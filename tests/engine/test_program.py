@@ -38,7 +38,7 @@ class Echo(Program):
 
 @given(st.lists(words, min_size=4, max_size=4))
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_every_word_arrives_as_it_is(session: Session, given_words: list[str]) -> None:
     answer = session.run(Echo("", tuple(given_words)))
