@@ -93,9 +93,9 @@ def create_owner(
     Raises InvalidConfig for a wrong code or password, InvalidState if there is an owner already.
     """
     armed = session.get(SetupCode, 1)
-    if armed is None or armed.used_at or has_owner(session):
+    if has_owner(session) or (armed and armed.used_at):
         raise InvalidState("The panel has an owner already: sign in.")
-    if not _matches(armed.code_hash, code):
+    if armed is None or not _matches(armed.code_hash, code):
         raise InvalidConfig(
             "The set-up code is wrong. `flask --app wsgi setup-code` prints a new one."
         )

@@ -52,7 +52,7 @@ def test_a_wrong_code_makes_nobody(code: str) -> None:
 
 @pytest.mark.usefixtures("core")
 def test_without_a_code_nobody_can_take_the_panel() -> None:
-    with pytest.raises(InvalidState):
+    with pytest.raises(InvalidConfig, match="prints a new one"):
         create(Secret(""))
 
 

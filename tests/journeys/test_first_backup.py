@@ -20,7 +20,7 @@ from cloudpilot.domain import people
 from cloudpilot.domain.backups import Backup
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings
-from tests.support.chromium import open_browser
+from tests.support.chromium import launched
 from tests.support.database import SECRET_KEY
 from tests.support.openssh import Sshd
 from tests.support.panel import Processes, running
@@ -54,7 +54,7 @@ def panel(core: Flask, settings: Settings, tmp_path: Path) -> Iterator[Processes
 def tab(panel: Processes) -> Iterator[Page]:
     """A browser's tab; what its console says fails the test."""
     said: list[str] = []
-    with open_browser() as browser:
+    with launched() as browser:
         page = browser.new_context(base_url=panel.url).new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -120,6 +120,7 @@ def watch_and_stop(tab: Page, gate: Path) -> None:
     press(tab, "Back up now")
     expect(tab.get_by_text("Running").first).to_be_visible()
     expect(tab.get_by_text("Packing").first).to_be_visible()
+    expect(tab.locator("progress[max]")).to_be_visible()
     tab.get_by_role("button", name="Stop").click()
     expect(tab.get_by_text("STOPPED").first).to_be_visible()
     gate.unlink()
