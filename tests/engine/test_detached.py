@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,11 +45,17 @@ def running(place: Place) -> list[int]:
     mark = f"CLOUDPILOT_RUN={place.backup_id}/{place.run_id}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if mark in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            pass
+    return found
+
+
+def names_of(processes: list[int]) -> list[str]:
+    found = []
+    for number in processes:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.append(Path(f"/proc/{number}/comm").read_text().strip())
     return found
 
 
@@ -129,7 +136,7 @@ def test_no_process_of_it_holds_the_connection(session: Session, launched: Launc
 
 def test_a_killed_script_is_lost_and_never_completed(session: Session, launched: Launched) -> None:
     place = launched(WORKS)
-    until(lambda: running(place), lambda found: len(found) >= 2)
+    until(lambda: names_of(running(place)), lambda names: "sleep" in names)
     os.kill(script_process(place), signal.SIGKILL)
     report = over(session, place)
     assert isinstance(report.error, RunLost)
@@ -163,7 +170,7 @@ def test_stopping_ends_the_whole_group_and_cleans(session: Session, launched: La
     place = launched(
         f"made=(half); echo half >made; touch work/x ../half; (sleep 1000 & sleep 1000 &); {WORKS}"
     )
-    until(lambda: running(place), lambda found: len(found) >= 4)
+    until(lambda: names_of(running(place)), lambda names: names.count("sleep") == 3)
     detached.stop(session, place)
     assert not running(place)
     report = detached.look(session, place)

@@ -24,10 +24,11 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_plain_tar_restores_it(tmp_path: Path, name: str) -> None:
-    command = ["tar", "-xpf", GOLDEN / name, "-C", tmp_path, "--strip-components=1", "files"]
-    subprocess.run(command, check=True)
-    top = tmp_path / "srv/example"
+def test_the_documented_command_restores_it(tmp_path: Path, name: str) -> None:
+    page = (GOLDEN.parents[2] / "docs/archive-format.md").read_text()
+    command = page.split("```sh\n")[1].split("```")[0].replace("ARCHIVE", f"'{GOLDEN / name}'")
+    subprocess.run(["bash", "-euc", command], check=True, cwd=tmp_path)
+    top = tmp_path / "target/srv/example"
     for path, content in CONTENTS.items():
         assert (top / path).read_bytes() == content
         assert (top / path).stat().st_mtime_ns == MODIFIED

@@ -91,9 +91,12 @@ sub finish {
 
 # --- reading the tar -------------------------------------------------------------------------
 
+# read_more: up to the end of a piece, so that the piece need not be copied out of the buffer.
 sub read_more {
+    my $missing = PIECE - length($buffer) % PIECE;
+    my $most    = $missing < CHUNK ? $missing : CHUNK;
     while (1) {
-        my $got = sysread STDIN, $buffer, CHUNK, length $buffer;
+        my $got = sysread STDIN, $buffer, $most, length $buffer;
         return $got if defined $got;
         stop_with(FAILED, "Cannot read the tar: $!") if $! != EINTR;
     }
@@ -285,7 +288,7 @@ sub escaped {
 sub compress {
     my ($size) = @_;
     settle() while @running >= $jobs;
-    my $piece  = substr $buffer, 0, $size, '';
+    my $piece  = cut($size);
     my $output = scratch();
     my $child  = fork;
     stop_with(FAILED, "Cannot fork: $!") if !defined $child;
@@ -294,6 +297,15 @@ sub compress {
     $base += $size;
     $seen -= $size;
     return;
+}
+
+# cut(SIZE): takes the first SIZE bytes off the buffer.
+sub cut {
+    my ($size) = @_;
+    return substr $buffer, 0, $size, '' if $size < length $buffer;
+    my $all = $buffer;
+    $buffer = '';
+    return $all;
 }
 
 # feed(PIECE, OUTPUT): in a child; the status to end with.
