@@ -35,8 +35,8 @@ def parse(answer: bytes) -> Report:
     >>> report = parse(b"now 1\\nlife alive\\nprogress archive 512 2048\\nL tar: hello\\nend\\n")
     >>> report.stage, report.done, report.total, report.log, report.over
     ('archive', 512, 2048, 'tar: hello', False)
-    >>> parse(b"now 1\\nlife dead\\nexit 71\\nE 1 GiB is free.\\nend\\n").error
-    DiskFull('1 GiB is free.')
+    >>> parse(b"now 1\\nlife dead\\nexit 71\\nE 1 GB is free.\\nend\\n").error
+    DiskFull('1 GB is free.')
     >>> parse(b"now 1\\nlife gone\\nend\\n").never_started
     True
     """

@@ -183,7 +183,7 @@ def _directory(found: Found) -> Line:
 def _space(found: Found) -> Line:
     title = "Free space"
     inodes = found.numbers("inodes")
-    detail = f"{found.free / 1024**3:.1f} GiB on {found.said.get('file_system', 'unknown')}."
+    detail = f"{found.free / 1000**3:.1f} GB on {found.said.get('file_system', 'unknown')}."
     if len(inodes) == 2 and inodes[1] and inodes[0] < 100:
         return Line(
             "space", "failed", title, f"{detail} No inodes are left.", "Delete small files."

@@ -38,8 +38,8 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
 def failure(status: int, sentence: str) -> CloudPilotError:
     """What an exit status other than 0 means.
 
-    >>> failure(71, "Needs 3 GiB; 1 GiB is free.")
-    DiskFull('Needs 3 GiB; 1 GiB is free.')
+    >>> failure(71, "Needs 3 GB; 1 GB is free.")
+    DiskFull('Needs 3 GB; 1 GB is free.')
     >>> failure(3, "")
     CommandFailed('The script ended with exit status 3.')
     """

@@ -236,7 +236,7 @@ def test_a_disk_that_is_too_small_is_refused_before_a_byte_is_written(
     with mounted(backups.root, "100m"):
         report = backups.fails(tmp_path / "site")
         assert isinstance(report.error, DiskFull)
-        assert str(report.error) == f"124 MiB needed in {backups.root}, 99.8 MiB free."
+        assert str(report.error) == f"130 MB needed in {backups.root}, 104.7 MB free."
         assert report.stage == "measure"
 
 

@@ -9,6 +9,7 @@
 write_archive() {
   stage archive
   progress 0 "$tar_bytes"
+  say "Packing with ${compressor[0]}, hashing with ${hash_command[0]}."
   : >work/left_out
   jobs_at_once=$(nproc 2>/dev/null || echo 2)
   in_background pipeline
@@ -53,6 +54,7 @@ explain() {
 
 finish() {
   stage finish
+  say "$entries entries in $(human "$packed_size"); writing it to the disk for good."
   made=("$archive" "$archive.index.gz" manifest.json)
   printf '%s\n' "${made[@]}" >made
   "${gzip_command[@]}" <work/index >work/index.gz || fail_to_write
@@ -65,6 +67,7 @@ finish() {
   sync "$backup" 2>/dev/null
   mv -T work/result result || fail_to_write
   sync result 2>/dev/null
+  say "Complete: $archive."
 }
 
 # publish FILE NAME

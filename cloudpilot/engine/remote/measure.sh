@@ -6,6 +6,7 @@ SPARE=$((64 * 1024 * 1024)) # bytes that stay free on the disk
 
 measure() {
   stage measure
+  say "Measuring ${#paths[@]} path(s)."
   need_tools
   check_paths
   choose_compressor
@@ -139,6 +140,7 @@ run_tar() {
 check_space() {
   local free block needed=$((tar_bytes * expected_ratio / 100 + SPARE))
   read -r free block <<<"$(stat -f -c '%a %S' -- "$backup")"
+  say "$(human "$tar_bytes") to pack; $(human $((free * block))) free."
   ((free * block >= needed)) ||
     fail 71 "$(human "$needed") needed in $(shown "$backup_root"), $(human $((free * block))) free."
 }

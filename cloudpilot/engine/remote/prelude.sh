@@ -40,6 +40,11 @@ progress() {
   { printf '%s %s %s\n' "$stage_now" "$1" "$2" >work/progress && mv -f work/progress progress; } 2>/dev/null
 }
 
+# say SENTENCE: a line of the log.
+say() {
+  TZ=UTC printf '%(%H:%M:%S)T UTC  %s\n' -1 "$1"
+}
+
 # warn SENTENCE: one line; the run goes on.
 warn() {
   printf '%s\n' "$1" >>warnings
@@ -75,7 +80,7 @@ on_exit() {
   rm -rf -- work reserve
   if ((status != 0)); then
     discard
-    [ -n "$sentence" ] && printf '%s\n' "$sentence" >error
+    [ -n "$sentence" ] && printf '%s\n' "$sentence" >error && say "$sentence"
   fi
   printf '%s\n' "$status" >exit.new && sync exit.new 2>/dev/null
   mv -f exit.new exit
@@ -97,9 +102,9 @@ discard() {
 
 # human BYTES: as people read it.
 human() {
-  local units=(bytes KiB MiB GiB TiB PiB) unit=0 tenths=$(($1 * 10))
-  while ((tenths >= 10240)); do
-    tenths=$((tenths / 1024))
+  local units=(bytes kB MB GB TB PB) unit=0 tenths=$(($1 * 10))
+  while ((tenths >= 10000)); do
+    tenths=$((tenths / 1000))
     ((unit += 1))
   done
   if ((tenths % 10 && unit)); then
