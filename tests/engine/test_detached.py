@@ -86,6 +86,7 @@ def test_launched_ten_times_at_once_it_runs_once(server: Sshd, place: Place) -> 
         assert over(session, place).error is None
     assert Path(place.backup_directory, "ran").read_text() == "ran\n"
     assert sorted(path.name for path in Path(place.backup_directory).iterdir()) == ["ran", "run-r1"]
+    assert not list(Path(place.run_directory).glob(".new.*"))
 
 
 def test_work_outlives_the_connection_that_started_it(server: Sshd, place: Place) -> None:
@@ -117,7 +118,8 @@ def test_a_claim_that_nobody_works_on_is_taken_up(session: Session, place: Place
 def test_of_scripts_started_side_by_side_one_goes_on(session: Session, launched: Launched) -> None:
     place = launched(f"{ONCE}; {WAITS}")
     others = [
-        subprocess.run(["bash", "./script"], check=False, cwd=place.run_directory) for _ in range(3)
+        subprocess.run(["bash", "./script"], check=False, timeout=20, cwd=place.run_directory)
+        for _ in range(3)
     ]
     assert [other.returncode for other in others] == [0, 0, 0]
     assert not detached.look(session, place).over
@@ -216,7 +218,7 @@ def test_a_script_begun_after_the_stop_ends_itself(session: Session, launched: L
     detached.stop(session, place)
     for name in ("pid", "exit", "error"):
         run_file(place, name).unlink(missing_ok=True)
-    subprocess.run(["setsid", "bash", "./script"], check=False, cwd=place.run_directory)
+    subprocess.run(["setsid", "bash", "./script"], check=False, timeout=20, cwd=place.run_directory)
     assert isinstance(detached.look(session, place).error, RunStopped)
 
 
