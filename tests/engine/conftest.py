@@ -145,7 +145,7 @@ def backups(session: Session, tmp_path: Path) -> Backups:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(str(tmp_path / "root"), "b1", "r1")
+    return Place(str(tmp_path / "root"), f"b-{uuid4().hex[:8]}", "r1")  # ids find processes
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -309,7 +310,7 @@ def test_removing_ends_what_runs_and_proves_it_gone(session: Session, launched: 
 def test_what_may_not_be_removed_is_reported(plain_backups: Backups) -> None:
     if not IS_ROOT:
         must_run("root", "only root can put something into another one's folder")
-    place = Place(str(plain_backups.root), "b1", "r1")
+    place = Place(str(plain_backups.root), f"b-{uuid4().hex[:8]}", "r1")
     detached.launch(plain_backups.session, place, script_of("true"))
     over(plain_backups.session, place)
     foreign = Path(place.backup_directory, "foreign")
@@ -324,7 +325,7 @@ def test_what_may_not_be_removed_is_reported(plain_backups: Backups) -> None:
 
 
 def test_a_folder_that_its_owner_closed_is_removed_all_the_same(plain_backups: Backups) -> None:
-    place = Place(str(plain_backups.root), "b1", "r1")
+    place = Place(str(plain_backups.root), f"b-{uuid4().hex[:8]}", "r1")
     detached.launch(
         plain_backups.session, place, script_of("mkdir -p ../closed/x; chmod 0 ../closed")
     )
@@ -367,12 +368,14 @@ def test_a_backup_directory_that_others_control_is_refused(
     assert not Path(place.backup_directory).exists()
 
 
-def test_a_backup_directory_is_made_with_all_above_it(session: Session, tmp_path: Path) -> None:
-    place = Place(str(tmp_path / "a/b -c/it's \n d"), "b1", "r1")
+def test_a_backup_directory_is_made_with_all_above_it(
+    session: Session, place: Place, tmp_path: Path
+) -> None:
+    place = Place(str(tmp_path / "a/b -c/it's \n d"), place.backup_id, "r1")
     detached.launch(session, place, script_of(ONCE))
     assert over(session, place).error is None
     assert Path(place.root).stat().st_mode & 0o777 == 0o700
-    detached.remove(session, place.root, "b1")
+    detached.remove(session, place.root, place.backup_id)
 
 
 def test_a_folder_that_we_may_not_make_is_said(plain_backups: Backups) -> None:

@@ -215,6 +215,21 @@ def test_our_own_archives_are_never_in_an_archive(
     assert sorted(made.names()) == names
 
 
+@pytest.mark.parametrize(
+    "name", ["a\\nb", "\\101", "--help", "a\nb ", "@list", "*", "[a]", "'$(id)`"]
+)
+def test_a_path_is_taken_as_it_is(backups: Backups, tmp_path: Path, name: str) -> None:
+    (tmp_path / "sites" / name).mkdir(parents=True)
+    (tmp_path / "sites" / name / "file").touch()
+    (tmp_path / "sites" / "other").touch()
+    made = backups.make(tmp_path / "sites" / name)
+    with tarfile.open(made.archive) as tar:
+        assert tar.getnames()[1:-1] == [
+            f"files{tmp_path}/sites/{name}",
+            f"files{tmp_path}/sites/{name}/file",
+        ]
+
+
 def test_a_file_alone_is_a_path_as_well(backups: Backups, tmp_path: Path) -> None:
     (tmp_path / "one file").write_text("x")
     assert backups.make(tmp_path / "one file").names() == [f"files{tmp_path}/one%20file"]

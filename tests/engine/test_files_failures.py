@@ -21,6 +21,7 @@ from cloudpilot.errors import (
     DiskFull,
     InvalidConfig,
     InvalidPath,
+    PathMissing,
     RunKilled,
     RunLost,
     RunStopped,
@@ -193,25 +194,47 @@ def test_progress_grows_towards_the_measure(backups: Backups, tools: Tools, site
 
 def test_what_changes_meanwhile_is_a_warning(backups: Backups, tools: Tools, site: Path) -> None:
     tools.hold("igzip")
-    late = site / "late"
-    late.mkdir()
-    for number in range(3):
-        (late / f"shrinks-{number}").write_bytes(b"y" * 200_000)
-    gone = site.with_name("z-site")
-    gone.mkdir()
-    place = backups.start(site / "big", late, gone)
+    late = names_after_big(site)
+    place = backups.start(site)
     held(backups, place, "igzip")
     with (site / "big").open("ab") as file:
         file.write(b"more")
-    gone.rmdir()
+    for name in late:
+        (site / name).unlink()
     tools.let_go()
     report = backups.over(place)
     assert report.error is None
-    assert set(report.warnings) == {
+    assert {
         f"{site}/big changed while it was read.",
-        f"{gone} was removed before it was read.",
-    }
-    assert report.result["warnings"] == "2"
+        *(f"{site}/{name} was removed before it was read." for name in late),
+    } <= set(report.warnings)
+    assert int(report.result["warnings"]) == len(report.warnings)
+
+
+def names_after_big(site: Path) -> list[str]:
+    """Files that tar comes to after the big one: it takes a folder in the order of the disk."""
+    for number in range(100):
+        (site / f"small-{number}").touch()
+        order = [entry.name for entry in os.scandir(site)]
+        if late := order[order.index("big") + 1 :]:
+            return late
+    raise AssertionError("the big file is always last")
+
+
+def test_a_path_that_disappears_meanwhile_is_a_failure(
+    backups: Backups, tools: Tools, site: Path
+) -> None:
+    tools.hold("igzip")
+    gone = site.with_name("z-site")
+    gone.mkdir()
+    place = backups.start(site, gone)
+    held(backups, place, "igzip")
+    gone.rmdir()
+    tools.let_go()
+    report = backups.over(place)
+    assert isinstance(report.error, PathMissing)
+    assert str(report.error) == f"{gone} disappeared before it was packed."
+    assert left_of(place) == []
 
 
 def test_a_file_that_became_shorter_is_a_warning(
@@ -332,12 +355,13 @@ def test_a_tar_without_acls_says_so(backups: Backups, tools: Tools, tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize("size", [0, 600, 512 * 13])  # the last: a whole file, without an end
 @pytest.mark.parametrize("status", [0, 2, 3])
 def test_a_tar_that_gives_up_without_a_word_is_a_failure(
-    backups: Backups, tools: Tools, tmp_path: Path, status: int
+    backups: Backups, tools: Tools, tmp_path: Path, status: int, size: int
 ) -> None:
     real = shutil.which("tar")
-    ends = f'[[ " $* " == *" --file=- "* ]] && {{ {real} "$@" | head -c 600; exit {status}; }}'
+    ends = f'[[ " $* " == *" --file=- "* ]] && {{ {real} "$@" | head -c {size}; exit {status}; }}'
     tools.put("tar", f'{ends}\nexec {real} "$@"')
     (tmp_path / "file").write_bytes(bytes(5000))
     report = backups.fails(tmp_path / "file")
@@ -391,7 +415,8 @@ def test_what_tar_says_is_a_warning_or_a_failure(tmp_path: Path, line: str) -> N
     (tmp_path / "work").mkdir()
     end = "tar: Exiting with failure status due to previous errors"
     (tmp_path / "work/tar.errors").write_text(f"{line}\n{end}\n")
-    (tmp_path / "work/left_out").touch()
+    for name in ("left_out", "unpacked"):
+        (tmp_path / "work" / name).touch()
     (tmp_path / "work/counts").write_text("entries=2\ndirectories=1\n")
     status = 2 if ": Cannot" in line and "Warning" not in line else 1
     judge = (

@@ -11,6 +11,7 @@ write_archive() {
   progress 0 "$tar_bytes"
   say "Packing with ${compressor[0]}, hashing with ${hash_command[0]}."
   : >work/left_out
+  printf '%s\0' "${paths[@]}" >work/paths
   jobs_at_once=$(nproc 2>/dev/null || echo 2)
   in_background pipeline
   local status=$?

@@ -15,6 +15,9 @@ judge_tar() {
   done <work/left_out
   [ -z "$trouble" ] || fail "$trouble_status" "tar: $trouble."
   (($1 < 2 || ($1 == 2 && judged))) || fail 70 "tar ended with status $1 and gave no reason."
+  while IFS= read -r -d '' line; do
+    fail 72 "$(shown "$line") disappeared before it was packed."
+  done <work/unpacked
   read_counts
   if ((unreadable && entries == directories)); then
     fail 77 "Nothing could be read by $(id -un) but the names of folders."

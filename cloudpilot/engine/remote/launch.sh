@@ -24,7 +24,7 @@ make_root() {
   # Who may rename the directory may put another one in its place.
   [ -z "$(find -H "${above:-/}" -maxdepth 0 -perm -0002 ! -perm -1000)" ] ||
     fail 79 "Anybody may rename $1: $above is writable for all and has no sticky bit."
-  chmod 700 -- "$1" || fail 79 "The mode of $1 cannot be set."
+  chmod go-w -- "$1" || fail 79 "The mode of $1 cannot be set."
 }
 
 # claim NEW RUN
@@ -48,16 +48,17 @@ failed_write() {
   fail 70 "$1 could not be written whole."
 }
 
-# start RUN MARK: the script sees to it that of several only one goes on.
+# start RUN MARK: the script sees to it that of several only one goes on. Who looks next sees
+# whether it has begun; a machine under load may take longer than we wait.
 start() {
   local left
+  command -v setsid >/dev/null || fail 78 'setsid is not installed.'
   cd -- "$1" || fail 70 "$1 cannot be entered."
   CLOUDPILOT_RUN=$2 setsid bash ./script </dev/null >>log 2>&1 &
   for ((left = 100; left > 0; left--)); do
     [ -e pid ] || [ -e exit ] && return
     sleep 0.02
   done
-  fail 70 "The script did not begin within two seconds."
 }
 
 launch "$@"

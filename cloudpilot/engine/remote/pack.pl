@@ -13,26 +13,28 @@
 #
 # path and link are as in the tar; bytes that are not plain are %XX. docs/archive-format.md
 #
-# work/counts gets what result.json holds; work/left_out the mount points of which the tar has only
-# the empty folder, each ended by a NUL. Modules: only what Debian's perl-base has.
+# work/paths names what the tar must have, each path ended by a NUL; in the same way work/unpacked
+# gets those that never came, and work/left_out the mount points of which only the empty folder did.
+# work/counts gets what result.json holds.
+#
+# It uses no module: what comes with perl differs by system.
 use strict;
 use warnings;
-use bytes;
-use Errno qw(EDQUOT EINTR ENOSPC);
-use Fcntl qw(O_CREAT O_EXCL O_RDWR O_WRONLY SEEK_SET);
-use POSIX ();
 
-use constant {
-    PIECE       => 16 * 1024 * 1024,    # bytes of tar
-    CHUNK       => 1024 * 1024,
-    BLOCK       => 512,
-    SET_PIPE    => 1031,                # fcntl F_SETPIPE_SZ: fewer turns for the same bytes
-    HEADER_MAX  => 64 * 1024 * 1024,    # no name or attribute is longer
-    FAILED      => 70,
-    DISK_FULL   => 71,
-    KILLED      => 76,
-    EVERY_TICKS => 30,                  # of a hundredth of a second, between two words on progress
-};
+sub PIECE ()      { return 16 * 1024 * 1024 }    # bytes of tar
+sub CHUNK ()      { return 1024 * 1024 }
+sub BLOCK ()      { return 512 }
+sub SAID_EVERY () { return 8 * 1024 * 1024 }     # bytes, between two words on progress
+sub HEADER_MAX () { return 64 * 1024 * 1024 }    # no name or attribute is longer
+sub SET_PIPE ()   { return 1031 }                # fcntl F_SETPIPE_SZ: fewer turns for the same bytes
+
+# What Linux calls these errors, and how we end.
+sub INTERRUPTED ()  { return 4 }
+sub NO_SPACE ()     { return 28 }
+sub NO_QUOTA ()     { return 122 }
+sub FAILED ()       { return 70 }
+sub DISK_FULL ()    { return 71 }
+sub KILLED ()       { return 76 }
 
 my %COUNTED_AS = (0 => 'files', 7 => 'files', S => 'files', 5 => 'directories', D => 'directories',
     1 => 'hardlinks', 2 => 'symlinks');
@@ -51,7 +53,8 @@ my ($pieces, $packed) = (0, 0);
 my @running;                            # the pieces being compressed, oldest first
 my %count  = (entries => 0, map { $_ => 0 } values %COUNTED_AS, 'others');
 my %mounts = mount_points();
-my $spoken = 0;                         # when progress was last written, in ticks
+my %wanted = map { member_name($_) => $_ } split /\0/, contents('work/paths');
+my @said = (0, 0);                      # when progress was last written, and at which byte
 
 exit main();
 
@@ -83,6 +86,7 @@ sub finish {
     $count{members}     = $pieces;
     $count{tar_size}    = $base;
     $count{packed_size} = $packed;
+    write_all(create('work/unpacked'), join '', map {"$_\0"} sort values %wanted);
     my $counts = create('work/counts');
     write_all($counts, join '', map {"$_=$count{$_}\n"} sort keys %count);
     close $_ or stop_with(FAILED, "Cannot write: $!") for $counts, $index, $archive, *STDOUT;
@@ -98,7 +102,7 @@ sub read_more {
     while (1) {
         my $got = sysread STDIN, $buffer, $most, length $buffer;
         return $got if defined $got;
-        stop_with(FAILED, "Cannot read the tar: $!") if $! != EINTR;
+        stop_with(FAILED, "Cannot read the tar: $!") if $! != INTERRUPTED;
     }
 }
 
@@ -216,9 +220,17 @@ sub end_entry {
         $count{entries}++;
         $count{ $COUNTED_AS{ $entry->{type} } || 'others' }++;
         left_out($entry->{path}) if $entry->{type} eq '5';
+        delete $wanted{ member_name($entry->{path}) } if %wanted;
     }
     $entry = undef;
     return;
+}
+
+# member_name(PATH): what a path, or a folder's member, is called without slashes around it.
+sub member_name {
+    my ($path) = @_;
+    $path =~ s{/+$}{};
+    return $path =~ m{^/|^$} ? "files$path" : $path;
 }
 
 # after_end: what follows the tar's end is filling, and is left away.
@@ -292,7 +304,7 @@ sub compress {
     my $output = scratch();
     my $child  = fork;
     stop_with(FAILED, "Cannot fork: $!") if !defined $child;
-    POSIX::_exit(feed($piece, $output)) if !$child;
+    exit feed($piece, $output) if !$child;
     push @running, { pid => $child, output => $output, size => $size };
     $base += $size;
     $seen -= $size;
@@ -319,7 +331,7 @@ sub feed {
     return KILLED if $? & 127;
     # Not every compressor says in its status why it could not write: try it ourselves.
     my $room = write_to($output, \("\0" x CHUNK));
-    return !$room && ($! == ENOSPC || $! == EDQUOT) ? DISK_FULL : FAILED;
+    return $room ? FAILED : status_of_error();
 }
 
 # settle: waits for the oldest piece and puts it behind those before it.
@@ -347,7 +359,7 @@ sub tar_offset {
 sub copy {
     my ($from) = @_;
     my $size = 0;
-    sysseek $from, 0, SEEK_SET;
+    sysseek $from, 0, 0;
     while (my $got = sysread $from, my $bytes, CHUNK) {
         write_all($archive, $bytes);
         write_all(*STDOUT, $bytes);
@@ -360,13 +372,13 @@ sub copy {
 
 sub create {
     my ($name) = @_;
-    sysopen my $handle, $name, O_WRONLY | O_CREAT | O_EXCL, 0600 or stop_full("Cannot create $name");
+    open my $handle, '>:raw', $name or stop_full("Cannot create $name");
     return $handle;
 }
 
 # scratch: a file without a name, so that nothing of it stays, whatever happens.
 sub scratch {
-    sysopen my $handle, 'work/piece', O_RDWR | O_CREAT | O_EXCL, 0600 or stop_full('Cannot create a file');
+    open my $handle, '+>:raw', 'work/piece' or stop_full('Cannot create a file');
     unlink 'work/piece';
     return $handle;
 }
@@ -389,7 +401,7 @@ sub write_to {
     my $done = 0;
     while ($done < length $$bytes) {
         my $wrote = syswrite $to, $$bytes, CHUNK, $done;
-        next if !defined $wrote && $! == EINTR;
+        next if !defined $wrote && $! == INTERRUPTED;
         return 0 if !$wrote;
         $done += $wrote;
     }
@@ -432,11 +444,12 @@ sub result {
 
 # --- what is said meanwhile ------------------------------------------------------------------
 
-# progress: a few times a second. It must not fail the work: the disk may be full for a moment.
+# progress: every second, or more often if much has passed. It must not fail the work: the disk may
+# be full for a moment.
 sub progress {
-    my $now = (POSIX::times())[0];
-    return if $now - $spoken < EVERY_TICKS;
-    $spoken = $now;
+    my $now = time;
+    return if $now == $said[0] && $base + $seen - $said[1] < SAID_EVERY;
+    @said = ($now, $base + $seen);
     my $done = $base + $seen;
     my $total = $done > $expected ? $done : $expected;
     open my $handle, '>', 'work/progress' or return;
@@ -473,9 +486,13 @@ sub left_out {
 
 # --- failing ---------------------------------------------------------------------------------
 
+sub status_of_error {
+    return $! == NO_SPACE || $! == NO_QUOTA ? DISK_FULL : FAILED;
+}
+
 sub stop_full {
     my ($doing) = @_;
-    stop_with($! == ENOSPC || $! == EDQUOT ? DISK_FULL : FAILED, "$doing: $!");
+    stop_with(status_of_error(), "$doing: $!");
     return;
 }
 
@@ -483,5 +500,5 @@ sub stop_with {
     my ($status, $sentence) = @_;
     kill 'TERM', map { $_->{pid} } @running;
     print {*STDERR} "$sentence\n";
-    POSIX::_exit($status);
+    exit $status;
 }
