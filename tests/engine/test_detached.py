@@ -151,6 +151,7 @@ def test_a_killed_script_is_lost_and_never_completed(session: Session, launched:
 
 def test_a_script_that_something_ended_says_so(session: Session, launched: Launched) -> None:
     place = launched(WORKS)
+    until(lambda: names_of(running(place)), lambda names: "sleep" in names)
     os.kill(script_process(place), signal.SIGTERM)
     assert isinstance(over(session, place).error, RunKilled)
     assert not running(place)

@@ -13,7 +13,7 @@ from cloudpilot.engine import detached
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.program import Program
 from cloudpilot.engine.ssh import Session
-from cloudpilot.errors import InvalidConfig
+from cloudpilot.errors import CommandFailed, InvalidConfig
 from tests.engine.conftest import script_of
 from tests.support.sshd import Sshd
 from tests.support.until import until
@@ -101,18 +101,19 @@ def send_cut(session: Session, text: bytes) -> None:
         channel.recv_exit_status()
 
 
-def test_a_damaged_file_is_not_launched(session: Session, place: Place) -> None:
-    files = script_of("true")
-
+@pytest.mark.parametrize(
+    ("right", "wrong"), [(b"put script ", b"put script 1"), (b"QUJD", b"QUJE")]
+)
+def test_a_damaged_file_is_not_launched(
+    session: Session, place: Place, right: bytes, wrong: bytes
+) -> None:
     class Damaged(Program):
         def text(self) -> bytes:
-            return (
-                Program(self.name, self.args, self.files)
-                .text()
-                .replace(b"put script ", b"put script 1", 1)
-            )
+            whole = Program(self.name, self.args, self.files).text()
+            assert right in whole
+            return whole.replace(right, wrong, 1)
 
     arguments = (place.root, place.backup_id, place.run_id, "nonce")
-    with pytest.raises(Exception, match="could not be written whole"):
-        session.run(Damaged("launch", arguments, files))
+    with pytest.raises(CommandFailed, match="could not be written whole"):
+        session.run(Damaged("launch", arguments, {"script": b"ABC"}))
     assert list(Path(place.backup_directory).iterdir()) == []
