@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -32,6 +33,7 @@ from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 
 WORKERS = 2  # that start, stop, check and delete, beside the one that looks
 WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 5, "maintenance_interval": 15}
+PAUSE_SECONDS = 1  # before a process that died is replaced
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -94,7 +96,11 @@ def serve_all(settings: Settings) -> None:
             start = children.pop(child)
             child.join()
             if not stopping:
+                time.sleep(PAUSE_SECONDS)  # Redis may be away: not as fast as we can
+            if not stopping:
                 children[_child(start, settings)] = start
+        if stopping:
+            stop(signal.SIGTERM, None)  # also the one that was being replaced meanwhile
 
 
 def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess:

@@ -18,7 +18,7 @@ kept by import-linter, see pyproject.toml.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -43,9 +43,11 @@ def create_core(settings: Settings) -> Flask:
         static_folder=str(ROOT / "static"),
     )
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_pre_ping": True} | (
-        {} if settings.database_url.startswith("sqlite") else {"pool_size": 20, "max_overflow": 20}
-    )
+    # No parameters in messages: they are what logs must not tell (hashes, sealed keys).
+    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+    if not settings.database_url.startswith("sqlite"):
+        options |= {"pool_size": 20, "max_overflow": 20}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     app.extensions["settings"] = settings
     app.extensions["sealer"] = Sealer(settings.secret_key, *settings.secret_keys_old)
     app.extensions["redis"] = Redis.from_url(

@@ -171,6 +171,12 @@ class BackupDirUnsafe(CloudPilotError):
     http_status = 502
 
 
+class BackupDirMissing(CloudPilotError):
+    code = "BACKUP_DIR_MISSING"
+    remedy = "Mount its disk. If the directory was removed for good, create it again, empty: that proves what was in it gone."
+    http_status = 502
+
+
 class ReadFailed(CloudPilotError):
     code = "READ_FAILED"
     remedy = "The disk or file system reports an error: look at `dmesg` on the server before anything else."

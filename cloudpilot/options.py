@@ -151,9 +151,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "CLOUDPILOT_LEASE_SECONDS",
         "lease_seconds",
-        "Seconds that a job has a run for itself; after a job was killed, another one takes over.",
+        "Seconds that a job has a run for itself; after a job was killed, another one takes over."
+        " Longer than a job may take, which is 40.",
         _number(1),
-        "30",
+        "45",
     ),
     Option(
         "CLOUDPILOT_START_ATTEMPTS",

@@ -78,10 +78,6 @@ class Sealer:
             raise CannotOpenError(f"{place} does not open with this key.") from error
         return Secret(opened.decode())
 
-    def is_newest(self, sealed: str) -> bool:
-        """Whether `sealed` needs no sealing anew after the key was changed."""
-        return sealed.split(".")[1:2] == [self._newest]
-
 
 def _key_id(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:8]

@@ -32,7 +32,7 @@ class Settings:
     look_seconds: float = 1
     look_seconds_at_most: float = 30
     retry_seconds: float = 5
-    lease_seconds: float = 30
+    lease_seconds: float = 45
     start_attempts: int = 5
     lost_after_hours: float = 12
 

@@ -12,6 +12,9 @@ _UNSAFE = re.compile(
 )
 
 
+_JOINERS = "\u200c\u200d"  # letters of Persian, parts of an emoji: they are seen in what they join
+
+
 def decode(data: bytes, *, limit: int = LIMIT) -> str:
     """What a server said, as text that any database takes and any page may show.
 
@@ -31,7 +34,8 @@ def lines(text: str) -> list[str]:
 
 def has_controls(text: str) -> bool:
     """Whether a person typed something that would not be seen as it is, a newline included."""
-    return any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in text)
+    unseen = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return any(unicodedata.category(char) in unseen and char not in _JOINERS for char in text)
 
 
 def _escaped(match: re.Match[str]) -> str:

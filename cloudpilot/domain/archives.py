@@ -8,6 +8,8 @@ from cloudpilot.errors import CommandFailed
 
 _COUNTS = ("entries", "files", "directories", "symlinks", "hardlinks", "others", "unreadable")
 _TOOLS = ("compressor", "hash_tool", "tar")
+NUMBER_AT_MOST = 2**63 - 1
+WARNINGS_AT_MOST = 2**31 - 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -19,6 +21,7 @@ class Made:
     sha256: str
     tar_size: int
     counts: Mapping[str, int]
+    warnings: int
     tools: Mapping[str, str]
 
     @classmethod
@@ -26,10 +29,11 @@ class Made:
         """Raises CommandFailed if what the server wrote is not what a whole archive has."""
         try:
             made = cls(
-                size=int(result["size"]),
+                size=_number(result["size"]),
                 sha256=result["sha256"],
-                tar_size=int(result["tar_bytes"]),
-                counts={key: int(result[key]) for key in _COUNTS},
+                tar_size=_number(result["tar_bytes"]),
+                counts={key: _number(result[key]) for key in _COUNTS},
+                warnings=min(_number(result["warnings"]), WARNINGS_AT_MOST),
                 tools={key: result[key][:200] for key in _TOOLS if key in result},
             )
         except (KeyError, ValueError) as error:
@@ -37,3 +41,10 @@ class Made:
         if made.size <= 0 or not _SHA256.fullmatch(made.sha256):
             raise CommandFailed("The server's result has no size or no SHA-256.")
         return made
+
+
+def _number(text: str) -> int:
+    """Digits as a column of the database can hold them; raises ValueError."""
+    if not (text.isascii() and text.isdigit() and int(text[:20]) <= NUMBER_AT_MOST):
+        raise ValueError(f"{text[:30]!r} is no number")
+    return int(text)

@@ -145,9 +145,7 @@ def started(session: Session, backup: Backup) -> None:
     backup.move(session, Status.RUNNING, started_at=clock.now())
 
 
-def completed(
-    session: Session, backup: Backup, made: Made, warnings: list[str], count: int
-) -> None:
+def completed(session: Session, backup: Backup, made: Made, warnings: list[str]) -> None:
     """The archive is there, whole and hashed; so is its copy on the server."""
     now = clock.now()
     backup.move(
@@ -160,7 +158,7 @@ def completed(
         counts=dict(made.counts),
         tools=dict(made.tools),
         warnings=warnings[:WARNINGS_KEPT],
-        warning_count=max(count, len(warnings)),
+        warning_count=max(made.warnings, len(warnings)),
     )
     if copy := backup.server_copy:
         copy.move(
@@ -178,6 +176,16 @@ def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bo
 
     sent  whether anything may have reached the server; if so, returns the run that removes it
     """
+    lost(session, backup, error)
+    if sent:
+        return remove(session, backup, by=None)
+    for copy in backup.copies:
+        copy.move(session, CopyStatus.GONE, gone_at=clock.now())
+    return None
+
+
+def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:
+    """It counts as failed; its copy stays as it was last seen, until somebody deletes it."""
     backup.move(
         session,
         Status.FAILED,
@@ -186,11 +194,6 @@ def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bo
         error_code=error.code,
         error_detail=str(error),
     )
-    if sent:
-        return remove(session, backup, by=None)
-    for copy in backup.copies:
-        copy.move(session, CopyStatus.GONE, gone_at=clock.now())
-    return None
 
 
 def removed(session: Session, run: Run) -> None:

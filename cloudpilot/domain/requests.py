@@ -136,10 +136,8 @@ def valid_retention(text: str | None) -> int:
     """Days to keep a backup, 1 to 365, 30 if left blank; raises InvalidConfig."""
     if not (text or "").strip():
         return RETENTION_DAYS
-    try:
-        days = int(str(text))
-    except ValueError:
-        days = 0
+    typed = str(text).strip()
+    days = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
     if not 1 <= days <= RETENTION_DAYS_AT_MOST:
         raise InvalidConfig(f"Retention is a number of days from 1 to {RETENTION_DAYS_AT_MOST}.")
     return days

@@ -30,6 +30,7 @@ from cloudpilot.errors import (
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
+RATE_AT_MOST = 2**50  # bytes a second: faster than anything, and a column holds it
 RATE_WINDOW = 5  # looks over which the rate is smoothed
 _ACTIVE_ONLY = text(f"status IN ({', '.join(repr(status.value) for status in ACTIVE)})")
 
@@ -81,6 +82,7 @@ class Run(HasStatus, Base):
     finished_at: Mapped[datetime | None]
     seen_at: Mapped[datetime | None]  # when the work last answered
     next_look_at: Mapped[datetime] = mapped_column(default=clock.now)
+    silent_since: Mapped[datetime | None]  # the first of the questions that nobody has answered
     attempts: Mapped[int] = mapped_column(default=0)  # to start it, or to reach its server since
     stop_requested_at: Mapped[datetime | None]
 
@@ -189,6 +191,7 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
             log=report.log,
             seen_at=now,
             next_look_at=next_look_at,
+            silent_since=None,
             attempts=0,
             error_code=None,
             error_detail=None,
@@ -206,6 +209,7 @@ def put_off(
     if error:
         values = {
             **values,
+            "silent_since": func.coalesce(Run.silent_since, clock.now()),
             "attempts": Run.attempts + 1,
             "error_code": error.code,
             "error_detail": str(error),
@@ -221,7 +225,7 @@ def _rate(run: Run, stage: str, done: int, now: datetime) -> int:
     if stage != run.stage or run.seen_at is None:
         return 0
     seconds = max((now - run.seen_at).total_seconds(), 0.001)
-    latest = (done - run.done) / seconds
+    latest = min((done - run.done) / seconds, RATE_AT_MOST)
     if run.rate == 0:
         return int(latest)
     weight = 1 / RATE_WINDOW

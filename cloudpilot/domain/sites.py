@@ -59,7 +59,7 @@ def valid_paths(text: str) -> list[str]:
     >>> valid_paths("/srv/www/\\n\\n/etc")
     ['/srv/www', '/etc']
     """
-    paths = list(dict.fromkeys(valid_path(line) for line in _typed_lines(text)))
+    paths = list(dict.fromkeys(valid_path(line.strip()) for line in _typed_lines(text)))
     if not paths:
         raise InvalidPath("Give at least one path.")
     if len(paths) > PATHS_AT_MOST:
@@ -100,7 +100,7 @@ def _valid_pattern(text: str, paths: Sequence[str]) -> str:
     if hit:
         raise InvalidConfig(
             f"“{text}” fits {hit} itself, so nothing of it would be backed up."
-            f" Write “/{text}” for what lies directly below it."
+            " Begin with a slash what is meant directly below it, such as /cache."
         )
     return pattern
 

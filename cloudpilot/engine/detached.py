@@ -16,7 +16,7 @@ from cloudpilot.reports import Report
 
 LAUNCH_SECONDS = 20
 STOP_SECONDS = 20
-REMOVE_SECONDS = 120  # a file of 100 GB takes a file system a while
+REMOVE_SECONDS = 30  # what takes longer goes on there, and is found gone at the next attempt
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -69,13 +69,16 @@ def stop(session: Session, place: Place) -> None:
     session.run(Program("stop", _words(place)), timeout=STOP_SECONDS)
 
 
-def remove(session: Session, root: str, backup_id: str) -> None:
+def remove(session: Session, root: str, backup_id: str, *, stored: bool = False) -> None:
     """End what still works for a backup, remove all of it, and prove that it is gone.
 
-    Nothing there is fine. Raises StillThere, PermissionDenied, BackupDirUnsafe.
+    stored  it is known to have been there: without the backup directory itself nothing is proven
+
+    Nothing there is fine. Raises StillThere, PermissionDenied, BackupDirUnsafe, BackupDirMissing.
     """
     _check(root, backup_id)
-    session.run(Program("remove", (root, backup_id)), timeout=REMOVE_SECONDS)
+    words = (root, backup_id, "stored" if stored else "")
+    session.run(Program("remove", words), timeout=REMOVE_SECONDS)
 
 
 def _words(place: Place) -> tuple[str, str, str]:

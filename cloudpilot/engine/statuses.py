@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cloudpilot.errors import (
+    BackupDirMissing,
     BackupDirUnsafe,
     CloudPilotError,
     CommandFailed,
@@ -30,6 +31,7 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     78: ToolMissing,
     79: BackupDirUnsafe,
     80: StillThere,
+    82: BackupDirMissing,
     81: InvalidConfig,
     127: ToolMissing,  # the shell's own: no such command
 }

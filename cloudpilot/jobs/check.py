@@ -7,7 +7,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import servers
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.servers import BACKUP_ROOT, Checkup, Server
+from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Checkup, Server
 from cloudpilot.engine import facts
 from cloudpilot.jobs import lifecycle
 from cloudpilot.jobs.on_server import connected
@@ -35,7 +35,8 @@ def _better_root(run: Run, root: str, found: facts.Checkup) -> str | None:
         first = session.get_one(Server, run.server_id).checked_at is None
     alternative = found.facts.get("alternative")
     trapped = root == BACKUP_ROOT and found.facts.get("trap")
-    return str(alternative) if first and trapped and alternative else None
+    safe = alternative == SAFE_BACKUP_ROOT  # the server's word is not a path to follow
+    return SAFE_BACKUP_ROOT if first and trapped and safe else None
 
 
 def _keep(run: Run, found: facts.Checkup, moved: str | None) -> None:

@@ -8,12 +8,14 @@ from uuid import UUID
 
 from flask import current_app
 from rq.timeouts import JobTimeoutException
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, pace, runs
 from cloudpilot.domain.archives import Made
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
 from cloudpilot.errors import CloudPilotError, RunLost, Unexpected
@@ -69,12 +71,15 @@ def complete(run: Run, report: Report) -> None:
     settle(run, report, timedelta(0))
 
 
-def fail(run_id: UUID, error: CloudPilotError) -> None:
-    """It is over and not well; if it has ended meanwhile, that end stands."""
+def fail(run_id: UUID, error: CloudPilotError, *, leave: bool = False) -> None:
+    """It is over and not well; if it has ended meanwhile, that end stands.
+
+    leave  do not have removed what may lie on the server
+    """
     with transaction() as session:
         row = runs.find(session, run_id)
         if row.status in ACTIVE:
-            _end(session, row, Report(error=error, over=True))
+            _end(session, row, Report(error=error, over=True), leave=leave)
 
 
 def wait(run: Run, error: CloudPilotError) -> None:
@@ -86,11 +91,16 @@ def wait(run: Run, error: CloudPilotError) -> None:
 
 
 def give_up_if_silent(run: Run) -> None:
-    """A running run whose server has not answered for so long is lost."""
-    silence = clock.now() - (run.seen_at or run.started_at or run.created_at)
+    """A running run whose server was asked for so long without an answer is lost.
+
+    What it may have made is left alone: nobody knows what it is.
+    """
+    now = clock.now()
+    silence = now - (current(run.id).silent_since or now)
     if silence > timedelta(hours=settings().lost_after_hours):
         hours = silence.total_seconds() / 3600
-        fail(run.id, RunLost(f"The server has not answered for {hours:.0f} hours."))
+        lost = RunLost(f"The server has not answered for {hours:.0f} hours.")
+        fail(run.id, lost, leave=True)
 
 
 @contextmanager
@@ -98,30 +108,38 @@ def recorded(run: Run) -> Iterator[None]:
     """A failure while a run is started becomes the run's; what may pass by itself is put off."""
     try:
         yield
-    except JobTimeoutException:
-        raise  # this job's time is over, not the work's: the next one takes over
+    except (JobTimeoutException, DBAPIError):
+        raise  # this job has failed, not the work: when the lease is over the next takes over
     except (IllegalStep, LostRace) as race:
         log.info("run %s: %s", run.id, race)
     except CloudPilotError as error:
         log.warning("run %s: %s: %s", run.id, error.code, error)
-        if error.transient and run.attempts + 1 < settings().start_attempts:
-            wait(run, error)
-        else:
-            fail(run.id, error)
+        _put_off_or_fail(run.id, error)
     except Exception as error:
         log.exception("run %s", run.id)
-        fail(run.id, Unexpected(f"{type(error).__name__}; the worker's log has the details."))
+        _put_off_or_fail(run.id, unexpected(error))
 
 
-def _end(session: Session, run: Run, report: Report) -> None:
+def unexpected(error: Exception) -> Unexpected:
+    """What nobody thought of, in a sentence that tells no secret."""
+    return Unexpected(f"{type(error).__name__}; the worker's log has the details.")
+
+
+def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
+    """Work that goes on at the server is not failed by what keeps us from seeing it, and a
+    deletion is tried until it is proven."""
+    run = current(run_id)
+    goes_on = run.kind is RunKind.MAKE and run.status is Status.RUNNING
+    may_pass = error.transient and run.attempts + 1 < settings().start_attempts
+    if goes_on or may_pass or run.kind is RunKind.DELETE:
+        wait(run, error)
+    else:
+        fail(run_id, error)
+
+
+def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> None:
     """Move the run and what hangs on it, in one transaction."""
-    made = None
-    error = report.error
-    if run.kind is RunKind.MAKE and error is None:
-        try:
-            made = Made.parse(report.result)
-        except CloudPilotError as unreadable:
-            error = unreadable
+    made, error = _outcome(run, report)
     run.move(
         session,
         Status.FAILED if error else Status.COMPLETED,
@@ -133,20 +151,29 @@ def _end(session: Session, run: Run, report: Report) -> None:
     if run.kind is RunKind.DELETE and error is None:
         backups.removed(session, run)
     if run.kind is RunKind.MAKE and run.backup_id:
-        _end_backup(session, run, report, made, error)
+        backup = backups.find(session, run.backup_id)
+        if made:
+            backups.completed(session, backup, made, list(report.warnings))
+        elif error:
+            _fail_backup(session, run, backup, error, leave=leave)
 
 
-def _end_backup(
-    session: Session, run: Run, report: Report, made: Made | None, error: CloudPilotError | None
+def _outcome(run: Run, report: Report) -> tuple[Made | None, CloudPilotError | None]:
+    """What was made, or why not: an end without a whole result is a failure."""
+    if report.error or run.kind is not RunKind.MAKE:
+        return None, report.error
+    try:
+        return Made.parse(report.result), None
+    except CloudPilotError as unreadable:
+        return None, unreadable
+
+
+def _fail_backup(
+    session: Session, run: Run, backup: Backup, error: CloudPilotError, *, leave: bool
 ) -> None:
-    backup = backups.find(session, run.backup_id) if run.backup_id else None
-    if backup is None:
+    if leave:
+        backups.lost(session, backup, error)
         return
-    if made:
-        count = report.result.get("warnings", "0")
-        number = int(count) if count.isdigit() else 0
-        backups.completed(session, backup, made, list(report.warnings), number)
-    elif error:
-        removal = backups.failed(session, backup, error, sent=run.sent_at is not None)
-        if removal:
-            queue.ring(session, removal)
+    removal = backups.failed(session, backup, error, sent=run.sent_at is not None)
+    if removal:
+        queue.ring(session, removal)

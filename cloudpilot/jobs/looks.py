@@ -64,8 +64,9 @@ def _look_at(app: Flask, server_id: UUID, rows: Sequence[Run], watched: set[UUID
                 # A look never fails a run: its work goes on, whatever keeps us from seeing it.
                 lifecycle.wait(run, error)
                 lifecycle.give_up_if_silent(run)
-            except Exception:
+            except Exception as error:
                 log.exception("look at run %s", run.id)
+                lifecycle.wait(run, lifecycle.unexpected(error))
 
 
 def _look(server_id: UUID, run: Run, *, watched: bool) -> None:

@@ -1,16 +1,18 @@
 """Making a backup: the server does it; we start it, look at it and stop it."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, pace, requests, runs
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.ssh import Session
-from cloudpilot.errors import RunLost, SshUnreachable
+from cloudpilot.errors import InvalidState, RunLost, SshUnreachable
 from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.reports import Report
@@ -42,7 +44,11 @@ def start(run: Run) -> None:
         report = detached.look(ssh, where)
         if report.never_started:
             raise SshUnreachable("The server took the work but has not begun it.")
-        lifecycle.begin(run)
+        try:
+            lifecycle.begin(run)
+        except InvalidState:
+            _undo(ssh, run, where)
+            raise
         _first_looks(ssh, run, where, report)
 
 
@@ -52,7 +58,7 @@ def look(ssh: Session, run: Run, *, watched: bool) -> None:
     if run.stop_requested_at:
         detached.stop(ssh, where)
     report = detached.look(ssh, where)
-    lifecycle.settle(run, _judged(report), pause(run, watched=watched))
+    lifecycle.settle(run, _judged(run, report), pause(run, watched=watched))
 
 
 def stop(run: Run) -> None:
@@ -92,15 +98,21 @@ def _first_looks(ssh: Session, run: Run, where: Place, report: Report) -> None:
             break
         time.sleep(seconds)
         report = detached.look(ssh, where)
-    lifecycle.settle(run, _judged(report), pause(run, watched=True))
+    lifecycle.settle(run, _judged(run, report), pause(run, watched=True))
 
 
-def _judged(report: Report) -> Report:
+def _undo(ssh: Session, run: Run, where: Place) -> None:
+    """It was ended while it was being sent: nothing may be left of it."""
+    if lifecycle.current(run.id).status is Status.FAILED:
+        detached.remove(ssh, where.root, where.backup_id)
+
+
+def _judged(run: Run, report: Report) -> Report:
     """Work that was seen to begin and of which there is nothing now is lost."""
     if not report.never_started:
         return report
     lost = RunLost("Its directory on the server is gone: was it emptied, by a reboot or a person?")
-    return Report(stage=report.stage, log=report.log, over=True, error=lost)
+    return replace(report, stage=run.stage, log=run.log, over=True, error=lost)
 
 
 def _files(run: Run) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from flask import current_app
@@ -21,6 +21,7 @@ class Login:
     server_id: UUID
     address: Address
     private_key: Secret
+    has_offered: bool = field(default=False, compare=False)  # a key that nobody has approved
 
 
 def login(server_id: UUID) -> Login:
@@ -32,6 +33,7 @@ def login(server_id: UUID) -> Login:
         server.id,
         Address(server.host, server.port, server.username, tuple(server.host_keys)),
         sealer.open(server.private_key, server.key_place),
+        server.offered_host_key is not None,
     )
 
 
@@ -41,12 +43,19 @@ def opened(who: Login) -> Session:
     A host key that nobody has approved is kept, so that the server's page can show it.
     """
     try:
-        return connect(who.address, who.private_key)
+        opened_session = connect(who.address, who.private_key)
     except HostKeyUnknown as error:
         if error.offered:
-            with transaction() as session:
-                session.get_one(Server, who.server_id).offered_host_key = error.offered
+            _note_offered(who.server_id, error.offered)
         raise
+    if who.has_offered:
+        _note_offered(who.server_id, None)  # it shows an approved key again
+    return opened_session
+
+
+def _note_offered(server_id: UUID, fingerprint: str | None) -> None:
+    with transaction() as session:
+        session.get_one(Server, server_id).offered_host_key = fingerprint
 
 
 @contextmanager

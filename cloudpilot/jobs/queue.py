@@ -25,7 +25,7 @@ START = "cloudpilot.jobs.runs.start"
 STOP = "cloudpilot.jobs.runs.stop"
 LOOK_ROUND = "cloudpilot.jobs.looks.look_round"
 
-JOB_SECONDS = 90  # a job that hangs is ended after that long
+JOB_SECONDS = 40  # a job that hangs is ended after that long; a lease is longer
 QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing
 WATCHED_SECONDS = 6  # a page asks every two
 
@@ -84,10 +84,13 @@ def ring_looks() -> None:
         queue.enqueue_call(LOOK_ROUND, timeout=JOB_SECONDS, result_ttl=0, ttl=QUEUED_SECONDS)
 
 
-def watch(run_id: UUID) -> None:
-    """Somebody is looking at this run's page. Never raises: a page does not need Redis."""
+def watch(*run_ids: UUID) -> None:
+    """Somebody is looking at these runs. Never raises: a page does not need Redis."""
     try:
-        redis().set(f"cloudpilot:watched:{run_id}", 1, ex=WATCHED_SECONDS)
+        with redis().pipeline(transaction=False) as marks:
+            for run_id in run_ids:
+                marks.set(f"cloudpilot:watched:{run_id}", 1, ex=WATCHED_SECONDS)
+            marks.execute()
     except RedisError:
         return
 

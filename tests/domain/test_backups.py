@@ -39,6 +39,7 @@ RESULT = {
     "hardlinks": "0",
     "others": "0",
     "unreadable": "0",
+    "warnings": "500",
     "compressor": "igzip",
 }
 
@@ -92,7 +93,7 @@ def test_what_was_made_is_kept_with_its_copy(core: Flask, make_run: UUID) -> Non
     with transaction() as session:
         backup = backup_of(session, make_run)
         backups.started(session, backup)
-        backups.completed(session, backup, Made.parse(RESULT), warnings, 500)
+        backups.completed(session, backup, Made.parse(RESULT), warnings)
     with reading() as session:
         backup = backup_of(session, make_run)
         assert (backup.status, backup.size, backup.tar_size) == (Status.COMPLETED, 1000, 4000)
@@ -113,6 +114,9 @@ def test_what_was_made_is_kept_with_its_copy(core: Flask, make_run: UUID) -> Non
         {"sha256": ""},
         {"files": "-"},
         {"tar_bytes": "1e9"},
+        {"tar_bytes": str(2**64)},
+        {"size": "1" + "0" * 30},
+        {"warnings": "²"},
     ],
 )
 def test_a_result_that_is_not_whole_is_no_backup(change: dict[str, str]) -> None:
@@ -156,7 +160,7 @@ def test_a_delete_ends_with_every_copy_gone(core: Flask, make_run: UUID) -> None
         with pytest.raises(InvalidState, match="Stop it first"):
             requests.delete(session, backup, person)
         backups.started(session, backup)
-        backups.completed(session, backup, Made.parse(RESULT), [], 0)
+        backups.completed(session, backup, Made.parse(RESULT), [])
         removal = requests.delete(session, backup, person)
         with pytest.raises(InvalidState, match="being deleted already"):
             requests.delete(session, backup, person)
@@ -184,7 +188,7 @@ def test_the_last_archive_tells_how_large_the_next_will_be(core: Flask, make_run
         backup = backup_of(session, make_run)
         assert requests.expected_ratio(session, backup) == 100
         backups.started(session, backup)
-        backups.completed(session, backup, Made.parse(RESULT), [], 0)
+        backups.completed(session, backup, Made.parse(RESULT), [])
         assert requests.expected_ratio(session, backup) == 30  # a quarter, and a fifth more
         session.get_one(Backup, backup.id).size = 10_000
         session.flush()
@@ -198,7 +202,7 @@ def test_retention_is_thirty_days_unless_said(typed: str | None, days: int) -> N
     assert requests.valid_retention(typed) == days
 
 
-@pytest.mark.parametrize("typed", ["0", "366", "-1", "x", "1.5", "9" * 100])
+@pytest.mark.parametrize("typed", ["0", "366", "-1", "x", "1.5", "9" * 100, "٣", "1_0", "+5"])
 def test_no_other_retention_is_taken(typed: str) -> None:
     with pytest.raises(InvalidConfig, match="1 to 365"):
         requests.valid_retention(typed)

@@ -10,6 +10,8 @@ from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import overview, removals, servers, sites
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import BackupInProgress, NotFound
@@ -17,7 +19,15 @@ from cloudpilot.kinds import RunKind
 from tests.support.rows import add_run, add_server, add_site
 
 
-def made(session: Session, server: Server, *, site: str, status: Status, days: int) -> None:
+def made(
+    session: Session,
+    server: Server,
+    *,
+    site: str,
+    status: Status,
+    days: int,
+    error_code: str = "DISK_FULL",
+) -> None:
     """A backup of the site of that name, so many days ago."""
     found = next(s for s in sites.listed(session, server.id) if s.name == site)
     run = add_run(session, server, found)
@@ -26,6 +36,16 @@ def made(session: Session, server: Server, *, site: str, status: Status, days: i
     for row in (run, backup):
         row.move(session, Status.RUNNING)
         row.move(session, status)
+    if status is Status.COMPLETED:
+        copy_of(backup).move(session, CopyStatus.STORED)
+    else:
+        backup.error_code = error_code
+
+
+def copy_of(backup: Backup) -> Copy:
+    """Its copy on the server."""
+    assert backup.server_copy
+    return backup.server_copy
 
 
 @pytest.fixture
@@ -88,7 +108,10 @@ def test_a_removed_server_takes_its_sites_along(panel: None) -> None:
 
 
 def test_a_server_where_something_is_to_be_done_stays(panel: None) -> None:
-    with transaction() as session, pytest.raises(BackupInProgress, match="under way for b"):
+    with (
+        transaction() as session,
+        pytest.raises(BackupInProgress, match="A backup of b is waiting to"),
+    ):
         removals.remove_server(session, servers.listed(session)[1])
 
 
@@ -97,3 +120,59 @@ def test_a_removed_site_leaves_the_lists(panel: None) -> None:
         removals.remove_site(session, sites.listed(session)[0])
     with reading() as session:
         assert [row.site.name for row in overview.site_rows(session, limit=10)] == ["shop"]
+
+
+def test_what_a_person_stopped_is_no_failure(panel: None) -> None:
+    with transaction() as session:
+        server = servers.listed(session)[0]
+        stopped = {"status": Status.FAILED, "error_code": "STOPPED"}
+        made(session, server, site="blog", days=1, **stopped)
+    with reading() as session:
+        assert overview.summary(session).failed == 1
+        assert [b.site_name for b in overview.failed_lately(session, 5)] == ["shop"]
+
+
+@pytest.mark.parametrize("steps", [[CopyStatus.DELETING], [CopyStatus.DELETING, CopyStatus.GONE]])
+def test_a_backup_that_goes_is_not_the_last_good_one(panel: None, steps: list[CopyStatus]) -> None:
+    with transaction() as session:
+        newest = overview.site_rows(session, limit=10)[1].good
+        assert newest
+        for step in steps:
+            copy_of(session.get_one(Backup, newest.id)).move(session, step)
+    with reading() as session:
+        shop = overview.site_rows(session, limit=10)[1]
+        [first, _] = overview.server_rows(session, limit=2)
+    assert shop.good
+    assert (clock.now() - shop.good.created_at).days == 9
+    assert first.backed_up_at == shop.good.created_at
+
+
+def check(server: Server, status: Status, code: str | None, minutes: int) -> Run:
+    """A Check of that server, so long ago."""
+    at = clock.now() - timedelta(minutes=minutes)
+    columns = {"status": status, "error_code": code, "created_at": at}
+    return Run(kind=RunKind.CHECK, server_id=server.id, subject=server.name, **columns)
+
+
+@pytest.mark.parametrize(
+    ("checks", "trouble"),
+    [
+        ([(Status.FAILED, "SSH_AUTH_FAILED")], "SSH_AUTH_FAILED"),
+        ([(Status.FAILED, None)], "INTERNAL"),
+        ([(Status.FAILED, "TOOL_MISSING"), (Status.COMPLETED, None)], None),
+        ([(Status.COMPLETED, None), (Status.PENDING, "SSH_UNREACHABLE")], "SSH_UNREACHABLE"),
+        ([(Status.FAILED, "TOOL_MISSING"), (Status.PENDING, "SSH_UNREACHABLE")], "SSH_UNREACHABLE"),
+        ([(Status.PENDING, "DISK_FULL")], None),
+    ],
+)
+def test_a_server_tells_its_trouble(
+    panel: None, checks: list[tuple[Status, str | None]], trouble: str | None
+) -> None:
+    with transaction() as session:
+        server = servers.listed(session)[0]
+        for number, (status, code) in enumerate(checks):
+            session.add(check(server, status, code, minutes=9 - number))
+    with reading() as session:
+        rows = overview.server_rows(session, limit=10)
+        assert [row.trouble for row in rows] == [trouble, None]
+        assert overview.server_rows(session, server.id, limit=1) == rows[:1]

@@ -13,7 +13,7 @@ from tests.support.rows import add_server, add_site
 
 
 def test_paths_come_one_a_line_without_blank_ones_or_doubles() -> None:
-    assert sites.valid_paths("/srv/a/\r\n\r\n/srv/b \n/srv/a") == ["/srv/a", "/srv/b "]
+    assert sites.valid_paths("/srv/a/\r\n\r\n/srv/b \n/srv/a") == ["/srv/a", "/srv/b"]
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "srv", "/proc", "/sys/kernel", "/dev", "/run/x"])

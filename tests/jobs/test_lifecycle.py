@@ -5,18 +5,26 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import LostRace, Status
-from cloudpilot.errors import CloudPilotError, DiskFull, HostKeyChanged, SshUnreachable
+from cloudpilot.errors import (
+    CloudPilotError,
+    DiskFull,
+    HostKeyChanged,
+    PermissionDenied,
+    SshUnreachable,
+)
 from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.queue import JsonQueue
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import Role, RunKind
 from cloudpilot.reports import Report
 from tests.domain.test_backups import RESULT
 
@@ -112,14 +120,69 @@ def test_a_lost_race_changes_nothing(core: Flask, make_run: UUID) -> None:
     assert run_of(make_run).status is Status.PENDING
 
 
-def test_a_server_that_is_silent_for_too_long_loses_its_run(started: Run) -> None:
+def test_a_server_that_was_asked_for_too_long_in_vain_loses_its_run(started: Run) -> None:
+    """Not one that nobody asked: a panel that was down knows nothing about the work."""
+    hours = lifecycle.settings().lost_after_hours
+    long_ago = clock.now() - timedelta(hours=hours + 1)
+    with transaction() as session:
+        runs.find(session, started.id).started_at = long_ago
+    lifecycle.wait(started, SshUnreachable("No route."))
     lifecycle.give_up_if_silent(run_of(started.id))
     assert run_of(started.id).status is Status.RUNNING
-    hours = lifecycle.settings().lost_after_hours
     with transaction() as session:
-        runs.find(session, started.id).started_at = clock.now() - timedelta(hours=hours + 1)
+        runs.find(session, started.id).silent_since = long_ago
     lifecycle.give_up_if_silent(run_of(started.id))
     assert run_of(started.id).error_code == "RUN_LOST"
+    # What it may have made is left alone: nobody has seen what it is.
+    assert [copy.status for copy in backup_of(started.id).copies] == [CopyStatus.MAKING]
+
+
+def test_an_answer_ends_the_silence(started: Run) -> None:
+    lifecycle.wait(started, SshUnreachable("No route."))
+    assert run_of(started.id).silent_since is not None
+    lifecycle.settle(run_of(started.id), Report(stage="archive"), NOW)
+    assert run_of(started.id).silent_since is None
+
+
+@pytest.mark.parametrize("error", [SshUnreachable("x"), HostKeyChanged("x"), ZeroDivisionError()])
+def test_work_that_goes_on_is_not_failed_by_what_we_cannot_see(
+    started: Run, error: Exception
+) -> None:
+    for _ in range(lifecycle.settings().start_attempts + 1):
+        fail_with(run_of(started.id), error)
+    assert run_of(started.id).status is backup_of(started.id).status is Status.RUNNING
+
+
+def test_a_database_that_fails_a_job_does_not_fail_the_work(core: Flask, make_run: UUID) -> None:
+    failure = OperationalError("UPDATE runs", {}, Exception("the server closed the connection"))
+    with pytest.raises(OperationalError):
+        fail_with(run_of(make_run), failure)
+    assert run_of(make_run).status is Status.PENDING
+
+
+@pytest.mark.parametrize("error", [SshUnreachable("x"), PermissionDenied("x"), ZeroDivisionError()])
+def test_a_deletion_is_tried_until_it_is_proven(started: Run, error: Exception) -> None:
+    lifecycle.fail(started.id, DiskFull("0 B left."))
+    backup = backup_of(started.id)
+    with reading() as session:
+        removal = backups.latest_run(session, backup, RunKind.DELETE)
+    assert removal is not None
+    for _ in range(lifecycle.settings().start_attempts + 1):
+        fail_with(run_of(removal.id), error)
+    assert run_of(removal.id).status is Status.PENDING
+
+
+def test_no_parameter_of_a_statement_reaches_a_message(core: Flask) -> None:
+    twice = Person(email="a@b", name="x", role=Role.OWNER, password_hash="hash-of-a-password")
+    again = Person(email="a@b", name="x", role=Role.OWNER, password_hash="hash-of-a-password")
+
+    def add() -> None:
+        with transaction() as session:
+            session.add_all([twice, again])
+
+    with pytest.raises(IntegrityError) as failure:
+        add()
+    assert "hash-of-a-password" not in str(failure.value)
 
 
 def test_a_job_takes_a_run_for_itself(core: Flask, make_run: UUID) -> None:

@@ -7,7 +7,6 @@ wants at the moment it wants.
 import hashlib
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +16,7 @@ from sqlalchemy import select
 
 from cloudpilot.db import reading
 from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status, StatusEvent
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import RunKind
@@ -122,6 +122,16 @@ def kill_children(world: World) -> None:
             continue
 
 
+def taken(_world: World, run: Run) -> bool:
+    """A job has the run: it connects, or will in a moment."""
+    return run.next_look_at > run.created_at or run.status is not Status.PENDING
+
+
+def sent(world: World, run: Run) -> bool:
+    """The work is on its way to the server, or there."""
+    return run.sent_at is not None
+
+
 HARM = [
     kill_worker,
     kill_worker_parent,
@@ -148,13 +158,12 @@ def test_killed_while_the_server_packs_it_completes_once(
 
 
 @pytest.mark.parametrize("harm", HARM)
-@pytest.mark.parametrize("delay", [0.02, 0.15])
+@pytest.mark.parametrize("moment", [taken, sent])
 def test_killed_while_it_is_started_it_completes_once(
-    world: World, harm: Callable[[World], None], delay: float
+    world: World, harm: Callable[[World], None], moment: Callable[[World, Run], bool]
 ) -> None:
     run_id = world.back_up()
-    deadline = time.monotonic() + delay
-    until(lambda: time.monotonic() > deadline, bool)
+    world.until(run_id, lambda run: moment(world, run))
     harm(world)
     world.ended(run_id)
     assert_whole(world, run_id)
@@ -256,6 +265,29 @@ def test_another_host_key_is_a_hard_stop(world: World) -> None:
     offered = world.server().offered_host_key
     assert offered is not None
     assert offered not in world.server().host_keys
+    assert world.left_over() == []
+
+
+def test_an_approved_key_that_is_shown_again_ends_the_alarm(world: World) -> None:
+    approved = world.server().host_keys
+    world.change_server(host_keys=["SHA256:" + "A" * 43])
+    run = world.ended(world.back_up(), Status.FAILED)
+    assert run.error_code == "HOST_KEY_CHANGED"
+    world.change_server(host_keys=approved)
+    world.ended(world.back_up())
+    assert world.server().offered_host_key is None
+
+
+def test_a_disk_that_is_not_mounted_proves_nothing_gone(world: World) -> None:
+    run_id = world.back_up()
+    world.ended(run_id)
+    elsewhere = world.root.rename(world.root.with_name("unmounted"))
+    removal = world.delete(run_id)
+    waiting = world.until(removal, lambda run: run.attempts >= 2)
+    assert waiting.error_code == "BACKUP_DIR_MISSING"
+    assert world.backup(run_id).deleted_at is None
+    elsewhere.rename(world.root)
+    world.ended(removal)
     assert world.left_over() == []
 
 

@@ -40,7 +40,10 @@ is_absent() {
 # fails for another user's process, and succeeds for whoever has the number now.
 life() {
   local pid start boot
-  [ -d "$1" ] || { echo gone; return; }
+  if ! [ -d "$1" ]; then
+    is_absent "$1" && echo gone # else not being allowed to look is what is answered
+    return
+  fi
   read -r pid start boot 2>/dev/null <"$1/pid" || { echo none; return; }
   if [ "$boot" != "$(cat /proc/sys/kernel/random/boot_id)" ]; then
     echo rebooted

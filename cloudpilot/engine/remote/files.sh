@@ -61,14 +61,19 @@ finish() {
   "${gzip_command[@]}" <work/index >work/index.gz || fail_to_write
   result >work/result || fail_to_write
   manifest >work/manifest || fail_to_write
-  in_background sync work/archive work/index.gz work/manifest 2>/dev/null
+  in_background sync work/archive work/index.gz work/manifest || fail_to_sync
   publish archive "$archive"
   publish index.gz "$archive.index.gz"
   publish manifest manifest.json
-  sync "$backup" 2>/dev/null
+  in_background sync "$backup" || fail_to_sync
   mv -T work/result result || fail_to_write
-  sync result 2>/dev/null
+  in_background sync result . || fail_to_sync
   say "Complete: $archive."
+}
+
+# fail_to_sync: the disk says this once; what it holds now is not what was written.
+fail_to_sync() {
+  fail 74 "The disk of $(shown "$backup_root") reports an error: the archive may not be on it."
 }
 
 # publish FILE NAME

@@ -19,6 +19,7 @@ judge_tar() {
     fail 72 "$(shown "$line") disappeared before it was packed."
   done <work/unpacked
   read_counts
+  ((entries > directories)) || warn 'There is no file in it, only folders.'
   if ((unreadable && entries == directories)); then
     fail 77 "Nothing could be read by $(id -un) but the names of folders."
   fi

@@ -12,7 +12,7 @@ launch() {
   [ -e "$run/pid" ] || [ -e "$run/exit" ] || [ -e "$run/stop" ] || start "$run" "$2/$3"
 }
 
-# make_root ROOT: 0700 and ours, or refused.
+# make_root ROOT: ours and written by nobody else, or refused; 0700 if it is new.
 make_root() {
   local above=${1%/*}
   if ! [ -e "$1" ] && ! [ -L "$1" ]; then

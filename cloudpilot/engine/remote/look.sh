@@ -3,9 +3,10 @@
 # with a word that says what it is, so no text in it can pass for another line.
 
 look() {
-  local run=$1/$2/run-$3
+  local life run=$1/$2/run-$3
   printf '\nnow %s\n' "$(date +%s)"
-  printf 'life %s\n' "$(life "$run")" # before exit is read: who is found dead has written it before
+  life=$(life "$run") || exit # before exit is read: who is found dead has written it before
+  printf 'life %s\n' "$life"
   cd -- "$run" 2>/dev/null || { echo end; return; }
   [ -e stop ] && echo stop
   tagged progress progress

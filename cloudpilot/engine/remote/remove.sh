@@ -1,10 +1,14 @@
 # shellcheck shell=bash
-# remove ROOT BACKUP_ID: ends what still works for a backup, removes its directory, proves it gone.
+# remove ROOT BACKUP_ID STORED: ends what still works for a backup, removes its directory, proves it
+# gone. What is known to have been stored is not gone because the disk that held it is.
 
 remove() {
   local place=$1/$2
   end_processes "$2/.*"
-  is_absent "$1" && return
+  if is_absent "$1"; then
+    [ -z "$3" ] && return
+    fail 82 "$1 is not there: is its disk mounted?"
+  fi
   if is_absent "$place"; then
     return
   fi

@@ -1,8 +1,8 @@
 """first tables
 
-Revision ID: 72e2c8f54f29
+Revision ID: 57cb47f7738a
 Revises:
-Create Date: 2026-11-23 06:04:11.406833
+Create Date: 2026-11-23 07:38:21.537705
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 
 import cloudpilot.db
 
-revision = "72e2c8f54f29"
+revision = "57cb47f7738a"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -272,6 +272,7 @@ def upgrade() -> None:
         sa.Column("finished_at", cloudpilot.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("seen_at", cloudpilot.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("next_look_at", cloudpilot.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("silent_since", cloudpilot.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("stop_requested_at", cloudpilot.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("error_code", sa.String(), nullable=True),
