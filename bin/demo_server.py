@@ -9,20 +9,22 @@ import secrets as randomness
 import signal
 import sysconfig
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from cloudpilot import create_core
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, people, requests, runs, servers, sites
+from cloudpilot.domain import backups, overview, people, requests, runs, servers, sites
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
-from cloudpilot.jobs import enrolment, queue
-from cloudpilot.kinds import Compression
+from cloudpilot.errors import CloudPilotError
+from cloudpilot.jobs import enrolment, make, queue
+from cloudpilot.kinds import Compression, RunKind
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
 from tests.support.openssh import Sshd
@@ -50,6 +52,8 @@ def main() -> None:
             _follow(_back_up(server, site))
         _invite(settings, password)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        with app.app_context():
+            _stop_what_runs()
     finally:
         sshd.stop()
 
@@ -149,6 +153,15 @@ def _follow(run_id: UUID) -> None:
         backup = backups.find(session, run.backup_id) if run.backup_id else None
     if backup:
         _result(backup)
+
+
+def _stop_what_runs() -> None:
+    """A real server would go on; this one ends with the demo."""
+    with reading() as session:
+        running = overview.active_runs(session)
+    for run in [run for run in running if run.kind is RunKind.MAKE]:
+        with suppress(CloudPilotError):
+            make.end(run)
 
 
 def _progress(run: Run) -> str:

@@ -89,6 +89,7 @@ class _Log:
         self.width = 0  # honcho sets it
         self._file = file.open("a", encoding="utf-8")
         self._aloud = aloud
+        self._ending = False
 
     def write(self, message: Message) -> None:
         """One line of one process."""
@@ -99,6 +100,14 @@ class _Log:
         )
         if message.name in self._aloud:
             print(text.rstrip("\n"), flush=True)
+        elif message.name == "system":
+            self._explain(text.strip())
+
+    def _explain(self, text: str) -> None:
+        """The first process that ends by itself is why everything ends: honcho's rule."""
+        if " stopped (rc=" in text and not self._ending:
+            print(f"{text}: everything ends. The log is {self._file.name}", flush=True)
+        self._ending = self._ending or "SIG" in text or "stopped" in text
 
 
 def _free_port(first: int) -> int:
