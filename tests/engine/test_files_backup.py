@@ -54,7 +54,7 @@ def contents(top: Path) -> None:
     with (top / "sparse").open("wb") as file:
         file.seek(40 * MIB)
         file.write(b"an end")
-    (top / "big").write_bytes(os.urandom(MIB) * 18)
+    (top / "big").write_bytes(os.urandom(MIB) * 34)
 
 
 def others(top: Path) -> None:
@@ -238,6 +238,7 @@ def test_a_file_alone_is_a_path_as_well(backups: Backups, tmp_path: Path) -> Non
 def test_a_socket_is_left_out_with_a_warning(backups: Backups, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     folder.mkdir()
+    (folder / "file").touch()
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(folder / "socket"))
         made = backups.make(folder)
@@ -248,6 +249,7 @@ def test_a_socket_is_left_out_with_a_warning(backups: Backups, tmp_path: Path) -
 def test_a_mount_below_is_left_out_unless_it_is_named(backups: Backups, tmp_path: Path) -> None:
     mount = tmp_path / "site/a mount\nhere"
     mount.mkdir(parents=True)
+    (tmp_path / "site/file").touch()
     with mounted(mount, "1m"):
         (mount / "inside").touch()
         made = backups.make(tmp_path / "site")

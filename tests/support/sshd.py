@@ -17,6 +17,7 @@ import pytest
 from cloudpilot.engine.ssh import Session
 from tests.support.must_run import must_run
 from tests.support.openssh import IS_ROOT, SSHD, Sshd
+from tests.support.until import until
 
 
 @contextmanager
@@ -57,12 +58,17 @@ def plain_user() -> Iterator[str]:
         yield pwd.getpwuid(os.geteuid()).pw_name
         return
     name = f"cp-{uuid4().hex[:8]}"
-    subprocess.run(["useradd", "-m", "-s", "/bin/bash", name], check=True)
+    until(lambda: _succeeds("useradd", "-m", "-s", "/bin/bash", name), bool)
     try:
-        subprocess.run(["usermod", "-p", "*", name], check=True)
+        until(lambda: _succeeds("usermod", "-p", "*", name), bool)
         yield name
     finally:
-        subprocess.run(["userdel", "-r", name], check=False, stderr=subprocess.DEVNULL)
+        until(lambda: _succeeds("userdel", "-r", name), bool)
+
+
+def _succeeds(*command: str) -> bool:
+    """Accounts are locked while another test changes one, or while a session of theirs ends."""
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 # pack.pl TAR_BYTES JOBS COMPRESSOR…: packs a tar stream while it passes.
 #
 # From standard input, a tar. To work/archive and, for the hash, to standard output: the same tar
-# with manifest.json before it and result.json after it, cut into pieces of 16 MiB that are
+# with manifest.json before it and result.json after it, cut into pieces of 32 MiB that are
 # compressed side by side, each a gzip or zstd stream of its own. Any tool reads them as one file;
 # who knows where a piece begins can read that piece alone, and work/index says so. Its lines:
 #
@@ -21,7 +21,7 @@
 use strict;
 use warnings;
 
-sub PIECE ()      { return 16 * 1024 * 1024 }    # bytes of tar
+sub PIECE ()      { return 32 * 1024 * 1024 }    # bytes of tar
 sub CHUNK ()      { return 1024 * 1024 }
 sub BLOCK ()      { return 512 }
 sub SAID_EVERY () { return 8 * 1024 * 1024 }     # bytes, between two words on progress
@@ -95,7 +95,7 @@ sub finish {
 
 # --- reading the tar -------------------------------------------------------------------------
 
-# read_more: up to the end of a piece, so that the piece need not be copied out of the buffer.
+# read_more: up to the end of a piece, so that little follows it in the buffer.
 sub read_more {
     my $missing = PIECE - length($buffer) % PIECE;
     my $most    = $missing < CHUNK ? $missing : CHUNK;
@@ -296,37 +296,31 @@ sub escaped {
 
 # --- compressing -----------------------------------------------------------------------------
 
-# compress(SIZE): sets the first SIZE bytes of the buffer going, beside those that still are.
+# compress(SIZE): sets the first SIZE bytes of the buffer going, beside those that still are. The
+# child has the buffer from the fork: nothing is copied but the little that follows the piece.
 sub compress {
     my ($size) = @_;
     settle() while @running >= $jobs;
-    my $piece  = cut($size);
+    my $rest   = substr $buffer, $size, length($buffer) - $size, '';
     my $output = scratch();
     my $child  = fork;
     stop_with(FAILED, "Cannot fork: $!") if !defined $child;
-    exit feed($piece, $output) if !$child;
+    exit feed(\$buffer, $output) if !$child;
+    undef $buffer;
+    $buffer = $rest;
     push @running, { pid => $child, output => $output, size => $size };
     $base += $size;
     $seen -= $size;
     return;
 }
 
-# cut(SIZE): takes the first SIZE bytes off the buffer.
-sub cut {
-    my ($size) = @_;
-    return substr $buffer, 0, $size, '' if $size < length $buffer;
-    my $all = $buffer;
-    $buffer = '';
-    return $all;
-}
-
-# feed(PIECE, OUTPUT): in a child; the status to end with.
+# feed(REFERENCE, OUTPUT): in a child; the status to end with.
 sub feed {
     my ($piece, $output) = @_;
     open STDOUT, '>&', $output or return FAILED;
     my $pid = open my $to, q{|-}, @compressor or return FAILED;
     fcntl $to, SET_PIPE, CHUNK;
-    my $sent = write_to($to, \$piece);
+    my $sent = write_to($to, $piece);
     return 0 if close($to) && $sent;
     return KILLED if $? & 127;
     # Not every compressor says in its status why it could not write: try it ourselves.
