@@ -7,8 +7,11 @@ from cloudpilot import clock
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.domain.status import ACTIVE
+from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import BackupInProgress
+from cloudpilot.kinds import RunKind
+
+_WORK = {RunKind.MAKE: "A backup", RunKind.CHECK: "A check", RunKind.DELETE: "A deletion"}
 
 
 def remove_server(session: Session, server: Server) -> None:
@@ -16,7 +19,7 @@ def remove_server(session: Session, server: Server) -> None:
 
     Raises BackupInProgress while anything is to be done there, a deletion that waits included.
     """
-    _refuse_while(session, Run.server_id == server.id)
+    _refuse_because_of(keeps_server(session, server))
     now = clock.now()
     server.removed_at = now
     sites = update(Site).where(Site.server_id == server.id, Site.removed_at.is_(None))
@@ -25,11 +28,34 @@ def remove_server(session: Session, server: Server) -> None:
 
 def remove_site(session: Session, site: Site) -> None:
     """Forget a site; its backups stay. Raises BackupInProgress while one is being made."""
-    _refuse_while(session, Run.claim == f"make:site:{site.id}")
+    _refuse_because_of(keeps_site(session, site))
     site.removed_at = clock.now()
 
 
-def _refuse_while(session: Session, condition: ColumnElement[bool]) -> None:
-    active = select(Run.subject).where(condition, Run.status.in_(ACTIVE)).limit(1)
-    if subject := session.scalar(active):
-        raise BackupInProgress(f"Something is waiting or under way for {subject}.")
+def keeps_server(session: Session, server: Server) -> Run | None:
+    """The oldest run that has to end before the server can be removed."""
+    return _oldest_active(session, Run.server_id == server.id)
+
+
+def keeps_site(session: Session, site: Site) -> Run | None:
+    """The run that has to end before the site can be removed."""
+    return _oldest_active(session, Run.claim == f"make:site:{site.id}")
+
+
+def pending(run: Run) -> str:
+    """What is still to be done, in one sentence."""
+    if run.status is Status.RUNNING:
+        state = "under way"
+    else:
+        state = "waiting for the server" if run.error_code else "waiting to start"
+    return f"{_WORK[run.kind]} of {run.subject} is {state}."
+
+
+def _oldest_active(session: Session, condition: ColumnElement[bool]) -> Run | None:
+    active = select(Run).where(condition, Run.status.in_(ACTIVE))
+    return session.scalar(active.order_by(Run.created_at, Run.id).limit(1))
+
+
+def _refuse_because_of(run: Run | None) -> None:
+    if run:
+        raise BackupInProgress(pending(run))

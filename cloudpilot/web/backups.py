@@ -128,8 +128,7 @@ def _with_state(context: dict[str, Any]) -> dict[str, Any]:
     """Whether anything is still to happen, and what the page around the fragment depends on."""
     runs = [run for run in (context["run"], context["deletion"]) if run]
     active = [run for run in runs if not run.status.is_final]
-    for run in active:
-        queue.watch(run.id)
+    queue.watch(*(run.id for run in active))
     state = "-".join(f"{run.kind}.{'active' if run in active else run.status}" for run in runs)
     return context | {"working": bool(active), "state": state or "none"}
 

@@ -9,6 +9,7 @@ from flask import Flask, current_app, url_for
 from jinja2 import StrictUndefined
 
 from cloudpilot import clock
+from cloudpilot.domain import removals
 from cloudpilot.web import words
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -121,6 +122,7 @@ def register(app: Flask) -> None:
         plural=plural,
         stage=words.stage,
         kind=words.kind,
+        pending=removals.pending,
         remedy_parts=words.remedy_parts,
     )
     env.globals.update(asset=asset, percent=percent)

@@ -1,12 +1,14 @@
 """What is shown when something cannot be done: code, what happened, what to do about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Flask, Response, g, make_response, render_template
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 
 from cloudpilot.errors import CloudPilotError, FormExpired, NotFound, TooManyAttempts, Unexpected
+from cloudpilot.web import limits
+from cloudpilot.web.filters import duration
 from cloudpilot.web.htmx import is_htmx, to_problem
 
 
@@ -18,6 +20,7 @@ class Problem:
     what: str
     remedy: str
     status: int = 500
+    wait: int | None = None  # seconds until it may be tried again
 
     @classmethod
     def of(cls, error: CloudPilotError) -> "Problem":
@@ -39,7 +42,6 @@ _BY_STATUS = {
         "Shorten what you typed and send it again.",
         413,
     ),
-    429: Problem.of(TooManyAttempts("Too many attempts from here or for this account.")),
 }
 
 
@@ -51,10 +53,19 @@ def register(app: Flask) -> None:
 
 def explain(problem: Problem) -> Response:
     """Into #problem for htmx, as a page of its own otherwise."""
-    if is_htmx():
-        fragment = render_template("_problem.html", problem=problem)
-        return to_problem(make_response(fragment, problem.status))
-    # Without a visitor there is no menu to show; after a crash we do not even ask who it is.
+    answer = _fragment(problem) if is_htmx() else _page(problem)
+    if problem.wait is not None:
+        answer.headers["Retry-After"] = str(problem.wait)
+    return answer
+
+
+def _fragment(problem: Problem) -> Response:
+    fragment = render_template("_problem.html", problem=problem)
+    return to_problem(make_response(fragment, problem.status))
+
+
+def _page(problem: Problem) -> Response:
+    """Without a visitor there is no menu to show; after a crash we do not even ask who it is."""
     base = "base.html" if g.get("me") and problem.status < 500 else "bare.html"
     return make_response(
         render_template("problem.html", problem=problem, base=base), problem.status
@@ -66,6 +77,16 @@ def _of_http(error: HTTPException) -> Problem:
         return Problem.of(FormExpired("This form is too old, or its session has ended."))
     if error.code is None or error.code >= 500:
         return Problem.of(Unexpected("Something went wrong inside the panel; its log says what."))
+    if error.code == TooManyAttempts.http_status:
+        return _too_many_attempts()
     unclear = "The panel could not make sense of this request."
     other = Problem("BAD_REQUEST", unclear, "Go back, reload the page and try again.", error.code)
     return _BY_STATUS.get(error.code, other)
+
+
+def _too_many_attempts() -> Problem:
+    many = Problem.of(TooManyAttempts("Too many attempts from here or for this account."))
+    seconds = limits.seconds_to_wait()
+    if seconds is None:
+        return many
+    return replace(many, remedy=f"Wait {duration(seconds)}, then try again.", wait=seconds)

@@ -21,6 +21,7 @@ def server(server_id: UUID) -> BaseResponse:
     with reading() as session:
         found = servers.find(session, server_id)
         its_sites = sites.listed(session, server_id)
+        run = removals.keeps_server(session, found)
     form = Form()
 
     def act() -> str:
@@ -28,7 +29,9 @@ def server(server_id: UUID) -> BaseResponse:
             removals.remove_server(session, servers.find(session, server_id))
         return url_for("servers.index")
 
-    return sent(form, act) or page("servers/remove.html", form, server=found, sites=its_sites)
+    return sent(form, act) or page(
+        "servers/remove.html", form, server=found, sites=its_sites, run=run
+    )
 
 
 @bp.route("/sites/<uuid:site_id>/remove", methods=["GET", "POST"])
@@ -38,6 +41,7 @@ def site(site_id: UUID) -> BaseResponse:
     with reading() as session:
         found = sites.find(session, site_id)
         its_server = servers.find(session, found.server_id)
+        run = removals.keeps_site(session, found)
     form = Form()
 
     def act() -> str:
@@ -45,4 +49,6 @@ def site(site_id: UUID) -> BaseResponse:
             removals.remove_site(session, sites.find(session, site_id))
         return url_for("servers.show", server_id=found.server_id)
 
-    return sent(form, act) or page("sites/remove.html", form, site=found, server=its_server)
+    return sent(form, act) or page(
+        "sites/remove.html", form, site=found, server=its_server, run=run
+    )

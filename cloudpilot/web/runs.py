@@ -13,8 +13,10 @@ from cloudpilot.domain.lists import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
+from cloudpilot.errors import NotAllowed
 from cloudpilot.jobs import queue
-from cloudpilot.web.access import needs
+from cloudpilot.kinds import RunKind
+from cloudpilot.web.access import me, needs
 from cloudpilot.web.htmx import fragment_or_redirect, live
 
 bp = Blueprint("runs", __name__)
@@ -39,8 +41,7 @@ def active() -> Response:
     """What goes on now, alone."""
     with reading() as session:
         found = overview.active_runs(session)
-    for run in found:
-        queue.watch(run.id)
+    queue.watch(*(run.id for run in found))
     return live("runs/_active.html", state=fingerprint(found), runs=found)
 
 
@@ -74,9 +75,11 @@ def stop(run_id: UUID) -> BaseResponse:
 
 
 def ask_to_stop(run_id: UUID) -> Run:
-    """Write the wish down and pass it on."""
+    """Write the wish down and pass it on; raises NotAllowed for somebody else's kind of work."""
     with transaction() as session:
         run = runs.find(session, run_id)
+        if run.kind is RunKind.DELETE and not me().may(Right.DELETE):
+            raise NotAllowed(f"As {me().role} you may not stop a deletion.")
         runs.request_stop(session, run)
         queue.ring_stop(session, run)
     return run

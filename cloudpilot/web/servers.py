@@ -104,6 +104,7 @@ def page_of(server_id: UUID, pasted: PastedKeysForm, offered: OfferedKeyForm) ->
     with reading() as session:
         server = servers.find(session, server_id)
         context = _checked(session, server) | {
+            "row": overview.server_rows(session, server_id, limit=1)[0],
             "sites": overview.site_rows(session, server_id, limit=SITES_SHOWN),
             "backups": lists.backups(session, {"server_id": server_id}, size=BACKUPS_SHOWN),
         }

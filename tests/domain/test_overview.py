@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
@@ -37,15 +38,14 @@ def made(
         row.move(session, Status.RUNNING)
         row.move(session, status)
     if status is Status.COMPLETED:
-        copy_of(backup).move(session, CopyStatus.STORED)
+        copy_of(session, backup).move(session, CopyStatus.STORED)
     else:
         backup.error_code = error_code
 
 
-def copy_of(backup: Backup) -> Copy:
+def copy_of(session: Session, backup: Backup) -> Copy:
     """Its copy on the server."""
-    assert backup.server_copy
-    return backup.server_copy
+    return session.scalars(select(Copy).where(Copy.backup_id == backup.id)).one()
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_backup_that_goes_is_not_the_last_good_one(panel: None, steps: list[Co
         newest = overview.site_rows(session, limit=10)[1].good
         assert newest
         for step in steps:
-            copy_of(session.get_one(Backup, newest.id)).move(session, step)
+            copy_of(session, newest).move(session, step)
     with reading() as session:
         shop = overview.site_rows(session, limit=10)[1]
         [first, _] = overview.server_rows(session, limit=2)

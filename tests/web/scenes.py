@@ -25,8 +25,12 @@ FINGERPRINT = "SHA256:n3Gq0cFJ6h0oQ0n6p0jv5oX2e9hBq0m1k7w5u9y3r2A"
 OTHER_FINGERPRINT = "SHA256:u8Xw2mPq9dKf4sLr7tYb1nVc6hJz3gQe5aWo0iUx8kE"
 TRAP = "/tmp is emptied at every reboot on this server: backups would not survive it."
 LOG = "\n".join(
-    f"{size:>5} MB  /srv/shop/{name}"
-    for size, name in ((12, "media/catalogue"), (180, "media/products"), (640, "uploads/2026"))
+    f"07:12:03 UTC  {line}"
+    for line in (
+        "Measuring 1 path(s).",
+        "3.1 GB to pack; 71.3 GB free.",
+        "Packing with igzip, hashing with openssl.",
+    )
 )
 LINES = [
     ("ok", "Reachable", "Signed in as cloudpilot in 0.2 s.", ""),

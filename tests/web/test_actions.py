@@ -73,6 +73,9 @@ def test_a_new_server_has_a_key_and_a_command(app: Flask, owner: Browser) -> Non
         ("port", "22; rm", "from 1 to 65535"),
         ("port", "9" * 5000, "from 1 to 65535"),
         ("port", "²", "from 1 to 65535"),
+        ("port", "٢٢", "from 1 to 65535"),
+        ("port", "         22x", "from 1 to 65535"),
+        ("port", "00000002299999", "from 1 to 65535"),
         ("username", "Root", "lower-case letters"),
         ("username", "-x", "lower-case letters"),
         ("backup_root", "backups", "whole path"),
@@ -94,6 +97,12 @@ def test_a_field_says_what_is_wrong_and_keeps_what_was_typed(
         if other != field:
             assert page.one("input", name=other).attrs["value"] == typed
     assert "No servers yet" in owner.get("/servers").text
+
+
+def test_a_port_may_be_pasted_with_blanks(app: Flask, owner: Browser) -> None:
+    typed = SERVER | {"port": f"{' ' * 9}22 "}
+    location = owner.post("/servers/new", **typed).answer.location
+    assert row(app, Server, UUID(location.rsplit("/", 1)[1])).port == 22
 
 
 def test_changing_a_server_asks_it_again(app: Flask, owner: Browser) -> None:
@@ -279,6 +288,17 @@ def test_stop_with_htmx_answers_with_the_controls(app: Flask, owner: Browser, pa
     assert "Stop requested" in page.text
 
 
+@pytest.mark.parametrize(("role", "status"), [(Role.OWNER, 303), (Role.MEMBER, 403)])
+def test_a_deletion_is_stopped_by_who_may_delete(
+    app: Flask, sign_in: Callable[[Role], Browser], role: Role, status: int
+) -> None:
+    ids = build(app, "being deleted")
+    browser, allowed = sign_in(role), status == 303
+    assert ("Stop trying" in browser.get(f"/runs/{ids['run']}").buttons) is allowed
+    browser.post(f"/runs/{ids['run']}/stop", status)
+    assert bool(row(app, Run, ids["run"]).stop_requested_at) is allowed
+
+
 def test_what_has_ended_cannot_be_stopped(app: Flask, owner: Browser) -> None:
     ids = build(app, "little")
     page = owner.post(f"/runs/{ids['run']}/stop", 409, htmx=True)
@@ -324,6 +344,10 @@ def test_a_server_where_something_is_to_be_done_is_not_removed(
     ids = build(app, name)
     page = owner.post(f"/servers/{ids['server']}/remove", 409)
     assert "BACKUP_IN_PROGRESS" in page.text
+    work = "A deletion" if name == "being deleted" else "A backup"
+    state = "under way" if name == "running" else "waiting for the server"
+    assert f"{work} of shop on web-1 is {state}." in page.text
+    assert page.one("a", href=f"/runs/{ids['run']}")
     owner.get(f"/servers/{ids['server']}")
 
 

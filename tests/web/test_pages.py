@@ -12,8 +12,10 @@ from sqlalchemy import event
 from cloudpilot import clock
 from cloudpilot.db import db, transaction
 from cloudpilot.domain import backups, runs
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
-from cloudpilot.kinds import Role
+from cloudpilot.kinds import Role, RunKind
 from tests.support.page import Page
 from tests.web import scenes
 from tests.web.conftest import Browser
@@ -203,6 +205,49 @@ def test_a_server_says_how_it_stands(
 ) -> None:
     said = owner.get(f"/servers/{build(app, name)['server']}").one("main").text
     assert [word for word in words if word not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"error_code": "SSH_AUTH_FAILED"}, "Login refused"),
+        ({"error_code": "SSH_UNREACHABLE"}, "Unreachable"),
+        ({"error_code": "TOOL_MISSING"}, "Check failed"),
+        ({"error_code": "STOPPED"}, "To be checked"),
+    ],
+)
+def test_a_server_whose_check_failed_does_not_look_fine(
+    app: Flask, owner: Browser, columns: dict[str, str], words: str
+) -> None:
+    ids = build(app, "little")
+    assert "Ready, warnings" in owner.get("/servers").text
+    with app.app_context(), transaction() as session:
+        server = session.get_one(Server, ids["server"])
+        scenes.add_run(session, server, RunKind.CHECK, Status.FAILED, **columns)
+    for path in ("/servers", f"/servers/{ids['server']}"):
+        page = owner.get(path)
+        assert words in page.text
+        assert "Ready" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "lies_there"), [("little", True), ("being deleted", False), ("running", False)]
+)
+def test_a_backup_says_where_it_lies_only_if_it_does(
+    app: Flask, owner: Browser, name: str, lies_there: bool
+) -> None:
+    said = owner.get(f"/backups/{build(app, name)['backup']}").one("main").text
+    assert ("Lies on the server at" in said) is lies_there
+    assert ("Keep until" in said) is (name != "being deleted")
+
+
+def test_only_a_backup_goes_on_without_us(app: Flask, owner: Browser) -> None:
+    ids = build(app, "checking")
+    with app.app_context(), transaction() as session:
+        session.get_one(Run, ids["run"]).error_code = "SSH_UNREACHABLE"
+    said = owner.get(f"/runs/{ids['run']}").text
+    assert "it is tried again by itself" in said
+    assert "goes on at the server" not in said
 
 
 def test_a_viewer_sees_no_button_that_must_not_be_pressed(

@@ -1,5 +1,6 @@
 """The set-up code, signing in and out, and how often one may try."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -132,6 +133,9 @@ def test_an_account_is_not_guessed_at_for_long(app: Flask) -> None:
         statuses.append(answer.status_code)
     assert statuses == [422] * 6 + [429] * 2
     assert "TOO_MANY_ATTEMPTS" in answer.text
+    seconds = int(answer.headers["Retry-After"])
+    assert 0 < seconds <= 61
+    assert re.search(r"Wait (\d+ s|1 min( 1 s)?), then try again", answer.text)
     other = Browser(app.test_client())
     other.post("/sign-in", email="admin@example.com", password=PASSWORD)
 

@@ -13,9 +13,10 @@ class Asked(Form):
     """What is said of every backup."""
 
     retention_days = Text(
-        "Keep for days",
+        "Days to keep it at least",
         requests.valid_retention,
-        hint=f"1 to {RETENTION_DAYS_AT_MOST}; {RETENTION_DAYS} if left blank.",
+        hint=f"1 to {RETENTION_DAYS_AT_MOST}; {RETENTION_DAYS} if left blank. Nothing is deleted by"
+        " itself; a backup goes when somebody deletes it.",
     )
     note = Text("Note", requests.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
     accept_trap = BooleanField("I know; keep it there.")

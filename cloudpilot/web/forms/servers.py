@@ -7,12 +7,16 @@ from cloudpilot.domain.servers import BACKUP_ROOT, USERNAME
 from cloudpilot.errors import InvalidConfig
 from cloudpilot.web.forms import Form, Lines, Text
 
+PORT_DIGITS = 5
+
 
 def valid_port(text: str) -> int:
     """A TCP port; raises InvalidConfig."""
-    if not (text.strip().isascii() and text.strip().isdigit() and 0 < int(text[:9]) < 65536):
+    port = text.strip()
+    digits = port.isascii() and port.isdigit() and len(port) <= PORT_DIGITS
+    if not digits or not 0 < int(port) < 65536:
         raise InvalidConfig("A port is a number from 1 to 65535; SSH's own is 22.")
-    return int(text)
+    return int(port)
 
 
 class ServerForm(Form):
