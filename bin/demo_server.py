@@ -33,6 +33,7 @@ from tests.support.until import until
 
 EMAIL = "demo@example.com"
 LOOK_SECONDS = 0.5
+ENDING = {signal.SIGTERM, signal.SIGINT}  # blocked: they are asked for where it can end
 
 
 def main() -> None:
@@ -50,12 +51,17 @@ def main() -> None:
             say(f"Server “{server.name}” is a private sshd at {server.host}:{server.port}.")
             say(f"Backing up {site.paths[0]} …")
             _follow(_back_up(server, site))
-        _invite(settings, password)
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        if not _is_ending():
+            _invite(settings, password)
+        signal.sigwait(ENDING)
         with app.app_context():
             _stop_what_runs()
     finally:
         sshd.stop()
+
+
+def _is_ending() -> bool:
+    return bool(signal.sigpending() & ENDING)
 
 
 def say(text: str) -> None:
@@ -139,7 +145,7 @@ def _back_up(server: Server, site: Site) -> UUID:
 def _follow(run_id: UUID) -> None:
     """Print the progress as it changes, then the result."""
     shown = ""
-    while True:
+    while not _is_ending():
         with reading() as session:
             run = runs.find(session, run_id)
         line = _progress(run)
@@ -147,12 +153,10 @@ def _follow(run_id: UUID) -> None:
             say(f"  {line}")
             shown = line
         if run.status.is_final:
-            break
+            with reading() as session:
+                _result(backups.find(session, run.backup_id or run_id))
+            return
         time.sleep(LOOK_SECONDS)
-    with reading() as session:
-        backup = backups.find(session, run.backup_id) if run.backup_id else None
-    if backup:
-        _result(backup)
 
 
 def _stop_what_runs() -> None:
@@ -196,5 +200,5 @@ def _invite(settings: Settings, password: str) -> None:
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     main()
