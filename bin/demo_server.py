@@ -22,7 +22,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
-from cloudpilot.errors import CloudPilotError
+from cloudpilot.errors import BackupInProgress, CloudPilotError
 from cloudpilot.jobs import enrolment, make, queue
 from cloudpilot.kinds import Compression, RunKind
 from cloudpilot.secrets import Secret
@@ -132,14 +132,23 @@ def _site(server: Server) -> Site:
 
 
 def _back_up(server: Server, site: Site) -> UUID:
+    """The run of a new backup, or of one that an earlier demo has left under way."""
     wish = Wish(server, site, site.paths, site.excludes, site.compression, note="made by make demo")
-    with transaction() as session:
-        check = requests.check(session, server, by=None)
-        queue.ring(session, check)
-    with transaction() as session:
-        run = requests.backup_now(session, wish, by=None)
-        queue.ring(session, run)
+    with suppress(BackupInProgress), transaction() as session:
+        queue.ring(session, requests.check(session, server, by=None))
+    try:
+        with transaction() as session:
+            run = requests.backup_now(session, wish, by=None)
+            queue.ring(session, run)
+    except BackupInProgress:
+        run = next(run for run in _under_way() if run.claim == f"make:site:{site.id}")
     return run.id
+
+
+def _under_way() -> list[Run]:
+    """The runs that make backups now."""
+    with reading() as session:
+        return [run for run in overview.active_runs(session) if run.kind is RunKind.MAKE]
 
 
 def _follow(run_id: UUID) -> None:
@@ -161,9 +170,7 @@ def _follow(run_id: UUID) -> None:
 
 def _stop_what_runs() -> None:
     """A real server would go on; this one ends with the demo."""
-    with reading() as session:
-        running = overview.active_runs(session)
-    for run in [run for run in running if run.kind is RunKind.MAKE]:
+    for run in _under_way():
         with suppress(CloudPilotError):
             make.end(run)
 
