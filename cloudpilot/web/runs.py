@@ -75,7 +75,7 @@ def stop(run_id: UUID) -> BaseResponse:
 
 
 def ask_to_stop(run_id: UUID) -> Run:
-    """Write the wish down and pass it on; raises NotAllowed for somebody else's kind of work."""
+    """Write the wish down and pass it on; who may not delete does not stop a deletion."""
     with transaction() as session:
         run = runs.find(session, run_id)
         if run.kind is RunKind.DELETE and not me().may(Right.DELETE):

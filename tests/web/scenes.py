@@ -289,6 +289,9 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "failed for no known reason": with_backup(Status.FAILED),
     "stopped": with_backup(Status.FAILED, error_code="STOPPED", error_detail="Stopped by you."),
     "being deleted": with_deletion(Status.PENDING, **WAITING),
+    "deletion stopped": with_deletion(
+        Status.FAILED, error_code="STOPPED", error_detail="Stopped before it began."
+    ),
     "not deletable": with_deletion(
         Status.FAILED, error_code="STILL_THERE", error_detail="A folder is still there."
     ),

@@ -180,6 +180,7 @@ def test_progress_says_what_is_done_and_what_is_left(app: Flask, owner: Browser)
         ("stopping", ["Stopping", "Stop requested"]),
         ("warned", ["Completed, 1,234 warnings", "first 200 of 1,234", "cache/199"]),
         ("being deleted", ["Being deleted", "until it is proven gone", "SSH_UNREACHABLE"]),
+        ("deletion stopped", ["It was not deleted: Stopped before it began.", "STOPPED"]),
         ("not deletable", ["could not be deleted", "STILL_THERE"]),
     ],
 )

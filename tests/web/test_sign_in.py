@@ -33,7 +33,9 @@ def test_a_panel_without_owner_leads_to_its_set_up(fresh: Flask) -> None:
     client = fresh.test_client()
     assert client.get("/").location == "/sign-in"
     assert client.get("/sign-in").location == "/setup"
-    assert client.get("/setup").status_code == 200
+    page = client.get("/setup")
+    assert page.status_code == 200
+    assert "Under <code>make run</code> it stands in that terminal." in page.text
 
 
 def test_the_code_makes_an_owner_who_is_signed_in(fresh: Flask) -> None:
