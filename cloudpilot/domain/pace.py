@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 BACK_OFF_AT_MOST = timedelta(hours=1)
+SILENCE_AT_MOST = timedelta(minutes=5)
 YOUNG = timedelta(seconds=60)
 
 
@@ -22,11 +23,15 @@ def pause_before_next_look(
     return max(fastest, min(slowest, age / 20))
 
 
-def back_off(attempts: int, first: timedelta) -> timedelta:
+def back_off(attempts: int, first: timedelta, *, running: bool = False) -> timedelta:
     """How long to wait after that many failures in a row: doubled each time, up to an hour.
+
+    running  somebody waits for news of work that goes on: up to five minutes
 
     >>> [back_off(n, timedelta(seconds=5)).seconds for n in (0, 1, 2, 20)]
     [5, 10, 20, 3600]
+    >>> back_off(20, timedelta(seconds=5), running=True).seconds
+    300
     """
     doubled: timedelta = first * (1 << min(attempts, 20))
-    return min(BACK_OFF_AT_MOST, doubled)
+    return min(SILENCE_AT_MOST if running else BACK_OFF_AT_MOST, doubled)

@@ -128,8 +128,10 @@ def delete(session: Session, backup: Backup, by: Person) -> Run:
         return backups.remove(session, backup, by=by)
     if under_way.requested_by is not None:
         raise InvalidState("This backup is being deleted already.")
-    under_way.requested_by = by.id  # the panel was at it: what a failed run had left behind
-    return under_way
+    # The panel is at it, for what a failed run has left behind: that becomes this person's wish.
+    if runs.take_over(session, under_way, by):
+        return under_way
+    return backups.remove(session, backup, by=by)  # it has just ended
 
 
 def valid_retention(text: str | None) -> int:

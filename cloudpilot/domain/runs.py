@@ -141,6 +141,17 @@ def request_stop(session: Session, run: Run) -> None:
     session.refresh(run)
 
 
+def take_over(session: Session, run: Run, by: Person) -> bool:
+    """What the panel has begun by itself becomes a person's wish; False if it has ended."""
+    ours = update(Run).where(Run.id == run.id, Run.status.in_(ACTIVE))
+    taken = session.execute(
+        ours.values(requested_by=by.id).returning(Run.id),
+        execution_options={"synchronize_session": False},
+    )
+    session.refresh(run)
+    return taken.first() is not None
+
+
 def lease(session: Session, run_id: UUID, *statuses: Status, length: timedelta) -> Run | None:
     """The run, for this job alone for `length`; None if it is not due, so not ours to take."""
     now = clock.now()

@@ -84,9 +84,11 @@ def fail(run_id: UUID, error: CloudPilotError, *, leave: bool = False) -> None:
 
 def wait(run: Run, error: CloudPilotError) -> None:
     """Its server could not be asked: ask again later, less often each time."""
-    pause = pace.back_off(run.attempts, timedelta(seconds=settings().retry_seconds))
+    first = timedelta(seconds=settings().retry_seconds)
     with transaction() as session:
         row = runs.find(session, run.id)
+        goes_on = row.kind is RunKind.MAKE and row.status is Status.RUNNING
+        pause = pace.back_off(row.attempts, first, running=goes_on)
         runs.put_off(session, row, error, next_look_at=clock.now() + pause)
 
 

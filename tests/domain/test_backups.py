@@ -7,12 +7,14 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, requests, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
@@ -181,6 +183,24 @@ def test_a_person_takes_over_the_removal_of_what_a_failure_left(
         assert requests.delete(session, backup, person) is removal
         backups.removed(session, removal)
         assert backup.deleted_at is not None
+
+
+def test_a_removal_that_has_just_ended_is_asked_for_anew(
+    core: Flask, make_run: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_over = runs.take_over
+
+    def too_late(session: Session, run: Run, by: Person) -> bool:
+        run.move(session, Status.FAILED)  # by another process, between the look and the wish
+        return take_over(session, run, by)
+
+    monkeypatch.setattr(runs, "take_over", too_late)
+    with transaction() as session:
+        backup = backup_of(session, make_run)
+        removal = backups.failed(session, backup, DiskFull("0 B left."), sent=True)
+        anew = requests.delete(session, backup, add_person(session))
+    assert anew is not removal
+    assert anew.requested_by is not None
 
 
 def test_the_last_archive_tells_how_large_the_next_will_be(core: Flask, make_run: UUID) -> None:
