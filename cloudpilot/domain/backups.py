@@ -160,7 +160,7 @@ def completed(session: Session, backup: Backup, made: Made, warnings: list[str])
         warnings=warnings[:WARNINGS_KEPT],
         warning_count=max(made.warnings, len(warnings)),
     )
-    if copy := backup.server_copy:
+    for copy in _on_server(backup):
         copy.move(
             session,
             CopyStatus.STORED,
@@ -182,6 +182,10 @@ def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bo
     for copy in backup.copies:
         copy.move(session, CopyStatus.GONE, gone_at=clock.now())
     return None
+
+
+def _on_server(backup: Backup) -> list[Copy]:
+    return [copy for copy in backup.copies if copy.place is Place.SERVER]
 
 
 def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:

@@ -13,7 +13,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, requests, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -27,7 +27,7 @@ from cloudpilot.errors import (
     NotFound,
     SshNotConfigured,
 )
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import Place, RunKind
 from tests.support.rows import add_person, add_run, add_server
 
 RESULT = {
@@ -233,6 +233,25 @@ def test_a_note_is_one_line() -> None:
     for note in ("a\nb", "x" * 501):
         with pytest.raises(InvalidConfig):
             requests.valid_note(note)
+
+
+def test_each_copy_has_a_life_of_its_own(core: Flask, make_run: UUID) -> None:
+    """What is said of the server's copy is not said of one in a vault, and the other way round."""
+    with transaction() as session:
+        backup, person = backup_of(session, make_run), add_person(session)
+        vault = Copy(place=Place.VAULT, status=CopyStatus.MAKING, name=backup.archive)
+        backup.copies.append(vault)
+        session.flush()
+        backups.started(session, backup)
+        backups.completed(session, backup, Made.parse(RESULT), [])
+        assert {copy.place: copy.status for copy in backup.copies} == {
+            Place.SERVER: CopyStatus.STORED,
+            Place.VAULT: CopyStatus.MAKING,
+        }
+        vault.move(session, CopyStatus.GONE)
+        removal = requests.delete(session, backup, person)
+        backups.removed(session, removal)
+        assert {copy.status for copy in backup.copies} == {CopyStatus.GONE}
 
 
 def test_unknown_ids_are_not_found(core: Flask, make_run: UUID) -> None:

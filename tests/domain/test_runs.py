@@ -145,6 +145,15 @@ def test_what_it_waits_for_is_said_until_it_answers(core: Flask, make_run: UUID)
         assert (run.attempts, run.error_code) == (0, None)
 
 
+def test_a_run_that_is_put_off_without_a_fault_has_none(core: Flask, make_run: UUID) -> None:
+    with transaction() as session:
+        run = runs.find(session, make_run)
+        runs.put_off(session, run, None, next_look_at=clock.now())
+        assert (run.attempts, run.error_code, repr(run)) == (0, None, "<Run make pending  0>")
+        runs.put_off(session, run, SshUnreachable("No route."), next_look_at=clock.now())
+        assert repr(run) == "<Run make pending  0 SSH_UNREACHABLE: No route.>"
+
+
 def test_an_unknown_run_is_not_found(core: Flask, make_run: UUID) -> None:
     with reading() as session, pytest.raises(NotFound):
         runs.find(session, UUID(int=0))
