@@ -20,6 +20,12 @@ SAFE_BACKUP_ROOT = "/var/backups/cloudpilot"  # survives a reboot; the set-up co
 USERNAME = "cloudpilot"
 NAME_LENGTH = 100
 PATH_LENGTH = 4096  # bytes, as Linux has it
+_NO_PLACES = ("/proc/", "/sys/", "/dev/", "/run/")
+_SYSTEM = ("/bin/", "/boot/", "/etc/", "/lib/", "/lib32/", "/lib64/", "/sbin/", "/usr/")
+_SHARED = {
+    f"/var/{name}"
+    for name in ("backups", "cache", "lib", "local", "log", "mail", "opt", "spool", "tmp")
+}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.\-_]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+(%[A-Za-z0-9]+)?")
 _USERNAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
@@ -142,6 +148,8 @@ def valid_backup_root(text: str) -> str:
     path = valid_path(text.strip())
     if path.count("/") < 2:
         raise InvalidPath("Give a folder of its own, such as /var/backups/cloudpilot.")
-    if path.startswith(("/proc/", "/sys/", "/dev/", "/run/")):
+    if path.startswith(_NO_PLACES):
         raise InvalidPath(f"{path} does not survive or is no place for files.")
+    if path in _SHARED or path.startswith(_SYSTEM):
+        raise InvalidPath(f"{path} is the system's. Give a folder of its own, {SAFE_BACKUP_ROOT}?")
     return path

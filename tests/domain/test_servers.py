@@ -56,7 +56,10 @@ def test_a_path_keeps_its_odd_characters() -> None:
     assert servers.valid_path("/") == "/"
 
 
-@pytest.mark.parametrize("path", ["/", "/tmp", "/dev/shm", "/proc/x", "var/backups"])
+SYSTEMS = ["/var/tmp", "/var/lib", "/usr/bin", "/etc/ssh", "/var/backups"]
+
+
+@pytest.mark.parametrize("path", ["/", "/tmp", "/dev/shm", "/proc/x", "var/backups", *SYSTEMS])
 def test_a_backup_directory_is_a_folder_of_its_own(path: str) -> None:
     assert servers.valid_backup_root(" /var/backups/cloudpilot/ ") == "/var/backups/cloudpilot"
     with pytest.raises(InvalidPath):

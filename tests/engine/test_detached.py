@@ -352,12 +352,15 @@ def unsafe_root(kind: str, root: Path) -> None:
         root.touch()
     elif kind == "no sticky bit":
         root.parent.chmod(0o777)
+    elif kind == "shared":
+        root.mkdir()
+        root.chmod(0o1777)
     else:
         root.mkdir()
         os.chown(root, 12345, 12345)
 
 
-@pytest.mark.parametrize("kind", ["link", "file", "no sticky bit", "foreign"])
+@pytest.mark.parametrize("kind", ["link", "file", "no sticky bit", "shared", "foreign"])
 def test_a_backup_directory_that_others_control_is_refused(
     session: Session, place: Place, kind: str
 ) -> None:

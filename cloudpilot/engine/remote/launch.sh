@@ -21,6 +21,7 @@ make_root() {
     mkdir -- "$1" 2>/dev/null # or another launch has, at this very moment
   fi
   own_directory "$1"
+  ! [ -k "$1" ] || fail 79 "$1 is shared by everybody: choose a folder of its own."
   # Who may rename the directory may put another one in its place.
   [ -z "$(find -H "${above:-/}" -maxdepth 0 -perm -0002 ! -perm -1000)" ] ||
     fail 79 "Anybody may rename $1: $above is writable for all and has no sticky bit."
