@@ -65,13 +65,6 @@ def backups(
     return _page(session, Backup, filters, after, size, Backup.deleted_at.is_(None))
 
 
-def runs(
-    session: Session, filters: Mapping[str, object], after: Cursor | None = None, size: int = PAGE
-) -> Page:
-    """All runs; the filters are those of `backups`."""
-    return _page(session, Run, filters, after, size)
-
-
 def ended_runs(
     session: Session, filters: Mapping[str, object], after: Cursor | None = None, size: int = PAGE
 ) -> Page:

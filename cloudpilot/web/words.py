@@ -5,10 +5,9 @@ from cloudpilot.domain.status import Status
 from cloudpilot.kinds import RunKind
 
 _STAGES = {
-    "connect": "Connecting to the server",
     "measure": "Measuring what there is",
     "archive": "Packing",
-    "finish": "Verifying and finishing",
+    "finish": "Writing it to the disk for good",
     "delete": "Deleting from the server",
     "check": "Checking the server",
 }

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import lists
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -40,7 +40,8 @@ def row(app: Flask, kind: type[Row], row_id: UUID) -> Row:
 def runs_of(app: Flask, kind: RunKind) -> list[Run]:
     """All runs of that kind, the newest first."""
     with app.app_context(), reading() as session:
-        return lists.runs(session, {"kind": kind}).rows
+        rows = select(Run).where(Run.kind == kind).order_by(Run.created_at.desc())
+        return list(session.scalars(rows))
 
 
 def change(app: Flask, act: Callable[[Session], Any]) -> None:

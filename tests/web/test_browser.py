@@ -156,7 +156,7 @@ def test_a_running_backup_is_followed_to_its_end_without_losing_the_focus(
         run.stage, run.done = "finish", 3_000_000_000
     expect(tab.get_by_text("3.0 GB of 3.1 GB")).to_be_visible()
     expect(stop).to_be_focused()
-    expect(tab.locator("#announcer")).to_have_text("Verifying and finishing")
+    expect(tab.locator("#announcer")).to_have_text("Writing it to the disk for good")
 
     with app.app_context(), transaction() as session:
         runs.find(session, ids["run"]).move(session, Status.COMPLETED)
@@ -236,7 +236,7 @@ def test_a_bad_minute_is_told_once_and_survived(
     failing["on"] = False
     with app.app_context(), transaction() as session:
         session.get_one(Run, ids["run"]).stage = "finish"
-    expect(tab.get_by_text("Verifying and finishing").first).to_be_visible(timeout=20_000)
+    expect(tab.get_by_text("Writing it to the disk for good").first).to_be_visible(timeout=20_000)
     expect(tab.locator("#problem")).to_have_text("")
     context.close()
 
