@@ -17,6 +17,7 @@ from cloudpilot.embedded import redis_command
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_PORT = 5000
+ASKED_TO_END = {130, 143}  # honcho's words for Ctrl-C and SIGTERM: no failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Panel:
             line = f"exec {shlex.join(words)}"
             manager.add_process(name, line, env=self.environ, cwd=str(ROOT))
         manager.loop()
-        return int(manager.returncode or 0)
+        return 0 if manager.returncode in ASKED_TO_END else int(manager.returncode or 0)
 
 
 class _Log:
