@@ -51,7 +51,15 @@ def look_round() -> None:
         _pool.submit(_look_at, app, server_id, rows, watched)
         for server_id, rows in by_server.items()
     ]
+    for future in asked:
+        future.add_done_callback(_tell)
     wait_for(asked, timeout=ROUND_SECONDS)
+
+
+def _tell(future: Future[None]) -> None:
+    """What ended a server's looks is said; when their leases are over they are asked again."""
+    if error := future.exception():
+        log.error("looks of a server", exc_info=error)
 
 
 def _look_at(app: Flask, server_id: UUID, rows: Sequence[Run], watched: set[UUID]) -> None:
