@@ -5,20 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import uuid4
 
 import flask_migrate
 
 from cloudpilot import cli, create_core
-from cloudpilot.db import transaction
-from cloudpilot.domain import servers
 from cloudpilot.settings import from_environment
 from tests.support import redis as private_redis
 from tests.support.database import SECRET_KEY
 from tests.support.panel import running
-from tests.support.rows import add_person, add_server, add_site
 from tests.support.sshd import private_sshd
-from tests.support.world import World
+from tests.support.world import World, enrolled
 
 
 @contextmanager
@@ -43,33 +39,8 @@ def stage(data: Path) -> Iterator[World]:
             cli.register(core)
             with core.app_context():
                 flask_migrate.upgrade()
-                server_id = uuid4()
-                place = servers.key_place(server_id)
-                with transaction() as session:
-                    server = add_server(
-                        session,
-                        id=server_id,
-                        host="127.0.0.1",
-                        port=sshd.port,
-                        username=sshd.user,
-                        host_keys=[sshd.fingerprint],
-                        private_key=core.extensions["sealer"].seal(sshd.private_key, place),
-                        backup_root=str(home / "backups"),
-                    )
-                    site = add_site(session, server, paths=[str(data)])
-                    person = add_person(session)
                 with running(environ, home / "panel", "worker", "clock") as processes:
-                    yield World(
-                        core=core,
-                        processes=processes,
-                        sshd=sshd,
-                        server_id=server_id,
-                        site_id=site.id,
-                        root=home / "backups",
-                        files=data,
-                        gate=home / "gate",
-                        person_id=person.id,
-                    )
+                    yield enrolled(core, processes, sshd, home / "backups", data)
 
 
 def memory(pids: list[int]) -> int:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,6 +171,26 @@ def world(core: Flask, settings: Settings, gated_sshd: Sshd, tmp_path: Path) -> 
     home.mkdir()
     _make_files(files)
     root = tmp_path / "backups"
+    environ = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "CLOUDPILOT_SECRET_KEY": SECRET_KEY,
+    }
+    gate = sshd.home / "gate"
+    with running(environ, home, "worker", "clock") as processes:
+        yield enrolled(core, processes, sshd, root, files, excludes=["*.log"])
+        gate.unlink(missing_ok=True)
+
+
+def enrolled(
+    core: Flask,
+    processes: Processes,
+    sshd: Sshd,
+    root: Path,
+    files: Path,
+    excludes: Sequence[str] = (),
+) -> World:
+    """The world of a panel that knows this server, and `files` as its site."""
     server_id = uuid4()
     sealed = core.extensions["sealer"].seal(sshd.private_key, servers.key_place(server_id))
     with transaction() as session:
@@ -184,17 +204,10 @@ def world(core: Flask, settings: Settings, gated_sshd: Sshd, tmp_path: Path) -> 
             private_key=sealed,
             backup_root=str(root),
         )
-        site = add_site(session, server, paths=[str(files)], excludes=["*.log"])
+        site = add_site(session, server, paths=[str(files)], excludes=list(excludes))
         person = add_person(session)
-    environ = {
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "CLOUDPILOT_SECRET_KEY": SECRET_KEY,
-    }
     gate = sshd.home / "gate"
-    with running(environ, home, "worker", "clock") as processes:
-        yield World(core, processes, sshd, server_id, site.id, root, files, gate, person.id)
-        gate.unlink(missing_ok=True)
+    return World(core, processes, sshd, server_id, site.id, root, files, gate, person.id)
 
 
 def _name(pid: int) -> str:
