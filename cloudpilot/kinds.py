@@ -15,6 +15,9 @@ class RunKind(StrEnum):
     MAKE = "make"  # makes a backup, on the server, for as long as it takes
     CHECK = "check"  # asks a server what it has and what is wrong with it
     DELETE = "delete"  # removes a backup's copy and proves that it is gone
+    PREVIEW = "preview"  # counts what a site holds and what its exclude patterns leave out
+    ROTATE = "rotate"  # gives a server a new SSH key and takes the old one away
+    UNINSTALL = "uninstall"  # proves that nothing of the panel is left on a server
 
 
 class Compression(StrEnum):
@@ -39,7 +42,9 @@ class Place(StrEnum):
 class Privilege(StrEnum):
     """What `cloudpilot` may do on a server."""
 
-    PLAIN = "plain"  # what its user and groups may read
+    PLAIN = "plain"  # reads what its user and groups may read
+    READ_ALL = "read-all"  # reads every file, through a copy of tar; changes nothing
+    FULL = "full"  # may do anything, through sudo
 
 
 class Role(StrEnum):

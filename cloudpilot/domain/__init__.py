@@ -3,4 +3,11 @@
 
 def load() -> None:
     """Make every table known to the metadata."""
-    from cloudpilot.domain import backups, servers, sites  # noqa: F401, PLC0415
+    from cloudpilot.domain import (  # noqa: PLC0415
+        audit,  # noqa: F401
+        backups,  # noqa: F401
+        links,  # noqa: F401
+        servers,  # noqa: F401
+        sessions,  # noqa: F401
+        sites,  # noqa: F401
+    )

@@ -28,8 +28,12 @@ class Right(StrEnum):
 
     VIEW = "view"
     RUN = "run"  # back up now, check, stop
+    RESTORE = "restore"  # put files and databases back
+    DOWNLOAD = "download"  # take a backup, and all that is in it, away
     DELETE = "delete"  # delete backups
-    MANAGE = "manage"  # add and change servers and sites
+    SERVERS = "servers"  # add and change servers and sites
+    VAULTS = "vaults"  # add and change where backups are kept
+    PEOPLE = "people"  # invite people, change their roles, read the audit log
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {

@@ -11,7 +11,14 @@ from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import BackupInProgress
 from cloudpilot.kinds import RunKind
 
-_WORK = {RunKind.MAKE: "A backup", RunKind.CHECK: "A check", RunKind.DELETE: "A deletion"}
+_WORK = {
+    RunKind.MAKE: "A backup",
+    RunKind.CHECK: "A check",
+    RunKind.DELETE: "A deletion",
+    RunKind.PREVIEW: "A preview",
+    RunKind.ROTATE: "A key change",
+    RunKind.UNINSTALL: "The removal",
+}
 
 
 def remove_server(session: Session, server: Server) -> None:

@@ -8,7 +8,7 @@ time has come again.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Text, func, select, text, update
@@ -69,6 +69,7 @@ class Run(HasStatus, Base):
     backup_id: Mapped[UUID | None] = mapped_column(ForeignKey("backups.id"))
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))  # None: the panel
     subject: Mapped[str]  # what it works on, in words, as it was called then
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what was asked for, by kind
 
     stage: Mapped[str] = mapped_column(default="")
     done: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of this stage

@@ -46,14 +46,24 @@ class Server(Base):
     private_key: Mapped[str]  # sealed at `key_place`
     host_keys: Mapped[list[str]] = mapped_column(default=list)  # approved, "SHA256:…"
     offered_host_key: Mapped[str | None]  # shown by the server, not approved
+    expected_host_keys: Mapped[list[str]] = mapped_column(default=list)  # announced, not yet seen
+    next_public_key: Mapped[str | None]  # of a rotation that is under way
+    next_private_key: Mapped[str | None]  # sealed at `next_key_place`
+    key_made_at: Mapped[datetime] = mapped_column(default=clock.now)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     checked_at: Mapped[datetime | None]  # when the last Check ended well enough to say something
+    next_check_at: Mapped[datetime | None] = mapped_column(index=True)  # by the clock, daily
     removed_at: Mapped[datetime | None]  # a tombstone: its backups keep their server
 
     @property
     def key_place(self) -> str:
         """Where the sealed private key belongs."""
         return key_place(self.id)
+
+    @property
+    def next_key_place(self) -> str:
+        """Where the sealed private key belongs that is to replace the present one."""
+        return f"servers/{self.id}/next_private_key"
 
     @property
     def is_ready(self) -> bool:
@@ -77,6 +87,7 @@ class Checkup(Base):
     at: Mapped[datetime] = mapped_column(default=clock.now)
     lines: Mapped[list[dict[str, Any]]]  # key, level, title, detail, remedy
     facts: Mapped[dict[str, Any]]
+    changes: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # key, title, before, after
 
 
 def key_place(server_id: UUID) -> str:

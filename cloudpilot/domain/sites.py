@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ForeignKey, select
@@ -37,6 +38,8 @@ class Site(Base):
     )
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     removed_at: Mapped[datetime | None]  # a tombstone: its backups keep their site
+    preview: Mapped[dict[str, Any] | None]  # what the last PREVIEW run counted
+    previewed_at: Mapped[datetime | None]
 
 
 def find(session: Session, site_id: UUID) -> Site:

@@ -16,9 +16,12 @@ from flask_login import (  # type: ignore[import-untyped]
     login_user,
     logout_user,
 )
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading
+from cloudpilot.domain import audit
+from cloudpilot.domain.audit import Action, Actor, Subject
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.errors import NotAllowed
 from cloudpilot.web.htmx import is_htmx
@@ -62,6 +65,24 @@ def me() -> Person:
     """Who asks; only in views that need a right."""
     person: Person = g.me
     return person
+
+
+def actor() -> Actor:
+    """Who asks, for the audit log."""
+    address = request.remote_addr or ""
+    return Actor(me().email, me().id, address)
+
+
+def note(
+    database: Session,
+    action: Action,
+    about: Subject | None = None,
+    *,
+    name: str | None = None,
+    **details: Any,
+) -> None:
+    """Write into the audit log what this visitor does, in the transaction that does it."""
+    audit.record(database, actor(), action, about, name=name, **details)
 
 
 def enter(person: Person) -> None:

@@ -22,7 +22,7 @@ bp = Blueprint("hostkeys", __name__, url_prefix="/servers/<uuid:server_id>")
 
 
 @bp.post("/approve")
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def approve_pasted(server_id: UUID) -> BaseResponse:
     """Pin the keys that the set-up command printed."""
     form = PastedKeysForm()
@@ -37,7 +37,7 @@ def approve_pasted(server_id: UUID) -> BaseResponse:
 
 
 @bp.post("/approve-offered")
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def approve_offered(server_id: UUID) -> BaseResponse:
     """Pin the key that the server has shown, once somebody has compared it."""
     form = OfferedKeyForm()

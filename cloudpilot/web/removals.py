@@ -15,7 +15,7 @@ bp = Blueprint("removals", __name__)
 
 
 @bp.route("/servers/<uuid:server_id>/remove", methods=["GET", "POST"])
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def server(server_id: UUID) -> BaseResponse:
     """Ask once more, then forget a server."""
     with reading() as session:
@@ -35,7 +35,7 @@ def server(server_id: UUID) -> BaseResponse:
 
 
 @bp.route("/sites/<uuid:site_id>/remove", methods=["GET", "POST"])
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def site(site_id: UUID) -> BaseResponse:
     """Ask once more, then forget a site."""
     with reading() as session:

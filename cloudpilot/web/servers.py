@@ -40,7 +40,7 @@ def index() -> str:
 
 
 @bp.route("/new", methods=["GET", "POST"])
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def new() -> BaseResponse:
     """Add a server."""
     form = ServerForm()
@@ -73,7 +73,7 @@ def check(server_id: UUID) -> BaseResponse:
 
 
 @bp.route("/<uuid:server_id>/edit", methods=["GET", "POST"])
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def edit(server_id: UUID) -> BaseResponse:
     """Change where a server is and where its backups go."""
     with reading() as session:
@@ -85,7 +85,7 @@ def edit(server_id: UUID) -> BaseResponse:
 
 
 @bp.post("/<uuid:server_id>/backup-root")
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def move_backup_root(server_id: UUID) -> BaseResponse:
     """Keep new backups where the last Check says that they are safer."""
     with transaction() as session:

@@ -19,7 +19,7 @@ BACKUPS_SHOWN = 10
 
 
 @bp.route("/servers/<uuid:server_id>/sites/new", methods=["GET", "POST"])
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def new(server_id: UUID) -> BaseResponse:
     """Add a site to a server."""
     with reading() as session:
@@ -40,7 +40,7 @@ def show(site_id: UUID) -> str:
 
 
 @bp.route("/sites/<uuid:site_id>/edit", methods=["GET", "POST"])
-@needs(Right.MANAGE)
+@needs(Right.SERVERS)
 def edit(site_id: UUID) -> BaseResponse:
     """Change what a site is; its next backup follows."""
     with reading() as session:

@@ -11,7 +11,14 @@ _STAGES = {
     "delete": "Deleting from the server",
     "check": "Checking the server",
 }
-_KINDS = {RunKind.MAKE: "Backup", RunKind.CHECK: "Check", RunKind.DELETE: "Deletion"}
+_KINDS = {
+    RunKind.MAKE: "Backup",
+    RunKind.CHECK: "Check",
+    RunKind.DELETE: "Deletion",
+    RunKind.PREVIEW: "Preview",
+    RunKind.ROTATE: "Key change",
+    RunKind.UNINSTALL: "Removal",
+}
 
 
 def stage(run: Run) -> str:

@@ -1,0 +1,112 @@
+"""The audit log: who did what to what, when, from where. Rows are added, never changed.
+
+An entry is written in the same transaction as the act: there is neither an act without its entry
+nor an entry of something that was not done. The database itself refuses to change or delete one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from cloudpilot import clock
+from cloudpilot.db import Base
+
+
+class Action(StrEnum):
+    """What can be done, as `subject.verb`."""
+
+    OWNER_CREATED = "person.owner-created"
+    SIGNED_IN = "session.signed-in"
+    SIGN_IN_REFUSED = "session.refused"
+    SIGNED_OUT = "session.signed-out"
+    SERVER_ADDED = "server.added"
+    SERVER_CHANGED = "server.changed"
+    SERVER_REMOVED = "server.removed"
+    SERVER_CHECKED = "server.check-requested"
+    HOST_KEYS_APPROVED = "server.host-keys-approved"
+    BACKUP_ROOT_MOVED = "server.backup-root-moved"
+    SITE_ADDED = "site.added"
+    SITE_CHANGED = "site.changed"
+    SITE_REMOVED = "site.removed"
+    BACKUP_REQUESTED = "backup.requested"
+    BACKUP_DELETED = "backup.delete-requested"
+    RUN_STOPPED = "run.stop-requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and from where."""
+
+    name: str  # an e-mail address, or one of the two below
+    person_id: UUID | None = None
+    address: str = ""  # of the network; empty for who acts from within
+
+
+PANEL = Actor("CloudPilot")  # by itself: the clock, a worker
+COMMAND_LINE = Actor("command line")  # whoever may start `flask --app wsgi …`
+
+
+class Subject(Protocol):
+    """A row that something is done to."""
+
+    __tablename__: str
+
+    @property
+    def id(self) -> Any: ...
+
+
+class AuditEntry(Base):
+    """One act."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index(None, "at", "id"),
+        Index(None, "person_id", "at", "id"),
+        Index(None, "subject_id", "at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=clock.now)
+    action: Mapped[str]  # an Action
+    actor: Mapped[str]  # a name as it was then
+    # No foreign keys: an entry outlives what it is about.
+    person_id: Mapped[UUID | None]
+    address: Mapped[str]
+    subject: Mapped[str]  # a table: "servers"; empty if it is about nothing in particular
+    subject_id: Mapped[UUID | None]
+    subject_name: Mapped[str]  # as it was called then
+    details: Mapped[dict[str, Any]]
+
+
+def record(
+    session: Session,
+    by: Actor,
+    action: Action,
+    about: Subject | None = None,
+    *,
+    name: str | None = None,
+    **details: Any,
+) -> None:
+    """Write down that `by` did this, to be committed with the act itself.
+
+    about    the row that it was done to, flushed: it must have its id
+    name     what that row is called, where it has no `name`
+    details  what JSON can hold and anybody with the right PEOPLE may read: never a secret
+    """
+    session.add(
+        AuditEntry(
+            action=action,
+            actor=by.name,
+            person_id=by.person_id,
+            address=by.address,
+            subject=about.__tablename__ if about else "",
+            subject_id=about.id if about else None,
+            subject_name=name if name is not None else getattr(about, "name", ""),
+            details=details,
+        )
+    )
