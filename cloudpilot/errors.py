@@ -88,6 +88,12 @@ class SshNotConfigured(CloudPilotError):
     http_status = 409
 
 
+class AddressRefused(CloudPilotError):
+    code = "ADDRESS_REFUSED"
+    remedy = "Give the address that the server has on its network. Link-local and metadata addresses are never connected to, private ones only if CLOUDPILOT_PRIVATE_NETWORKS allows it."
+    http_status = 422
+
+
 class SshUnreachable(CloudPilotError):
     code = "SSH_UNREACHABLE"
     remedy = "Check that the server is up, that host and port are right, and that its firewall lets the panel in."

@@ -58,6 +58,15 @@ def _optional_secret(text: str) -> Secret | None:
     return Secret(text) if text else None
 
 
+def _choice(**meanings: object) -> Callable[[str], object]:
+    def parse(text: str) -> object:
+        if text.lower() not in meanings:
+            raise ValueError(f"give {' or '.join(meanings)}.")
+        return meanings[text.lower()]
+
+    return parse
+
+
 def _number(lowest: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
@@ -125,6 +134,14 @@ OPTIONS: tuple[Option, ...] = (
         " visitor's address and scheme is taken.",
         _whole(0),
         "0",
+    ),
+    Option(
+        "CLOUDPILOT_PRIVATE_NETWORKS",
+        "private_networks",
+        "`allow` or `deny`: whether the panel connects to servers at private addresses and at its"
+        " own machine. Link-local and metadata addresses are refused in any case.",
+        _choice(allow=True, deny=False),
+        "allow",
     ),
     Option(
         "CLOUDPILOT_LOOK_SECONDS",

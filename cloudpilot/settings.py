@@ -29,6 +29,7 @@ class Settings:
     url: str = "http://127.0.0.1:5000"
     setup_code: Secret | None = None
     trusted_proxies: int = 0
+    private_networks: bool = True
     look_seconds: float = 1
     look_seconds_at_most: float = 30
     retry_seconds: float = 5

@@ -15,6 +15,7 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cloudpilot import outbound
 from cloudpilot.engine.program import Program
 from cloudpilot.engine.statuses import failure
 from cloudpilot.errors import (
@@ -44,6 +45,7 @@ class Address:
     port: int
     username: str
     host_keys: tuple[str, ...]  # empty: none approved yet
+    may_be_private: bool = True  # see outbound.connect
 
 
 def new_key(comment: str) -> tuple[Secret, str]:
@@ -65,8 +67,8 @@ def connect(address: Address, private_key: Secret, *, timeout: float = 5) -> "Se
 
     timeout  seconds for each step: finding an address, shaking hands, logging in
 
-    Raises SshUnreachable (transient), HostKeyUnknown and HostKeyChanged with the fingerprint
-    that was offered, SshAuthFailed.
+    Raises AddressRefused, SshUnreachable (transient), HostKeyUnknown and HostKeyChanged with the
+    fingerprint that was offered, SshAuthFailed.
     """
     transport = _transport(address, timeout)
     try:
@@ -141,7 +143,9 @@ class Session:
 
 def _transport(address: Address, timeout: float) -> paramiko.Transport:
     with _translated(address):
-        sock = socket.create_connection((address.host, address.port), timeout)
+        sock = outbound.connect(
+            address.host, address.port, timeout, private=address.may_be_private
+        )
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -12,6 +12,7 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.engine.ssh import Address, Session, connect
 from cloudpilot.errors import HostKeyUnknown
 from cloudpilot.secrets import Sealer, Secret
+from cloudpilot.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,16 @@ def login(server_id: UUID) -> Login:
     with reading() as session:
         server = session.get_one(Server, server_id)
     sealer: Sealer = current_app.extensions["sealer"]
+    settings: Settings = current_app.extensions["settings"]
     return Login(
         server.id,
-        Address(server.host, server.port, server.username, tuple(server.host_keys)),
+        Address(
+            server.host,
+            server.port,
+            server.username,
+            tuple(server.host_keys),
+            may_be_private=settings.private_networks,
+        ),
         sealer.open(server.private_key, server.key_place),
         server.offered_host_key is not None,
     )
