@@ -4,6 +4,7 @@ An entry is written in the same transaction as the act: there is neither an act 
 nor an entry of something that was not done. The database itself refuses to change or delete one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -81,6 +82,12 @@ class AuditEntry(Base):
     subject_id: Mapped[UUID | None]
     subject_name: Mapped[str]  # as it was called then
     details: Mapped[dict[str, Any]]
+
+
+def changes(row: object, values: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What will be different once `values` are set, as name: [before, after]: for `details`."""
+    before = {name: getattr(row, name) for name in values}
+    return {name: [before[name], new] for name, new in values.items() if before[name] != new}
 
 
 def record(

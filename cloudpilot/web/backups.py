@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, lists, overview, requests, servers, sites
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.lists import Cursor
 from cloudpilot.domain.people import Person, Right
@@ -20,7 +21,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.errors import InvalidConfig, NotFound
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import BackupType, RunKind
-from cloudpilot.web.access import me, needs
+from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.backups import BackUpPathsForm, BackUpSiteForm
 from cloudpilot.web.htmx import fragment_or_redirect, live
@@ -177,5 +178,7 @@ def _back_up(
         )
         wish = Wish(server=servers.find(session, server_id), site=site, **form.values() | subject)
         run = requests.backup_now(session, wish, me())
+        made = session.get_one(Backup, run.backup_id)
+        note(session, Action.BACKUP_REQUESTED, made, name=made.subject)
         queue.ring(session, run)
     return url_for(".show", backup_id=run.backup_id)

@@ -7,9 +7,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, requests
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.jobs import queue
-from cloudpilot.web.access import me, needs
+from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
 
 bp = Blueprint("deletions", __name__)
@@ -25,8 +26,9 @@ def backup(backup_id: UUID) -> BaseResponse:
 
     def act() -> str:
         with transaction() as session:
-            run = requests.delete(session, backups.find(session, backup_id), me())
-            queue.ring(session, run)
+            row = backups.find(session, backup_id)
+            queue.ring(session, requests.delete(session, row, me()))
+            note(session, Action.BACKUP_DELETED, row, name=row.subject)
         return url_for("backups.show", backup_id=backup_id)
 
     return sent(form, act) or page("backups/delete.html", form, backup=found)

@@ -9,11 +9,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import transaction
 from cloudpilot.domain import servers
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.servers import Server
 from cloudpilot.errors import BackupInProgress, InvalidConfig
 from cloudpilot.jobs import enrolment
-from cloudpilot.web.access import needs
+from cloudpilot.web.access import needs, note
 from cloudpilot.web.forms import sent
 from cloudpilot.web.forms.servers import OfferedKeyForm, PastedKeysForm
 from cloudpilot.web.servers import page_of, ring_check
@@ -31,6 +32,7 @@ def approve_pasted(server_id: UUID) -> BaseResponse:
         with transaction() as session:
             server = servers.find(session, server_id)
             enrolment.approve_pasted(session, server, form.host_keys.value)
+            note(session, Action.HOST_KEYS_APPROVED, server, host_keys=server.host_keys)
             return _first_check(session, server)
 
     return sent(form, act) or page_of(server_id, form, OfferedKeyForm(formdata=None))
@@ -48,6 +50,7 @@ def approve_offered(server_id: UUID) -> BaseResponse:
         with transaction() as session:
             server = servers.find(session, server_id)
             enrolment.approve_offered(session, server, request.form.get("fingerprint", ""))
+            note(session, Action.HOST_KEYS_APPROVED, server, host_keys=server.host_keys)
             return _first_check(session, server)
 
     return sent(form, act) or page_of(server_id, PastedKeysForm(formdata=None), form)

@@ -7,8 +7,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import removals, servers, sites
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
-from cloudpilot.web.access import needs
+from cloudpilot.web.access import needs, note
 from cloudpilot.web.forms import Form, page, sent
 
 bp = Blueprint("removals", __name__)
@@ -26,7 +27,9 @@ def server(server_id: UUID) -> BaseResponse:
 
     def act() -> str:
         with transaction() as session:
-            removals.remove_server(session, servers.find(session, server_id))
+            row = servers.find(session, server_id)
+            removals.remove_server(session, row)
+            note(session, Action.SERVER_REMOVED, row)
         return url_for("servers.index")
 
     return sent(form, act) or page(
@@ -46,7 +49,9 @@ def site(site_id: UUID) -> BaseResponse:
 
     def act() -> str:
         with transaction() as session:
-            removals.remove_site(session, sites.find(session, site_id))
+            row = sites.find(session, site_id)
+            removals.remove_site(session, row)
+            note(session, Action.SITE_REMOVED, row, server=its_server.name)
         return url_for("servers.show", server_id=found.server_id)
 
     return sent(form, act) or page(

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import lists, overview, runs
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.lists import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.runs import Run
@@ -16,7 +17,7 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.errors import NotAllowed
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import RunKind
-from cloudpilot.web.access import me, needs
+from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.htmx import fragment_or_redirect, live
 
 bp = Blueprint("runs", __name__)
@@ -82,6 +83,7 @@ def ask_to_stop(run_id: UUID) -> Run:
             raise NotAllowed(f"As {me().role} you may not stop a deletion.")
         runs.request_stop(session, run)
         queue.ring_stop(session, run)
+        note(session, Action.RUN_STOPPED, run, name=run.subject, kind=run.kind)
     return run
 
 

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import lists, overview, requests, servers
+from cloudpilot.domain import audit, lists, overview, requests, servers
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.errors import BackupInProgress, InvalidState
 from cloudpilot.jobs import enrolment, queue
-from cloudpilot.web.access import me, needs
+from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.servers import OfferedKeyForm, PastedKeysForm, ServerForm
 from cloudpilot.web.htmx import live
@@ -68,7 +69,9 @@ def checkup(server_id: UUID) -> Response:
 def check(server_id: UUID) -> BaseResponse:
     """Ask the server what it has."""
     with transaction() as session:
-        ring_check(session, servers.find(session, server_id))
+        server = servers.find(session, server_id)
+        ring_check(session, server)
+        note(session, Action.SERVER_CHECKED, server)
     return redirect(url_for(".show", server_id=server_id), 303)
 
 
@@ -94,6 +97,7 @@ def move_backup_root(server_id: UUID) -> BaseResponse:
         better = found.facts.get("alternative") if found else None
         if not better:
             raise InvalidState("The last Check knows no better directory.")
+        note(session, Action.BACKUP_ROOT_MOVED, server, before=server.backup_root, after=better)
         server.backup_root = servers.valid_backup_root(better)
         _check_again(session, server)
     return redirect(url_for(".show", server_id=server_id), 303)
@@ -149,12 +153,14 @@ def _with_state(context: dict[str, Any]) -> dict[str, Any]:
 def _enrol(form: ServerForm) -> str:
     with transaction() as session:
         server = enrolment.enrol(session, **form.values())
+        note(session, Action.SERVER_ADDED, server, host=server.host, port=server.port)
     return url_for(".show", server_id=server.id)
 
 
 def _change(form: ServerForm, server_id: UUID) -> str:
     with transaction() as session:
         server = servers.find(session, server_id)
+        note(session, Action.SERVER_CHANGED, server, changes=audit.changes(server, form.values()))
         for name, value in form.values().items():
             setattr(server, name, value)
         _check_again(session, server)

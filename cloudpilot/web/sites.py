@@ -6,10 +6,11 @@ from flask import Blueprint, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import lists, servers, sites
+from cloudpilot.domain import audit, lists, servers, sites
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.sites import Site
-from cloudpilot.web.access import needs
+from cloudpilot.web.access import needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.sites import SiteForm
 
@@ -59,12 +60,14 @@ def _add(form: SiteForm, server_id: UUID) -> str:
         site = Site(server_id=server.id, **form.chosen())
         session.add(site)
         session.flush()
+        note(session, Action.SITE_ADDED, site, server=server.name, paths=site.paths)
     return url_for(".show", site_id=site.id)
 
 
 def _change(form: SiteForm, site_id: UUID) -> str:
     with transaction() as session:
         site = sites.find(session, site_id)
+        note(session, Action.SITE_CHANGED, site, changes=audit.changes(site, form.chosen()))
         for name, value in form.chosen().items():
             setattr(site, name, value)
     return url_for(".show", site_id=site_id)
