@@ -128,9 +128,11 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"usage: worker.py [{'|'.join(name for name in ROLES if name)}]")
     log.configure()
     try:
-        role(from_environment(os.environ))
+        settings = from_environment(os.environ)
     except MisconfiguredError as faults:
         sys.exit(str(faults))
+    log.configure(known=settings.secrets())
+    role(settings)
 
 
 if __name__ == "__main__":

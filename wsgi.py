@@ -11,4 +11,5 @@ try:
     settings = from_environment(os.environ)
 except MisconfiguredError as faults:
     sys.exit(str(faults))
+log.configure(known=settings.secrets())
 app = create_app(settings)

@@ -3,30 +3,42 @@
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from cloudpilot import clock
+from cloudpilot.redaction import redacted
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger and message; a traceback where there is one."""
+    """Time, level, logger and message; a traceback where there is one. None of them with secrets.
+
+    known  values that must never be printed, whatever they look like
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._known = tuple(known)
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
             "at": clock.now().isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage(), self._known),
         }
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = redacted(self.formatException(record.exc_info), self._known)
         return json.dumps(entry, ensure_ascii=True)
 
 
-def configure(stream: TextIO | None = None) -> None:
-    """Send everything from this process to `stream` (standard error), as JSON lines."""
+def configure(stream: TextIO | None = None, *, known: Iterable[str] = ()) -> None:
+    """Send everything from this process to `stream` (standard error), as JSON lines.
+
+    known  secrets of this panel; they are taken out wherever they appear
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(known))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from cloudpilot.options import OPTIONS
 from cloudpilot.secrets import Secret
@@ -41,6 +41,14 @@ class Settings:
     def is_https(self) -> bool:
         """Whether cookies may insist on an encrypted connection."""
         return urlsplit(self.url).scheme == "https"
+
+
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must not be printed anywhere: keys, and passwords in addresses."""
+        keys = (self.secret_key, *self.secret_keys_old, self.setup_code)
+        passwords = (urlsplit(url).password for url in (self.database_url, self.redis_url))
+        in_clear = (*(key.reveal() for key in keys if key), *(word for word in passwords if word))
+        return tuple(dict.fromkeys((*in_clear, *map(unquote, in_clear))))
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from cloudpilot.engine.statuses import failure
 from cloudpilot.errors import CloudPilotError, CommandFailed, RunLost, RunStopped
+from cloudpilot.redaction import redacted
 from cloudpilot.reports import Report
 from cloudpilot.text import decode, lines
 
@@ -52,11 +53,11 @@ def parse(answer: bytes) -> Report:
         stage=stage,
         done=done,
         total=total,
-        log="\n".join(words.all("L")),
+        log=redacted("\n".join(words.all("L"))),
         over=over,
         error=_why(words, life, status, result) if over else None,
         result=result if over else {},
-        warnings=tuple(words.all("W")) if over else (),
+        warnings=tuple(map(redacted, words.all("W"))) if over else (),
         never_started=life in {"none", "gone"} and not over,
     )
 
@@ -76,7 +77,7 @@ def _why(
         complete = result.get("complete") == "1"
         if status == 0:
             return None if complete else RunLost(INCOMPLETE)
-        return failure(status, words.last("E"))
+        return failure(status, redacted(words.last("E")))
     if "stop" in words.by_tag:
         return RunStopped(STOPPED)
     return RunLost(REBOOTED if life == "rebooted" else LOST)

@@ -12,11 +12,14 @@ from cloudpilot.engine.answers import parse
 from cloudpilot.engine.program import Program
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidPath
+from cloudpilot.redaction import for_sed
 from cloudpilot.reports import Report
 
 LAUNCH_SECONDS = 20
 STOP_SECONDS = 20
 REMOVE_SECONDS = 30  # what takes longer goes on there, and is found gone at the next attempt
+
+REDACTION = for_sed()
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -57,7 +60,7 @@ def launch(session: Session, place: Place, files: Mapping[str, bytes]) -> None:
 
 def look(session: Session, place: Place) -> Report:
     """How the work is doing: one command, which changes nothing."""
-    return parse(session.run(Program("look", _words(place))))
+    return parse(session.run(Program("look", (*_words(place), REDACTION))))
 
 
 def stop(session: Session, place: Place) -> None:

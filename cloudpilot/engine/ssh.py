@@ -26,6 +26,7 @@ from cloudpilot.errors import (
     SshAuthFailed,
     SshUnreachable,
 )
+from cloudpilot.redaction import redacted
 from cloudpilot.secrets import Secret
 from cloudpilot.text import decode, lines
 
@@ -240,4 +241,4 @@ def _remaining(deadline: float) -> float:
 
 def _last_line(errors: bytes) -> str:
     said = [line for line in lines(decode(errors)) if line.strip()]
-    return said[-1][:1000] if said else ""
+    return redacted(said[-1][:1000]) if said else ""

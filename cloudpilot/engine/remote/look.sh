@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# look ROOT BACKUP_ID RUN_ID: how a run is doing; changes nothing. Each line of the answer begins
-# with a word that says what it is, so no text in it can pass for another line.
+# look ROOT BACKUP_ID RUN_ID REDACTION: how a run is doing; changes nothing. Each line of the answer
+# begins with a word that says what it is, so no text in it can pass for another line. What tools
+# have said goes through REDACTION, a script for sed, before it leaves the server.
 
 look() {
-  local life run=$1/$2/run-$3
+  local life run=$1/$2/run-$3 redaction=${4:-}
   printf '\nnow %s\n' "$(date +%s)"
   life=$(life "$run") || exit # before exit is read: who is found dead has written it before
   printf 'life %s\n' "$life"
@@ -12,11 +13,11 @@ look() {
   tagged progress progress
   if [ -e exit ]; then
     tagged exit exit
-    tagged E error
+    redacted E error
     tagged R result
-    head -n 200 warnings 2>/dev/null | cut -c 1-500 | sed 's/^/W /'
+    head -n 200 warnings 2>/dev/null | cut -c 1-500 | tag W
   fi
-  tail -c 4000 log 2>/dev/null | sed 's/^/L /'
+  tail -c 4000 log 2>/dev/null | tag L
   printf '\nend\n'
 }
 
@@ -25,6 +26,18 @@ tagged() {
   [ -f "$2" ] || return 0
   head -c 8000 "$2" | sed "s/^/$1 /"
   echo
+}
+
+# redacted TAG FILE: the same for what a tool may have said.
+redacted() {
+  [ -f "$2" ] || return 0
+  head -c 8000 "$2" | tag "$1"
+  echo
+}
+
+# tag TAG: each line of the input with it in front.
+tag() {
+  sed -E -e "$redaction" -e "s/^/$1 /"
 }
 
 look "$@"
