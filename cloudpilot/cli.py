@@ -9,6 +9,7 @@ from flask_migrate import Migrate
 
 from cloudpilot.db import db, transaction
 from cloudpilot.domain import people
+from cloudpilot.jobs import sealing
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings
 
@@ -20,6 +21,7 @@ def register(app: Flask) -> None:
     """Make the commands known: `db` is Flask-Migrate's."""
     Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
     app.cli.add_command(setup_code)
+    app.cli.add_command(reseal)
 
 
 @click.command("setup-code")
@@ -36,3 +38,16 @@ def setup_code() -> None:
         people.replace_setup_code(session, code)
     if settings.setup_code is None:
         click.echo(code.reveal())
+
+
+@click.command("reseal")
+def reseal() -> None:
+    """Seal under the newest secret key what an older one has sealed; then old keys can go.
+
+    Fails if something opens with none of the keys; that is named, and stays as it is.
+    """
+    outcome = sealing.seal_anew()
+    click.echo(f"{outcome.done} sealed anew.")
+    if outcome.stuck:
+        raise click.ClickException(f"No key opens {', '.join(outcome.stuck)}.")
+    click.echo("All that is sealed opens with CLOUDPILOT_SECRET_KEY alone.")

@@ -108,7 +108,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "CLOUDPILOT_SECRET_KEYS_OLD",
         "secret_keys_old",
-        "Former secret keys, separated by commas: what they sealed still opens.",
+        "Former secret keys, separated by commas: what they sealed still opens. After"
+        " `flask --app wsgi reseal` they are not needed any more.",
         _secret_keys,
         "",
     ),

@@ -64,6 +64,10 @@ class Sealer:
         sealed = self._keys[self._newest].encrypt(nonce, secret.reveal().encode(), place.encode())
         return ".".join((VERSION, self._newest, urlsafe_b64encode(nonce + sealed).decode()))
 
+    def is_newest(self, sealed: str) -> bool:
+        """Whether the newest key has sealed this."""
+        return sealed.startswith(f"{VERSION}.{self._newest}.")
+
     def open(self, sealed: str, place: str) -> Secret:
         """What was sealed at `place`; raises CannotOpenError."""
         try:

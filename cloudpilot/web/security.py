@@ -30,6 +30,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
 
@@ -45,6 +46,7 @@ def register(app: Flask, settings: Settings) -> None:
         SESSION_REFRESH_EACH_REQUEST=False,  # a page that polls must not keep a session alive
         PERMANENT_SESSION_LIFETIME=SESSION_LENGTH,
         WTF_CSRF_TIME_LIMIT=None,  # a form is good for as long as its session
+        WTF_CSRF_SECRET_KEY=subkey(settings.secret_key, "csrf"),
         MAX_CONTENT_LENGTH=FORM_BYTES_AT_MOST,
         MAX_FORM_MEMORY_SIZE=FORM_BYTES_AT_MOST,
     )

@@ -28,6 +28,7 @@ def test_every_answer_has_the_headers(anonymous: Browser, path: str) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
     assert "Strict-Transport-Security" not in headers
     cached = "no-cache" if path.startswith("/static") else "no-store"
     assert headers["Cache-Control"] == cached
