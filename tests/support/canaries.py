@@ -1,0 +1,107 @@
+"""Canaries: values that must stay secret, looked for ten times a second wherever they could sing.
+
+Looked through: command lines and environments of all processes of this machine, which is panel
+and server at once; what the panel's processes log; the panel's database and Redis as raw bytes;
+what lies in the server's backup directory, in /dev/shm and in the temporary folder.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+EVERY = 0.1  # seconds
+FILE_AT_MOST = 4 * 2**20  # bytes of one file that are looked through
+Places = Callable[[], Mapping[str, bytes]]
+
+
+@dataclass
+class Sightings:
+    """What was seen where, and how often somebody looked."""
+
+    canaries: dict[str, bytes] = field(default_factory=dict)  # by name
+    seen: set[tuple[str, str]] = field(default_factory=set)  # of a canary's name and a place
+    rounds: int = 0
+
+    def plant(self, name: str, value: str) -> None:
+        """From now on `value` is looked for."""
+        assert len(value) >= 8, f"{name} would be found in innocent words"
+        self.canaries[name] = value.encode()
+
+    def look_through(self, place: str, content: bytes, *, but: tuple[str, ...] = ()) -> None:
+        """Remember which canaries are in `content`; `but` are allowed there."""
+        for name, value in list(self.canaries.items()):
+            if value in content and name not in but:
+                self.seen.add((name, place))
+
+
+@contextmanager
+def watching(sightings: Sightings, *places: Places) -> Iterator[None]:
+    """Look through all places again and again until the block ends; an error in it is raised."""
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(EVERY):
+            for contents in places:
+                for place, content in contents().items():
+                    sightings.look_through(place, content)
+            sightings.rounds += 1
+
+    with ThreadPoolExecutor(1, "canaries") as executor:
+        looking = executor.submit(look)
+        try:
+            yield
+        finally:
+            over.set()
+        looking.result()
+
+
+def processes(configured: Callable[[], set[int]]) -> Places:
+    """Command lines of all processes; environments of all but those that are configured by them.
+
+    configured  the panel's own processes: what a platform gives them is in their environment
+    """
+
+    def contents() -> dict[str, bytes]:
+        found, own = {}, configured() | {os.getpid()}
+        for process in Path("/proc").glob("[0-9]*"):
+            for name in ("cmdline", "environ"):
+                if name == "environ" and int(process.name) in own:
+                    continue
+                try:
+                    content = (process / name).read_bytes()
+                except OSError:
+                    continue  # it has ended, or is the kernel's
+                found[f"{name} of {_name(process)}"] = found.get(f"{name} of {_name(process)}", b"")
+                found[f"{name} of {_name(process)}"] += content
+        return found
+
+    return contents
+
+
+def files(*folders: Path) -> Places:
+    """Whatever lies below these folders, and files that are named themselves."""
+
+    def contents() -> dict[str, bytes]:
+        found = {}
+        for folder in folders:
+            for file in [folder] if folder.is_file() else folder.rglob("*"):
+                try:
+                    if file.is_file() and not file.is_symlink():
+                        with file.open("rb") as opened:
+                            found[str(file)] = opened.read(FILE_AT_MOST)
+                except OSError:
+                    continue  # it was removed meanwhile
+        return found
+
+    return contents
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return "a process that has ended"
