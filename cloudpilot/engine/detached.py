@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_hex
+from types import MappingProxyType
 
 from cloudpilot.engine.answers import parse
 from cloudpilot.engine.program import Program
@@ -14,6 +15,7 @@ from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidPath
 from cloudpilot.redaction import for_sed
 from cloudpilot.reports import Report
+from cloudpilot.secrets import Secret
 
 LAUNCH_SECONDS = 20
 STOP_SECONDS = 20
@@ -46,15 +48,23 @@ class Place:
         return f"{self.backup_directory}/run-{self.run_id}"
 
 
-def launch(session: Session, place: Place, files: Mapping[str, bytes]) -> None:
+def launch(
+    session: Session,
+    place: Place,
+    files: Mapping[str, bytes],
+    secrets: Mapping[str, Secret] = MappingProxyType({}),
+) -> None:
     """Start the file `script` of `files` as a process of its own, and see it begin.
+
+    secrets  what the script finds by `reveal NAME`; handed over in a pipe, so that they are in no
+             file, in no command line and in nobody's environment
 
     Launched twice, or ten times at once, it runs once; with a connection that breaks on the way
     it is begun whole or not at all, and may be launched again.
 
     Raises BackupDirUnsafe, PermissionDenied, DiskFull, ToolMissing; SshUnreachable.
     """
-    program = Program("launch", (*_words(place), token_hex(8)), files)
+    program = Program("launch", (*_words(place), token_hex(8)), files, secrets)
     session.run(program, timeout=LAUNCH_SECONDS)
 
 

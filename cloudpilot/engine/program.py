@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from cloudpilot.errors import InvalidConfig
+from cloudpilot.secrets import Secret
 
 REMOTE = Path(__file__).parent / "remote"
 
@@ -20,11 +21,14 @@ class Program:
     name   without its ending: `look` is remote/look.sh
     args   the script's "$1", "$2", …; any text but NUL
     files  by name; they travel inside the text and are written by the script's own `put`
+    secrets  by name; they travel inside the text and are written nowhere: who needs them reads
+           them from a pipe that the function `secrets` fills, a line `NAME BASE64` for each
     """
 
     name: str
     args: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     def text(self) -> bytes:
         """What bash reads from its standard input.
@@ -37,7 +41,10 @@ class Program:
             quoted_words("set --", self.args),
             b"payload() {\n:",
             *(_put(name, content) for name, content in self.files.items()),
+            b"}\nsecrets() {\n:",
+            *(_tell(name, secret) for name, secret in self.secrets.items()),
             b"}",
+            source("ending.sh"),
             source("common.sh"),
             source(f"{self.name}.sh"),
             # Its commands must not read what follows here as their input.
@@ -67,3 +74,9 @@ def _put(name: str, content: bytes) -> bytes:
     """The call that writes one file and proves that it arrived whole."""
     size, digest = str(len(content)), hashlib.sha256(content).hexdigest()
     return quoted_words("put", (name, size, digest, b64encode(content).decode())) + b" || return"
+
+
+def _tell(name: str, secret: Secret) -> bytes:
+    """The line of one secret; printf is a part of bash, so no process has it among its words."""
+    encoded = b64encode(secret.reveal().encode()).decode()
+    return quoted_words("printf", ("%s %s\\n", name, encoded))

@@ -5,6 +5,7 @@
 
 launch() {
   local root=$1 place=$1/$2 run=$1/$2/run-$3 new=$1/$2/.new.$4
+  sweep_memory
   make_root "$root"
   mkdir -p -- "$place" 2>/dev/null || [ -e "$place" ] || failed_write "$place"
   own_directory "$place"
@@ -55,7 +56,7 @@ start() {
   local left
   command -v setsid >/dev/null || fail 78 'setsid is not installed.'
   cd -- "$1" || fail 70 "$1 cannot be entered."
-  CLOUDPILOT_RUN=$2 setsid bash ./script </dev/null >>log 2>&1 &
+  secrets 2>/dev/null | CLOUDPILOT_RUN=$2 setsid bash ./script 9<&0 </dev/null >>log 2>&1 &
   for ((left = 100; left > 0; left--)); do
     [ -e pid ] || [ -e exit ] && return
     sleep 0.02

@@ -4,7 +4,8 @@
 
 remove() {
   local place=$1/$2
-  end_processes "$2/.*"
+  end_processes "$2/.*" "$place"/run-*
+  sweep_memory
   if is_absent "$1"; then
     [ -z "$3" ] && return
     fail 82 "$1 is not there: is its disk mounted?"

@@ -8,7 +8,8 @@ stop() {
     mkdir -p -- "$run" 2>/dev/null
     touch -- "$run/stop" 2>/dev/null || fail 77 "The mark to stop cannot be left in $run."
   fi
-  end_processes "$2/$3"
+  end_processes "$2/$3" "$run"
+  sweep_memory
   [ -e "$run/exit" ] || discard "$run"
 }
 
