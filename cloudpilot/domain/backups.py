@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, select
+from sqlalchemy import BigInteger, ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from cloudpilot import clock
@@ -28,6 +28,7 @@ from cloudpilot.kinds import BackupType, Compression, Place, RunKind
 FORMAT = 1  # of the archives that we write; docs/archive-format.md
 RETENTION_DAYS = 30
 WARNINGS_KEPT = 200
+_WARNED = text("warning_count > 0")
 
 
 class Backup(HasStatus, Base):
@@ -40,6 +41,7 @@ class Backup(HasStatus, Base):
         Index(None, "site_id", "created_at", "id"),
         Index(None, "status", "created_at", "id"),
         Index(None, "type", "created_at", "id"),
+        Index("ix_backups_warned", "created_at", sqlite_where=_WARNED, postgresql_where=_WARNED),
     )
 
     NEXT: ClassVar[Next] = NEXT

@@ -37,7 +37,11 @@ class Copy(HasStatus, Base):
     """One place where a backup lies."""
 
     __tablename__ = "copies"
-    __table_args__ = (Index(None, "backup_id"), Index(None, "status"))
+    __table_args__ = (
+        Index(None, "backup_id"),
+        Index(None, "status"),
+        Index(None, "server_id", "status", "size"),
+    )
 
     NEXT: ClassVar[Next] = {
         CopyStatus.MAKING: frozenset(

@@ -52,6 +52,7 @@ class Run(HasStatus, Base):
         Index(None, "status", "created_at", "id"),
         Index(None, "server_id", "created_at", "id"),
         Index(None, "backup_id"),
+        Index(None, "kind", "status", "created_at"),
         Index(
             "ix_runs_due",
             "next_look_at",

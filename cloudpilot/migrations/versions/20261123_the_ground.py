@@ -152,6 +152,19 @@ def upgrade() -> None:
         )
 
     _fill()
+    op.create_index(
+        "ix_backups_warned",
+        "backups",
+        ["created_at"],
+        sqlite_where=sa.text("warning_count > 0"),
+        postgresql_where=sa.text("warning_count > 0"),
+    )
+    op.create_index(
+        op.f("ix_copies_server_id_status_size"), "copies", ["server_id", "status", "size"]
+    )
+    op.create_index(
+        op.f("ix_runs_kind_status_created_at"), "runs", ["kind", "status", "created_at"]
+    )
     for statement in APPEND_ONLY[op.get_bind().dialect.name]:
         op.execute(statement)
 
@@ -175,6 +188,9 @@ def _fill() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_runs_kind_status_created_at"), "runs")
+    op.drop_index(op.f("ix_copies_server_id_status_size"), "copies")
+    op.drop_index("ix_backups_warned", "backups")
     with op.batch_alter_table("sites", schema=None) as batch_op:
         batch_op.drop_column("previewed_at")
         batch_op.drop_column("preview")
