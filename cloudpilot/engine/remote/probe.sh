@@ -1,46 +1,93 @@
 # shellcheck shell=bash
-# probe BACKUP_ROOT: what the server has, asked all at once: a slow login is paid for once. Each
-# line of the answer is WORD TEXT; engine/facts.py knows the words.
+# probe ROOT PRIVILEGE WORD=COMMAND…: what the server has, asked all at once: a slow login is paid
+# for once. Each line of the answer is WORD TEXT; engine/findings.py knows the words. Each WORD is
+# answered with the first line that COMMAND says, if there is such a program.
+
+COPY=/usr/local/lib/cloudpilot/tar # the tar that may read everything, see setup.sh
 
 probe() {
+  local root=$1 privilege=$2 question
+  shift 2
   echo # whatever the login shell has printed before ends here
-  say now "$(date +%s)"
-  say os "$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null)"
-  say kernel "$(uname -r)"
-  say user "$(id -un)"
-  say uid "$(id -u)"
-  say bash "$BASH_VERSION"
-  tools
-  tar_facts
-  directory "$1"
-  space "$(nearest "$1")"
+  for question; do
+    ask "${question%%=*}" "${question#*=}"
+  done
+  system
+  tar_knows acls --acls
+  tar_knows xattrs --xattrs
+  privilege "$privilege"
+  directory "$root"
+  space "$(nearest "$root")"
   if [ "$(kind /var/backups/cloudpilot)" = ours ]; then say alternative /var/backups/cloudpilot; fi
-  if [ -d /run/systemd/system ]; then tmpfiles; fi
+  databases
+  if [ -d /run/systemd/system ]; then
+    say systemd yes
+    tmpfiles
+  fi
+  export -f candidates vhosts block_ended candidate site site_kind app_of say
+  timeout -k 1 5 bash -c candidates </dev/null 2>/dev/null || say unfinished sites
   echo end
 }
 
-# say WORD TEXT: on one line.
+# say WORD TEXT: on one line, and of a length that a page can show.
 say() {
-  printf '%s %s\n' "$1" "${2//$'\n'/ }"
+  local text=${2//$'\n'/ }
+  printf '%s %s\n' "$1" "${text:0:2000}"
 }
 
-tools() {
-  local tool
-  for tool in tar gzip perl igzip pigz zstd openssl sha256sum curl setsid ionice apt-get dnf; do
-    if command -v "$tool" >/dev/null; then say tool "$tool"; fi
+# ask WORD COMMAND: its first line. A program that hangs is not waited for.
+ask() {
+  local words
+  read -r -a words <<<"$2"
+  command -v "${words[0]}" >/dev/null || return 0
+  say "$1" "$(timeout 3 "${words[@]}" 2>&1 </dev/null | head -n 1)"
+}
+
+system() {
+  local manager user
+  user=$(id -un)
+  say os "$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null)"
+  say bash "$BASH_VERSION"
+  say shell "$(getent passwd "$user" | cut -d : -f 7)"
+  if [ -e "/var/lib/systemd/linger/$user" ]; then say linger yes; fi
+  for manager in apt-get dnf zypper yum apk; do
+    if command -v "$manager" >/dev/null; then
+      say packager "$manager"
+      break
+    fi
   done
 }
 
-tar_facts() {
-  say tar "$(tar --version 2>/dev/null | head -n 1)"
-  knows acls --acls
-  knows xattrs --xattrs
-}
-
-# knows WORD OPTION: some tars only print that they were built without it.
-knows() {
+# tar_knows WORD OPTION: some tars only print that they were built without it.
+tar_knows() {
   local said
   said=$(tar "$2" --create --file=/dev/null --files-from=/dev/null 2>&1) && [ -z "$said" ] && say tar_knows "$1"
+}
+
+# privilege LEVEL: whether we are what we should be. Somebody who may not use sudo and tries is
+# reported to root by mail, so it is only tried where it should work or is likely to.
+privilege() {
+  if [ "$1" = full ] || [ -e /etc/sudoers.d/cloudpilot ] || [[ " $(id -Gn) " =~ \ (sudo|wheel|admin)\  ]]; then
+    if timeout 5 sudo -n true </dev/null 2>/dev/null; then say sudo yes; else say sudo no; fi
+  fi
+  if [ -e "$COPY" ]; then
+    say copy there
+    if [ -x "$COPY" ]; then say copy runs; fi
+    if reads_all; then say copy reads; fi
+    if cmp -s "$COPY" "$(type -P tar)"; then say copy same; fi
+  fi
+}
+
+# reads_all: whether the copy of tar opens a folder that is closed to us. Nothing is read from it.
+reads_all() {
+  local closed
+  for closed in /root /var/lib/private /lost+found; do
+    if [ -d "$closed" ] && ! [ -r "$closed" ]; then
+      "$COPY" --create --file=/dev/null --absolute-names --exclude="$closed/*" -- "$closed" 2>/dev/null
+      return
+    fi
+  done
+  [[ $(getcap -- "$COPY" 2>/dev/null) == *cap_dac_read_search* ]]
 }
 
 # kind PATH: ours, link, foreign (another one's), other (no directory), readonly, hidden or absent.
@@ -88,6 +135,26 @@ space() {
   say inodes "$(stat -f -c '%d %c' -- "$1")"
 }
 
+# databases: who runs, and where they listen. None of them is connected to.
+databases() {
+  local file name port
+  for file in /proc/[0-9]*/comm; do
+    read -r name 2>/dev/null <"$file"
+    case $name in mysqld | mariadbd | postgres | postmaster) echo "process $name" ;; esac
+  done | sort -u
+  for file in /{var/,}run/mysqld/mysqld.sock /var/lib/mysql/mysql.sock /{var/,}run/postgresql/.s.PGSQL.* /tmp/.s.PGSQL.*; do
+    if [ -S "$file" ]; then say socket "$file"; fi
+  done
+  for port in 3306 5432 5433; do
+    if grep -qsE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$port") [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6; then
+      say listens "$port"
+    fi
+  done
+  for file in /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres /usr/bin/postgres /usr/local/bin/postgres; do
+    if [ -x "$file" ]; then say postgres "$(timeout 3 "$file" --version 2>/dev/null </dev/null | head -n 1)"; fi
+  done
+}
+
 # tmpfiles: the rules by which systemd removes what is old, or empties folders at boot.
 tmpfiles() {
   local folder file
@@ -95,9 +162,103 @@ tmpfiles() {
     for file in "$folder"/tmpfiles.d/*.conf; do
       [ -e "$file" ] || [ -L "$file" ] || continue
       say rules "$file"
-      grep -E '^[dDqQvexXRr]' -- "$file" 2>/dev/null | sed 's/^/rule /'
+      grep -E '^[dDqQvexXRr]' -- "$file" 2>/dev/null | head -n 100 | cut -c 1-300 | sed 's/^/rule /'
     done
   done
+}
+
+# candidates: folders that look like somebody's site, those of web servers first, at most 50.
+candidates() {
+  local folder
+  declare -A seen=()
+  shopt -s nullglob
+  while IFS=$'\t' read -r name folder; do
+    candidate "$folder" "$name"
+  done < <(
+    vhosts 'server([[:space:]]*[{]|[[:space:]]*$)' server_name root /etc/nginx/nginx.conf /etc/nginx/{conf.d,sites-enabled,vhosts.d}/*
+    vhosts '<VirtualHost' ServerName DocumentRoot /etc/apache2/{sites-enabled,vhosts.d}/*.conf /etc/httpd/conf/httpd.conf /etc/httpd/conf.d/*.conf
+    vhosts '[^[:space:]#}]+.*[{]' '' 'root[[:space:]]+[*]' /etc/caddy/Caddyfile
+  )
+  for folder in /var/www/vhosts/*/httpdocs /var/www/*/public_html /home/*/{public_html,htdocs,www} /home/*/htdocs/* /var/www/* /srv/www/* /srv/*; do
+    candidate "$folder" ''
+  done
+  for folder in {/var/www,/srv,/home,/opt}/*/* /opt/*; do # too many to name unless something is there
+    [ "$(site_kind "$folder")" = folder ] || candidate "$folder" ''
+  done
+}
+
+# vhosts BEGIN NAME ROOT FILE…: NAME and ROOT of each block, with a tab between. Where blocks have
+# no line for their name, it is what they begin with.
+vhosts() {
+  local begin=$1 name_word=$2 root_word=$3 line name='' root=''
+  shift 3
+  [ $# -gt 0 ] || return 0
+  while IFS= read -r line; do
+    line=${line#"${line%%[![:space:]]*}"}
+    if [[ $line =~ ^${root_word}[[:space:]]+\"?([^\"\;]+) ]]; then
+      root=${BASH_REMATCH[1]}
+    elif [ -n "$name_word" ] && [[ $line =~ ^${name_word}[[:space:]]+([^[:space:]\;]+) ]]; then
+      [ -n "$name" ] || name=${BASH_REMATCH[1]}
+    elif [[ $line =~ ^${begin} ]]; then
+      block_ended "$name" "$root"
+      name='' root=''
+      [ -n "$name_word" ] || read -r name _ <<<"${line%%[,\{]*}"
+    fi
+  done < <(cat -- "$@" 2>/dev/null | head -n 20000)
+  block_ended "$name" "$root"
+}
+
+# block_ended NAME ROOT
+block_ended() {
+  local root=${2%"${2##*[![:space:]]}"}
+  case $root in /*[!/]*) printf '%s\t%s\n' "$1" "${root%/}" ;; esac
+}
+
+# candidate FOLDER NAME: says it once. What is a link is followed: its target is what is backed up.
+candidate() {
+  local path
+  case $1 in *[[:cntrl:]]*) return ;; esac
+  path=$(realpath -e -- "$1" 2>/dev/null) || path=$1
+  path=$(app_of "$path")
+  case $path in / | /etc | /usr | /usr/* | /var | /home | /opt/containerd*) return ;; esac
+  if [ -n "${seen[$path]:-}" ] || ((${#seen[@]} >= 50)); then return; fi
+  if [ -e "$path" ] && ! [ -d "$path" ]; then return; fi
+  seen[$path]=yes
+  site "$path" "$2"
+}
+
+# site PATH NAME: with its kind, and whether we may read it. The path stands last: it may hold tabs.
+site() {
+  local access=closed
+  if [ -r "$1" ] && [ -x "$1" ]; then access=open; elif [ -e "$1" ]; then access=closed; else access=hidden; fi
+  say site "$(site_kind "$1")"$'\t'"$access"$'\t'"${2//$'\t'/ }"$'\t'"$1"
+}
+
+# app_of PATH: of an application whose web server is shown a folder inside of it, all of it.
+app_of() {
+  case $1 in
+    */public | */web | */htdocs | */public_html)
+      if [ "$(site_kind "${1%/*}")" != folder ]; then
+        printf '%s\n' "${1%/*}"
+        return
+      fi
+      ;;
+  esac
+  printf '%s\n' "$1"
+}
+
+# site_kind PATH
+site_kind() {
+  if [ -e "$1/wp-config.php" ] || [ -e "$1/wp-includes/version.php" ]; then echo wordpress
+  elif [ -e "$1/occ" ] && [ -d "$1/apps" ]; then echo nextcloud
+  elif [ -e "$1/core/lib/Drupal.php" ] || [ -e "$1/web/core/lib/Drupal.php" ]; then echo drupal
+  elif [ -e "$1/administrator/index.php" ] && [ -e "$1/configuration.php" ]; then echo joomla
+  elif [ -e "$1/artisan" ]; then echo laravel
+  elif [ -e "$1/bin/console" ] && [ -e "$1/composer.json" ]; then echo symfony
+  elif [ -e "$1/config/application.rb" ]; then echo rails
+  elif [ -e "$1/manage.py" ]; then echo django
+  elif [ -e "$1/package.json" ]; then echo node
+  else echo folder; fi
 }
 
 probe "$@"
