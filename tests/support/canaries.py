@@ -62,16 +62,17 @@ def watching(sightings: Sightings, *places: Places) -> Iterator[None]:
 def processes(configured: Callable[[], set[int]]) -> Places:
     """Command lines of all processes; environments of all but those that are configured by them.
 
-    configured  the panel's own processes: what a platform gives them is in their environment
+    configured  the panel's own processes: what a platform gives them is in their environment, and
+                in that of the processes below them
     """
 
     def contents() -> dict[str, bytes]:
         found, own = {}, configured() | {os.getpid()}
         for process in Path("/proc").glob("[0-9]*"):
             for name in ("cmdline", "environ"):
-                if name == "environ" and int(process.name) in own:
-                    continue
                 try:
+                    if name == "environ" and _is_below(int(process.name), own):
+                        continue
                     content = (process / name).read_bytes()
                 except OSError:
                     continue  # it has ended, or is the kernel's
@@ -98,6 +99,14 @@ def files(*folders: Path) -> Places:
         return found
 
     return contents
+
+
+def _is_below(pid: int, roots: set[int]) -> bool:
+    """Whether it is one of them, or descends from one; field 4 of its stat is its parent."""
+    while pid > 1 and pid not in roots:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        pid = int(stat.rpartition(") ")[2].split()[1])
+    return pid in roots
 
 
 def _name(process: Path) -> str:
