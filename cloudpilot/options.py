@@ -182,6 +182,13 @@ OPTIONS: tuple[Option, ...] = (
         "5",
     ),
     Option(
+        "CLOUDPILOT_CHECK_HOURS",
+        "check_hours",
+        "Hours between two Checks of a server by the panel itself, at a time of day of its own.",
+        _number(0.1),
+        "24",
+    ),
+    Option(
         "CLOUDPILOT_LOST_AFTER_HOURS",
         "lost_after_hours",
         "Hours without an answer from its server after which a running backup is given up.",

@@ -35,6 +35,7 @@ class Settings:
     retry_seconds: float = 5
     lease_seconds: float = 45
     start_attempts: int = 5
+    check_hours: float = 24
     lost_after_hours: float = 12
 
     @property

@@ -154,7 +154,7 @@ def _silent(session: Session, since: datetime) -> Iterable[Worsening]:
             func.max(Run.finished_at).label("last"),
         )
         .join(Server, Server.id == Run.server_id)
-        .where(*_is_failed_check(), Server.removed_at.is_(None), Run.created_at > Server.checked_at)
+        .where(*is_failed_check(), Server.removed_at.is_(None), Run.created_at > Server.checked_at)
         .group_by(Run.server_id)
         .having(func.min(Run.finished_at) >= since)
         .subquery()
@@ -163,7 +163,7 @@ def _silent(session: Session, since: datetime) -> Iterable[Worsening]:
         select(Server, Run, failed.c.began)
         .join(failed, failed.c.server_id == Server.id)
         .join(Run, and_(Run.server_id == Server.id, Run.finished_at == failed.c.last))
-        .where(*_is_failed_check())
+        .where(*is_failed_check())
     )
     for server, run, began in session.execute(rows):
         yield Worsening(
@@ -171,7 +171,8 @@ def _silent(session: Session, since: datetime) -> Iterable[Worsening]:
         )
 
 
-def _is_failed_check() -> tuple[Any, ...]:
+def is_failed_check() -> tuple[Any, ...]:
+    """Conditions on Run: a Check that nobody has stopped, and that failed."""
     return (
         Run.kind == RunKind.CHECK,
         Run.status == Status.FAILED,
@@ -180,5 +181,5 @@ def _is_failed_check() -> tuple[Any, ...]:
 
 
 def _failed_checks(server_id: UUID) -> Any:
-    rows = select(Run).where(Run.server_id == server_id, *_is_failed_check())
+    rows = select(Run).where(Run.server_id == server_id, *is_failed_check())
     return rows.order_by(Run.created_at.desc())

@@ -2,10 +2,12 @@
 
 import time
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import checkups, servers
+from cloudpilot.domain import checkups, daily, servers
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
@@ -68,6 +70,8 @@ def _keep(run: Run, found: facts.Checkup, moved: str | None) -> None:
     with transaction() as session:
         server = servers.find(session, run.server_id)
         server.backup_root = moved or server.backup_root
+        every = timedelta(hours=lifecycle.settings().check_hours)
+        server.next_check_at = daily.slot(server.id, clock.now(), every)
         checkups.keep(session, server, lines, found.facts)
 
 

@@ -1,21 +1,26 @@
 """One tick: milliseconds, harmless to repeat, and at home in any process.
 
 It starts nothing itself. It rings for rows whose time has come: whatever was lost between the
-database and the queue (a killed worker, an emptied Redis) is rung for again here.
+database and the queue (a killed worker, an emptied Redis) is rung for again here. The only rows
+that it makes are those of the daily Checks.
 """
 
-from cloudpilot.db import reading
-from cloudpilot.domain import runs
+from datetime import timedelta
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import daily, runs
 from cloudpilot.domain.status import Status
-from cloudpilot.jobs import queue
+from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.runs import DIRECT
 from cloudpilot.kinds import RunKind
 
 STARTS_A_TICK = 500
+CHECKS_A_TICK = 20
 
 
 def tick() -> None:
     """Ring for every run that is due: to be started, taken up again, or looked at."""
+    ask_for_checks()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
@@ -24,3 +29,15 @@ def tick() -> None:
         queue.ring_again(run_id)
     if looks:
         queue.ring_looks()
+
+
+def ask_for_checks() -> None:
+    """Have those servers checked whose daily Check is due."""
+    every = timedelta(hours=lifecycle.settings().check_hours)
+    with reading() as session:
+        due = daily.due(session, CHECKS_A_TICK)
+    for server_id in due:
+        with transaction() as session:
+            run = daily.claim(session, server_id, every)
+            if run:
+                queue.ring(session, run)
