@@ -15,7 +15,16 @@ from uuid import UUID, uuid4
 
 from cloudpilot import create_core
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, overview, people, requests, runs, servers, sites
+from cloudpilot.domain import (
+    backups,
+    overview,
+    passwords,
+    people,
+    requests,
+    runs,
+    servers,
+    sites,
+)
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
@@ -24,7 +33,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import BackupInProgress, CloudPilotError
 from cloudpilot.jobs import enrolment, make, queue
-from cloudpilot.kinds import Compression, RunKind
+from cloudpilot.kinds import Compression, Role, RunKind
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
 from tests.support.openssh import Sshd
@@ -81,12 +90,13 @@ def _sshd(home: Path) -> Sshd:
 def _owner(home: Path) -> str:
     """The owner, and the password that is printed; kept for the next start of this demo alone."""
     file = home / "demo-password"
-    with transaction() as session:
+    with reading() as session:
         if people.has_owner(session):
             return file.read_text()
-        password, code = randomness.token_urlsafe(9), Secret(randomness.token_urlsafe(9))
-        people.replace_setup_code(session, code)
-        people.create_owner(session, code, email=EMAIL, name="Demo", password=Secret(password))
+    password = randomness.token_urlsafe(9)
+    password_hash = passwords.hashed(Secret(password))
+    with transaction() as session:
+        people.add(session, email=EMAIL, name="Demo", role=Role.OWNER, password_hash=password_hash)
         file.write_text(password)  # 0600: bin/demo.py has set the umask
     return password
 

@@ -1,14 +1,16 @@
-"""Commands of `flask --app wsgi …`: migrations, and the set-up code."""
+"""Commands of `flask --app wsgi …`: migrations, the set-up code, the way back in, new keys."""
 
 import secrets as randomness
 from pathlib import Path
 
 import click
-from flask import Flask, current_app
+from flask import Flask, current_app, url_for
 from flask_migrate import Migrate
 
-from cloudpilot.db import db, transaction
-from cloudpilot.domain import people
+from cloudpilot.db import db, reading, transaction
+from cloudpilot.domain import audit, membership, passwords, people
+from cloudpilot.domain.audit import Action
+from cloudpilot.errors import CloudPilotError
 from cloudpilot.jobs import sealing
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings
@@ -21,6 +23,7 @@ def register(app: Flask) -> None:
     """Make the commands known: `db` is Flask-Migrate's."""
     Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
     app.cli.add_command(setup_code)
+    app.cli.add_command(reset_owner)
     app.cli.add_command(reseal)
 
 
@@ -32,12 +35,36 @@ def setup_code() -> None:
     """
     settings: Settings = current_app.extensions["settings"]
     code = settings.setup_code or Secret(randomness.token_urlsafe(CODE_BYTES))
-    with transaction() as session:
+    with reading() as session:
         if people.has_owner(session):
             return
-        people.replace_setup_code(session, code)
+    code_hash = passwords.hashed(code)
+    with transaction() as session:
+        people.replace_setup_code(session, code_hash)
+        audit.record(session, audit.COMMAND_LINE, Action.SETUP_CODE_MADE)
     if settings.setup_code is None:
         click.echo(code.reveal())
+
+
+@click.command("reset-owner")
+@click.argument("email", required=False)
+def reset_owner(email: str | None) -> None:
+    """Print a link that gives an owner a new password, good once and for a day.
+
+    A disabled owner is let in again. If no owner can sign in any more, EMAIL becomes one.
+    """
+    by = audit.COMMAND_LINE
+    try:
+        with transaction() as session:
+            person, token, restored = membership.rescue_owner(session, email)
+            if restored:
+                audit.record(session, by, Action.OWNER_RESTORED, person, name=person.email)
+            audit.record(session, by, Action.RESET_LINK_MADE, person, name=person.email)
+    except CloudPilotError as error:
+        raise click.ClickException(str(error)) from error
+    settings: Settings = current_app.extensions["settings"]
+    with current_app.test_request_context():
+        click.echo(settings.url.rstrip("/") + url_for("links.show", token=token.reveal()))
 
 
 @click.command("reseal")

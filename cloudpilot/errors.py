@@ -68,9 +68,21 @@ class SignInFailed(CloudPilotError):
 
 
 class TooManyAttempts(CloudPilotError):
+    """`seconds` until it may be tried again."""
+
     code = "TOO_MANY_ATTEMPTS"
     remedy = "Wait a minute, then try again."
     http_status = 429
+
+    def __init__(self, message: str, seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class LinkInvalid(CloudPilotError):
+    code = "LINK_INVALID"
+    remedy = "Ask whoever gave it to you for a new one."
+    http_status = 410
 
 
 class FormExpired(CloudPilotError):
@@ -102,10 +114,28 @@ class SshUnreachable(CloudPilotError):
 
 
 class SshAuthFailed(CloudPilotError):
+    """`refused`: the server with the approved host key has said no to this very key."""
+
     code = "SSH_AUTH_FAILED"
     remedy = (
         "Run the set-up command from the server's page again: it puts the panel's key in place."
     )
+    http_status = 502
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class KeyNotTaken(CloudPilotError):
+    code = "KEY_NOT_TAKEN"
+    remedy = "This server's sshd does not read ~/.ssh/authorized_keys: see `sshd -T | grep -i authorizedkeys`. The former key stays in use."
+    http_status = 502
+
+
+class KeyStillAccepted(CloudPilotError):
+    code = "KEY_STILL_ACCEPTED"
+    remedy = "Look for the panel's key where this server's sshd reads keys, `sshd -T | grep -i authorizedkeys`, and remove its line."
     http_status = 502
 
 
@@ -168,6 +198,12 @@ class PathIsLink(CloudPilotError):
 class PermissionDenied(CloudPilotError):
     code = "PERMISSION_DENIED"
     remedy = "Let the user read it, for example `setfacl -R -m u:cloudpilot:rX PATH` or a group that it is in."
+    http_status = 502
+
+
+class PrivilegeMissing(CloudPilotError):
+    code = "PRIVILEGE_MISSING"
+    remedy = "Run the set-up command from the server's page again: it gives back what the panel was allowed to read."
     http_status = 502
 
 

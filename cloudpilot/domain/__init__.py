@@ -4,6 +4,7 @@
 def load() -> None:
     """Make every table known to the metadata."""
     from cloudpilot.domain import (  # noqa: PLC0415
+        attempts,  # noqa: F401
         audit,  # noqa: F401
         backups,  # noqa: F401
         links,  # noqa: F401

@@ -16,6 +16,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
 from cloudpilot.db import Base
+from cloudpilot.text import decode
+
+LENGTH = 300  # characters of a name
 
 
 class Action(StrEnum):
@@ -37,6 +40,27 @@ class Action(StrEnum):
     BACKUP_REQUESTED = "backup.requested"
     BACKUP_DELETED = "backup.delete-requested"
     RUN_STOPPED = "run.stop-requested"
+    HOST_KEYS_EXPECTED = "server.host-keys-announced"
+    HOST_KEYS_FOLLOWED = "server.host-keys-followed"
+    KEY_CHANGE_REQUESTED = "server.key-change-requested"
+    KEY_CHANGED = "server.key-changed"
+    UNINSTALL_REQUESTED = "server.uninstall-requested"
+    UNINSTALLED = "server.uninstalled"
+    SETUP_CODE_MADE = "panel.set-up-code-made"
+    AUDIT_EXPORTED = "panel.audit-log-exported"
+    SESSION_ENDED = "session.ended"
+    SESSIONS_ENDED = "session.all-ended"
+    PERSON_INVITED = "person.invited"
+    INVITATION_WITHDRAWN = "person.invitation-withdrawn"
+    PERSON_JOINED = "person.joined"
+    PERSON_RENAMED = "person.renamed"
+    PASSWORD_CHANGED = "person.password-changed"  # noqa: S105  (it is no password)
+    RESET_LINK_MADE = "person.reset-link-made"
+    PASSWORD_RESET = "person.password-reset"  # noqa: S105
+    ROLE_CHANGED = "person.role-changed"
+    PERSON_DISABLED = "person.disabled"
+    PERSON_ENABLED = "person.enabled"
+    OWNER_RESTORED = "person.owner-restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +132,18 @@ def record(
     session.add(
         AuditEntry(
             action=action,
-            actor=by.name,
+            actor=_cut(by.name),
             person_id=by.person_id,
-            address=by.address,
+            address=_cut(by.address),
             subject=about.__tablename__ if about else "",
             subject_id=about.id if about else None,
-            subject_name=name if name is not None else getattr(about, "name", ""),
+            subject_name=_cut(name if name is not None else getattr(about, "name", "")),
             details=details,
         )
     )
+
+
+def _cut(text: str) -> str:
+    """One line that shows what it is, however it was typed."""
+    cut = text if len(text) <= LENGTH else f"{text[:LENGTH]}…"
+    return decode(cut.encode("utf-8", "backslashreplace")).replace("\n", " ")

@@ -3,24 +3,16 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from uuid import UUID, uuid4
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
 from cloudpilot.db import Base
 from cloudpilot.domain.status import values_of
-from cloudpilot.errors import InvalidConfig, InvalidState
+from cloudpilot.errors import InvalidState, NotFound
 from cloudpilot.kinds import Role
-from cloudpilot.secrets import Secret
-
-PASSWORD_LENGTH = 10  # characters, at least
-PASSWORD_LENGTH_AT_MOST = 1024  # so that hashing a megabyte is nobody's way to stop the panel
-_hasher = PasswordHasher()
 
 
 class Right(StrEnum):
@@ -82,67 +74,69 @@ def has_owner(session: Session) -> bool:
     return bool(session.scalar(select(exists().where(Person.role == Role.OWNER))))
 
 
-def replace_setup_code(session: Session, code: Secret) -> None:
-    """Put `code` in the place of one that was lost; raises InvalidState once there is an owner."""
+def find(session: Session, person_id: UUID) -> Person:
+    """Raises NotFound."""
+    person = session.get(Person, person_id)
+    if person is None:
+        raise NotFound("There is no such person.")
+    return person
+
+
+def by_email(session: Session, email: str) -> Person | None:
+    """Whose address this is."""
+    return session.scalar(select(Person).where(Person.email == folded(email)))
+
+
+def unchanged(session: Session, person: Person) -> Person | None:
+    """The person whose password was looked at outside of this transaction, if it still holds."""
+    same = select(Person).where(
+        Person.id == person.id,
+        Person.password_hash == person.password_hash,
+        Person.disabled_at.is_(None),
+    )
+    return session.scalar(same.with_for_update())
+
+
+def listed(session: Session) -> list[Person]:
+    """Everybody: owners first, and who is disabled last."""
+    found = session.scalars(select(Person).order_by(Person.name, Person.id))
+    rank = list(Role)
+    return sorted(found, key=lambda one: (one.disabled_at is not None, rank.index(one.role)))
+
+
+def replace_setup_code(session: Session, code_hash: str) -> None:
+    """Put a code in the place of one that was lost; raises InvalidState once there is an owner."""
     if has_owner(session):
         raise InvalidState("The panel has an owner already.")
-    session.merge(SetupCode(id=1, code_hash=_hasher.hash(code.reveal())))
+    session.merge(SetupCode(id=1, code_hash=code_hash))
 
 
-def create_owner(
-    session: Session, code: Secret, *, email: str, name: str, password: Secret
-) -> Person:
-    """The first person. Of two who send the right code at once, one becomes the owner.
-
-    Raises InvalidConfig for a wrong code or password, InvalidState if there is an owner already.
-    """
+def setup_code_hash(session: Session) -> str | None:
+    """What the set-up code is compared with; raises InvalidState if there is an owner already."""
     armed = session.get(SetupCode, 1)
     if has_owner(session) or (armed and armed.used_at):
         raise InvalidState("The panel has an owner already: sign in.")
-    if armed is None or not _matches(armed.code_hash, code):
-        raise InvalidConfig(
-            "The set-up code is wrong. `flask --app wsgi setup-code` prints a new one."
-        )
-    password_hash = hashed(password)
-    unused = update(SetupCode).where(SetupCode.id == 1, SetupCode.used_at.is_(None))
+    return armed.code_hash if armed else None
+
+
+def create_owner(
+    session: Session, code_hash: str, *, email: str, name: str, password_hash: str
+) -> Person:
+    """The first person. Of two who have given the right code at once, one becomes the owner.
+
+    code_hash  what their code was compared with; raises InvalidState if it is dead by now
+    """
+    unused = update(SetupCode).where(
+        SetupCode.id == 1, SetupCode.used_at.is_(None), SetupCode.code_hash == code_hash
+    )
     if not session.execute(unused.values(used_at=clock.now()).returning(SetupCode.id)).first():
         raise InvalidState("The panel has an owner already: sign in.")
-    owner = Person(
-        email=folded(email), name=name.strip(), role=Role.OWNER, password_hash=password_hash
-    )
-    session.add(owner)
+    return add(session, email=email, name=name, role=Role.OWNER, password_hash=password_hash)
+
+
+def add(session: Session, *, email: str, name: str, role: Role, password_hash: str) -> Person:
+    """Somebody new."""
+    person = Person(email=folded(email), name=name.strip(), role=role, password_hash=password_hash)
+    session.add(person)
     session.flush()
-    return owner
-
-
-def signed_in(session: Session, email: str, password: Secret) -> Person | None:
-    """The person with this address and password, unless disabled.
-
-    An unknown address takes as long as a wrong password.
-    """
-    person = session.scalar(select(Person).where(Person.email == folded(email)))
-    right = _matches(person.password_hash if person else _nobodys_hash(), password)
-    return person if person and right and not person.disabled_at else None
-
-
-def hashed(password: Secret) -> str:
-    """The Argon2id hash of a new password; raises InvalidConfig for one that is too short."""
-    if not PASSWORD_LENGTH <= len(password.reveal()) <= PASSWORD_LENGTH_AT_MOST:
-        raise InvalidConfig(f"A password has at least {PASSWORD_LENGTH} characters.")
-    return _hasher.hash(password.reveal())
-
-
-@cache
-def _nobodys_hash() -> str:
-    return _hasher.hash(
-        "nobody's"
-    )  # made on first use: it takes 64 MiB, which a worker never needs
-
-
-def _matches(known_hash: str, given: Secret) -> bool:
-    if len(given.reveal()) > PASSWORD_LENGTH_AT_MOST:
-        return False
-    try:
-        return _hasher.verify(known_hash, given.reveal())
-    except (VerificationError, InvalidHashError):
-        return False
+    return person

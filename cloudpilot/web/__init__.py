@@ -8,13 +8,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from cloudpilot.settings import Settings
 from cloudpilot.web import (
     access,
+    account,
+    audit,
     backups,
     deletions,
     filters,
     health,
     hostkeys,
+    invitations,
     limits,
+    links,
     overview,
+    people,
     problems,
     removals,
     runs,
@@ -36,6 +41,11 @@ BLUEPRINTS = (
     backups.bp,
     deletions.bp,
     runs.bp,
+    account.bp,
+    people.bp,
+    invitations.bp,
+    links.bp,
+    audit.bp,
     health.bp,
 )
 

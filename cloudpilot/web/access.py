@@ -3,10 +3,9 @@
 A view says `@public` or `@needs(Right.X)`. One that says neither is open to nobody.
 """
 
-import hashlib
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
-from uuid import UUID
 
 from flask import Flask, Response, current_app, g, redirect, request, session, url_for
 from flask_login import (  # type: ignore[import-untyped]
@@ -19,11 +18,14 @@ from flask_login import (  # type: ignore[import-untyped]
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from cloudpilot.db import reading
-from cloudpilot.domain import audit
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import audit, sessions
 from cloudpilot.domain.audit import Action, Actor, Subject
 from cloudpilot.domain.people import Person, Right
+from cloudpilot.domain.sessions import SignedIn
 from cloudpilot.errors import NotAllowed
+from cloudpilot.secrets import Secret
+from cloudpilot.text import has_controls
 from cloudpilot.web.htmx import is_htmx
 
 PUBLIC = "public"
@@ -31,18 +33,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
-    """Somebody who has signed in, as Flask-Login wants them.
+    """Somebody who has signed in, as Flask-Login wants them. The cookie holds a token, no name."""
 
-    The id in the cookie holds a trace of the password's hash: a new password ends old sessions.
-    """
-
-    def __init__(self, person: Person) -> None:
-        self.person = person
+    def __init__(self, token: str, row: SignedIn | None = None, person: Person | None = None):
+        self.token, self.row, self.person = token, row, person
 
     def get_id(self) -> str:
         """What the cookie says."""
-        trace = hashlib.sha256(self.person.password_hash.encode()).hexdigest()[:16]
-        return f"{self.person.id}.{trace}"
+        return self.token
 
 
 def public(view: View) -> View:
@@ -67,10 +65,21 @@ def me() -> Person:
     return person
 
 
-def actor() -> Actor:
-    """Who asks, for the audit log."""
-    address = request.remote_addr or ""
-    return Actor(me().email, me().id, address)
+def my_session() -> SignedIn:
+    """The session in which this is asked; only in views that need a right."""
+    row: SignedIn = g.signed_in
+    return row
+
+
+def address() -> str:
+    """Where on the network the visitor is."""
+    return request.remote_addr or ""
+
+
+def actor(person: Person | None = None) -> Actor:
+    """Who asks, for the audit log; `person` where nobody has signed in yet."""
+    who = person or me()
+    return Actor(who.email, who.id, address())
 
 
 def note(
@@ -85,15 +94,28 @@ def note(
     audit.record(database, actor(), action, about, name=name, **details)
 
 
-def enter(person: Person) -> None:
-    """Begin a session for this person: nothing of an earlier one is kept."""
+def admit(database: Session, person: Person) -> Secret:
+    """Begin a session of this person, and end the one that their browser had."""
+    if g.signed_in:
+        sessions.end(database, g.me.id, g.signed_in.id)
+    token = sessions.begin(database, person, address(), request.user_agent.string)
+    audit.record(database, actor(person), Action.SIGNED_IN, person, name=person.email)
+    return token
+
+
+def enter(token: Secret) -> None:
+    """Hand the new session's token to the browser: nothing of an earlier one is kept there."""
     session.clear()
     session.permanent = True  # until PERMANENT_SESSION_LIFETIME has passed
-    login_user(Visitor(person))
+    login_user(Visitor(token.reveal()))
 
 
 def leave() -> None:
-    """End the session."""
+    """End the session, if there is one."""
+    if g.signed_in:
+        with transaction() as database:
+            sessions.end(database, g.me.id, g.signed_in.id)
+            note(database, Action.SIGNED_OUT, g.me, name=g.me.email)
     logout_user()
     session.clear()
 
@@ -108,23 +130,18 @@ def register(app: Flask) -> None:
     app.context_processor(lambda: {"me": g.get("me"), "Right": Right})
 
 
-def _visitor(cookie_id: str) -> Visitor | None:
-    try:
-        person_id = UUID(cookie_id.partition(".")[0])
-    except ValueError:
-        return None
+def _visitor(token: str) -> Visitor | None:
     with reading() as database:
-        person = database.get(Person, person_id)
-    if person is None or person.disabled_at:
-        return None
-    visitor = Visitor(person)
-    return visitor if visitor.get_id() == cookie_id else None
+        found = sessions.of_token(database, token)
+    return Visitor(token, *found) if found else None
 
 
 def _guard() -> BaseResponse | None:
     if request.endpoint == "static":
         return None
-    g.me = current_user.person if current_user.is_authenticated else None
+    visitor = current_user if current_user.is_authenticated else Visitor("")
+    g.me, g.signed_in = visitor.person, visitor.row
+    _notice()
     access = access_of(request.endpoint)
     if request.endpoint is None or access == PUBLIC:
         return None
@@ -133,6 +150,25 @@ def _guard() -> BaseResponse | None:
     if access is None or not g.me.may(access):
         raise NotAllowed(f"As {g.me.role} you may not do this.")
     return None
+
+
+def _notice() -> None:
+    """Write down that somebody is there, at most once a minute."""
+    if g.signed_in and _by_a_person() and sessions.is_stale(g.signed_in):
+        with transaction() as database:
+            sessions.saw(database, g.signed_in)
+
+
+def _by_a_person() -> bool:
+    """Neither a poll nor a page that loads itself anew: those must not keep a session alive.
+
+    Browsers say so of what somebody has clicked; they say nothing at all where they do not trust
+    the address (http).
+    """
+    if request.method not in {"GET", "HEAD"}:
+        return True
+    told = "Sec-Fetch-Mode" in request.headers
+    return not is_htmx() and (not told or "Sec-Fetch-User" in request.headers)
 
 
 def access_of(endpoint: str | None) -> Any:
@@ -144,6 +180,23 @@ def access_of(endpoint: str | None) -> Any:
 def _to_sign_in() -> BaseResponse:
     """A poll is told in a way that htmx follows; it must not swap a sign-in page into a table."""
     if is_htmx():
-        return Response(status=401, headers={"HX-Redirect": url_for("sign_in.show")})
+        page = request.headers.get("HX-Current-URL", "").partition("#")[0]
+        back = own_path(re.sub(r"^https?://[^/?]*", "", page))
+        return Response(status=401, headers={"HX-Redirect": _sign_in(back)})
     back = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else None
-    return redirect(url_for("sign_in.show", next=None if back == "/" else back), 303)
+    return redirect(_sign_in(back), 303)
+
+
+def _sign_in(back: str | None) -> str:
+    return url_for("sign_in.show", next=None if back == "/" else back)
+
+
+def own_path(text: str | None) -> str | None:
+    """`text` if it is a path of this panel, else None.
+
+    >>> own_path("/backups?page=2"), own_path("//evil.example"), own_path("/\\\\evil.example")
+    ('/backups?page=2', None, None)
+    """
+    if not text or not text.startswith("/") or text.startswith("//"):
+        return None
+    return None if "\\" in text or has_controls(text) else text

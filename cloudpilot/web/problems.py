@@ -1,6 +1,6 @@
 """What is shown when something cannot be done: code, what happened, what to do about it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flask import Flask, Response, g, make_response, render_template
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
@@ -25,6 +25,9 @@ class Problem:
     @classmethod
     def of(cls, error: CloudPilotError) -> "Problem":
         """A failure of ours."""
+        if isinstance(error, TooManyAttempts) and error.seconds:
+            remedy = f"Wait {duration(error.seconds)}, then try again."
+            return cls(error.code, str(error), remedy, error.http_status, error.seconds)
         return cls(error.code, str(error), error.remedy, error.http_status)
 
 
@@ -85,8 +88,5 @@ def _of_http(error: HTTPException) -> Problem:
 
 
 def _too_many_attempts() -> Problem:
-    many = Problem.of(TooManyAttempts("Too many attempts from here or for this account."))
-    seconds = limits.seconds_to_wait()
-    if seconds is None:
-        return many
-    return replace(many, remedy=f"Wait {duration(seconds)}, then try again.", wait=seconds)
+    what = "Too many attempts from here or for this account."
+    return Problem.of(TooManyAttempts(what, limits.seconds_to_wait()))

@@ -1,14 +1,12 @@
 """What every answer carries, and how cookies are made."""
 
-from datetime import timedelta
-
 from flask import Flask, Response, request
 
+from cloudpilot.domain.sessions import LIFETIME
 from cloudpilot.secrets import Secret, subkey
 from cloudpilot.settings import Settings
 
 FORM_BYTES_AT_MOST = 1024 * 1024
-SESSION_LENGTH = timedelta(hours=12)
 A_YEAR = 365 * 24 * 3600
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -44,7 +42,7 @@ def register(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,  # a page that polls must not keep a session alive
-        PERMANENT_SESSION_LIFETIME=SESSION_LENGTH,
+        PERMANENT_SESSION_LIFETIME=LIFETIME,
         WTF_CSRF_TIME_LIMIT=None,  # a form is good for as long as its session
         WTF_CSRF_SECRET_KEY=subkey(settings.secret_key, "csrf"),
         MAX_CONTENT_LENGTH=FORM_BYTES_AT_MOST,
@@ -53,7 +51,8 @@ def register(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def add_headers(answer: Response) -> Response:
-        answer.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)  # a view may ask for less
         answer.headers["Cache-Control"] = _cache_control()
         if settings.is_https:
             answer.headers["Strict-Transport-Security"] = f"max-age={A_YEAR}"

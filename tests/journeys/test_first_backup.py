@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import people
+from cloudpilot.domain import passwords, people
 from cloudpilot.domain.backups import Backup
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings
@@ -38,7 +38,7 @@ SLOW = 30_000  # milliseconds: a server is asked meanwhile
 def panel(core: Flask, settings: Settings, tmp_path: Path) -> Iterator[Processes]:
     """All processes of a panel that has no owner yet."""
     with transaction() as session:
-        people.replace_setup_code(session, Secret(CODE))
+        people.replace_setup_code(session, passwords.hashed(Secret(CODE)))
     environ = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,

@@ -6,25 +6,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, Response, g, request
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from cloudpilot import create_app
-from cloudpilot.db import db, reading, transaction
-from cloudpilot.domain import people
+from cloudpilot.db import db, transaction
+from cloudpilot.domain import passwords, people, sessions
+from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.people import Person
 from cloudpilot.kinds import Role
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
-from cloudpilot.web.access import Visitor
 from tests.support.database import SECRET_KEY
 from tests.support.page import Page
 
 PASSWORD = "correct horse battery"
-PASSWORD_HASH = people.hashed(Secret(PASSWORD))  # once: it is slow on purpose
+PASSWORD_HASH = passwords.hashed(Secret(PASSWORD))  # once: it is slow on purpose
 SETUP_CODE = "the set-up code"
+SETUP_CODE_HASH = passwords.hashed(Secret(SETUP_CODE))
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 class Browser:
@@ -55,6 +57,31 @@ class Browser:
         return found[1]
 
 
+def watch(app: Flask) -> list[str]:
+    """From now on, the acts of people that this app does and does not write into its audit log."""
+    silent: list[str] = []
+
+    def entries() -> int:
+        with db.engine.connect() as connection:
+            return connection.scalar(select(func.count(AuditEntry.id))) or 0
+
+    @app.before_request
+    def look() -> None:
+        if request.method == "POST":
+            g.entries_before = entries()
+
+    @app.after_request
+    def compare(answer: Response) -> Response:
+        refused = answer.status_code >= 400 or (answer.location or "").startswith("/sign-in")
+        nothing_to_do = request.endpoint in {"sign_in.show", "setup.show"} and g.get("me")
+        if request.method == "POST" and not refused and not nothing_to_do:  # noqa: SIM102
+            if entries() == g.get("entries_before"):
+                silent.append(request.path)
+        return answer
+
+    return silent
+
+
 @pytest.fixture
 def settings(sqlite_template: Path, tmp_path: Path) -> Settings:
     """A panel over a database of its own, without Redis: pages must not need it."""
@@ -79,7 +106,9 @@ def empty(settings: Settings, compiled: FileSystemBytecodeCache) -> Iterator[Fla
     """A panel with nobody in it."""
     app = create_app(settings)
     app.jinja_env.bytecode_cache = compiled
+    silent = watch(app)
     yield app
+    assert silent == [], "what people do is written into the audit log"
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
@@ -89,7 +118,7 @@ def empty(settings: Settings, compiled: FileSystemBytecodeCache) -> Iterator[Fla
 def fresh(empty: Flask) -> Flask:
     """A panel that waits for its owner."""
     with empty.app_context(), transaction() as session:
-        people.replace_setup_code(session, Secret(SETUP_CODE))
+        people.replace_setup_code(session, SETUP_CODE_HASH)
     return empty
 
 
@@ -120,11 +149,12 @@ def sign_in(app: Flask) -> Callable[[Role], Browser]:
     """A browser in which somebody with that role has signed in."""
 
     def browser(role: Role) -> Browser:
-        with app.app_context(), reading() as session:
+        with app.app_context(), transaction() as session:
             person = session.scalars(select(Person).where(Person.role == role)).one()
+            token = sessions.begin(session, person, "127.0.0.1", AGENT)
         client = app.test_client()
         with client.session_transaction() as cookie:
-            cookie["_user_id"] = Visitor(person).get_id()
+            cookie["_user_id"] = token.reveal()
         return Browser(client)
 
     return browser

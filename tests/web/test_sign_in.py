@@ -13,7 +13,7 @@ from cloudpilot.db import reading
 from cloudpilot.domain.people import Person
 from cloudpilot.kinds import Role
 from cloudpilot.settings import Settings
-from cloudpilot.web.sign_in import own_path
+from cloudpilot.web.access import own_path
 from tests.web.conftest import PASSWORD, SETUP_CODE, Browser
 
 OWNER = {

@@ -58,22 +58,26 @@ def checked(check: Callable[[], Any]) -> Any:
         raise ValidationError(str(refused)) from refused
 
 
-def sent(form: Form, act: Callable[[], str]) -> BaseResponse | None:
+def sent(form: Form, act: Callable[[], str | BaseResponse]) -> BaseResponse | None:
     """Do what the form asks for, if it was sent and all of it is right.
 
-    act  returns the address to go to. None: show the form, again with what was typed; if `act`
-         has failed, `form.problem` says why.
+    act  returns the address to go to, or a page of its own. None: show the form, again with what
+         was typed; if `act` has failed, `form.problem` says why.
     """
     if not form.validate_on_submit():
         return None
     try:
-        return redirect(act(), 303)
+        done = act()
     except CloudPilotError as error:
         form.problem = Problem.of(error)
         return None
+    return redirect(done, 303) if isinstance(done, str) else done
 
 
 def page(template: str, form: Form, **context: object) -> Response:
     """The page of a form, with the status that its faults deserve."""
     status = form.problem.status if form.problem else 422 if form.errors else 200
-    return make_response(render_template(template, form=form, **context), status)
+    answer = make_response(render_template(template, form=form, **context), status)
+    if form.problem and form.problem.wait:
+        answer.headers["Retry-After"] = str(form.problem.wait)
+    return answer

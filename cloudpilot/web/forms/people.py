@@ -1,12 +1,13 @@
-"""Forms about people: who sets the panel up, who signs in."""
+"""Forms about people: who sets the panel up, who signs in, who may what."""
 
 import re
 
-from wtforms import EmailField, HiddenField, PasswordField
+from wtforms import EmailField, HiddenField, PasswordField, SelectField
 
-from cloudpilot.domain.people import PASSWORD_LENGTH, PASSWORD_LENGTH_AT_MOST
+from cloudpilot.domain import passwords
 from cloudpilot.domain.servers import valid_name
 from cloudpilot.errors import InvalidConfig
+from cloudpilot.kinds import Role
 from cloudpilot.secrets import Secret
 from cloudpilot.text import has_controls
 from cloudpilot.web.forms import Checked, Form, Text
@@ -22,6 +23,26 @@ class Password(Checked, PasswordField):
     """A password; never shown again."""
 
 
+def new_password(label: str) -> Password:
+    """The field of a password that is chosen here."""
+    return Password(label, passwords.valid, hint=f"At least {passwords.LENGTH} characters.")
+
+
+class RoleField(SelectField):
+    """One of the roles that somebody may give. What else is sent is said to be no choice."""
+
+    def __init__(self, label: str) -> None:
+        meaning = (
+            "Viewers look. Members also back up, check and stop. Admins do everything but"
+            " change what an owner is. Owners do everything."
+        )
+        super().__init__(label, description=meaning, coerce=Role, choices=[], validate_choice=True)
+
+    def offer(self, roles: list[Role]) -> None:
+        """Let these be chosen."""
+        self.choices = [(role.value, role.capitalize()) for role in roles]
+
+
 def valid_email(text: str) -> str:
     """An address that mail could go to; raises InvalidConfig."""
     email = text.strip()
@@ -30,22 +51,13 @@ def valid_email(text: str) -> str:
     return email
 
 
-def valid_new_password(text: str) -> Secret:
-    """A password of the length we ask for; raises InvalidConfig."""
-    if not PASSWORD_LENGTH <= len(text) <= PASSWORD_LENGTH_AT_MOST:
-        raise InvalidConfig(f"A password has at least {PASSWORD_LENGTH} characters.")
-    return Secret(text)
-
-
 class SetupForm(Form):
     """Who owns the panel."""
 
     code = Text("Set-up code", lambda text: Secret(text.strip()))
     name = Text("Your name", valid_name)
     email = Email("E-mail address", valid_email)
-    password = Password(
-        "Password", valid_new_password, hint=f"At least {PASSWORD_LENGTH} characters."
-    )
+    password = new_password("Password")
 
 
 class SignInForm(Form):
@@ -54,3 +66,42 @@ class SignInForm(Form):
     email = Email("E-mail address", str.strip)
     password = Password("Password", Secret)
     next = HiddenField()
+
+
+class NameForm(Form):
+    """What somebody is called."""
+
+    name = Text("Name", valid_name)
+
+
+class PasswordForm(Form):
+    """A new password for who knows the old one."""
+
+    old = Password("Password now", Secret)
+    password = new_password("New password")
+
+
+class RoleForm(Form):
+    """What somebody may do."""
+
+    role = RoleField("Role")
+
+
+class InviteForm(Form):
+    """Who is to come in, as what."""
+
+    email = Email("E-mail address", valid_email)
+    role = RoleField("Role")
+
+
+class JoinForm(Form):
+    """Who was invited says who they are."""
+
+    name = Text("Your name", valid_name)
+    password = new_password("Password")
+
+
+class ResetForm(Form):
+    """A new password for who was given a link."""
+
+    password = new_password("New password")
