@@ -73,6 +73,7 @@ class Server(Base):
     def approve(self, *fingerprints: str) -> None:
         """From now on these, and only these, are the server's host keys."""
         self.host_keys = list(fingerprints)
+        self.expected_host_keys = []
         self.offered_host_key = None
 
 
@@ -88,6 +89,11 @@ class Checkup(Base):
     lines: Mapped[list[dict[str, Any]]]  # key, level, title, detail, remedy
     facts: Mapped[dict[str, Any]]
     changes: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # key, title, before, after
+
+
+def key_comment(server_id: UUID) -> str:
+    """What the panel's line in authorized_keys ends with."""
+    return f"cloudpilot-{server_id}"
 
 
 def key_place(server_id: UUID) -> str:

@@ -1,21 +1,19 @@
 """What a server runs, put together from files and quoted words. Pure: bytes in, bytes out."""
 
 import re
-from base64 import b64encode
 from dataclasses import dataclass
-from uuid import UUID
 
 from cloudpilot.engine.excludes import distinct, is_inside, merged, options
 from cloudpilot.engine.program import quoted_words, source
 from cloudpilot.errors import InvalidConfig, InvalidPath
-from cloudpilot.kinds import Compression
+from cloudpilot.kinds import Compression, Privilege
 
-__all__ = ["FilesBackup", "files_backup", "merged", "parse_host_keys", "setup_command"]
+__all__ = ["FilesBackup", "files_backup", "merged"]
 
-HOST_KEYS = "cloudpilot-host-keys"  # what the set-up command's last line begins with
+# Of which scripts a backup of files is made.
+FILES = ("ending", "prelude", "rights", "measure", "judge", "files")
 
 _ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
-_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +27,7 @@ class FilesBackup:
     backup_root: str
     plan: bytes  # JSON: becomes manifest.json, the archive's first member
     expected_ratio: int = 100  # percent of the tar that the archive is expected to take
+    privilege: Privilege = Privilege.PLAIN  # what the server was set up for
 
 
 def files_backup(what: FilesBackup) -> dict[str, bytes]:
@@ -40,37 +39,12 @@ def files_backup(what: FilesBackup) -> dict[str, bytes]:
     return {"script": _script(what), "pack.pl": source("pack.pl"), "manifest.json": what.plan}
 
 
-def setup_command(server_id: UUID, public_key: str) -> str:
-    """One line to paste on the server as root, of constants, base64 and the id alone.
-
-    It makes the user, puts the panel's key in its place and prints the host keys' fingerprints.
-    """
-    script, key = b64encode(source("setup.sh")).decode(), b64encode(public_key.encode()).decode()
-    become_root = '$([ "$(id -u)" = 0 ] || echo sudo)'
-    return f"echo {script} | base64 -d | {become_root} bash -s -- {server_id} {key}"
-
-
-def parse_host_keys(text: str) -> tuple[str, ...]:
-    """The fingerprints in what the set-up command printed; raises InvalidConfig.
-
-    >>> parse_host_keys("cloudpilot-host-keys SHA256:" + "a" * 43)
-    ('SHA256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',)
-    """
-    found = [line.split() for line in text.splitlines() if line.strip().startswith(HOST_KEYS)]
-    words = found[-1][1:] if found else []
-    if not words:
-        raise InvalidConfig(f"Paste the last line that it printed; it begins with {HOST_KEYS}.")
-    if not all(_FINGERPRINT.fullmatch(word) for word in words):
-        raise InvalidConfig("The line is not whole: copy all of it, from first word to last.")
-    return tuple(dict.fromkeys(words))
-
-
 def _script(what: FilesBackup) -> bytes:
     """All inside one function: of a script that was cut off nothing runs."""
     parts = (
         b"main() {",
         *_settings(what),
-        *(source(f"{name}.sh") for name in ("prelude", "measure", "judge", "files")),
+        *(source(f"{name}.sh") for name in FILES),
         b'}\nmain "$@"; exit\n',
     )
     return b"\n".join(parts)
@@ -93,6 +67,7 @@ def _settings(what: FilesBackup) -> tuple[bytes, ...]:
                 ("backup_root", what.backup_root),
                 ("compression", what.compression.value),
                 ("expected_ratio", str(int(what.expected_ratio))),
+                ("privilege", what.privilege.value),
             )
         ),
     )

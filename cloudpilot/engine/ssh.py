@@ -81,13 +81,29 @@ def connect(address: Address, private_key: Secret, *, timeout: float = 5) -> "Se
     except CloudPilotError:
         transport.close()
         raise
-    return Session(transport, address)
+    return Session(transport, address, offered)
+
+
+def refuses(address: Address, private_key: Secret, *, timeout: float = 5) -> bool:
+    """Whether the server, by its approved host key, says no to this key: the proof that it is out.
+
+    Raises what `connect` raises when nobody can say: not reached, another host key, a server that
+    takes the key and asks for more.
+    """
+    try:
+        connect(address, private_key, timeout=timeout).close()
+    except SshAuthFailed as error:
+        if error.refused:
+            return True
+        raise
+    return False
 
 
 class Session:
     """A connection that is logged in. Any thread may use it; they take turns."""
 
-    def __init__(self, transport: paramiko.Transport, address: Address) -> None:
+    def __init__(self, transport: paramiko.Transport, address: Address, host_key: str) -> None:
+        self.host_key = host_key  # the fingerprint that the server has shown
         self._transport = transport
         self._address = address
         self._turn = Lock()
@@ -144,9 +160,7 @@ class Session:
 
 def _transport(address: Address, timeout: float) -> paramiko.Transport:
     with _translated(address):
-        sock = outbound.connect(
-            address.host, address.port, timeout, private=address.may_be_private
-        )
+        sock = outbound.connect(address.host, address.port, timeout, private=address.may_be_private)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -188,7 +202,7 @@ def _log_in(transport: paramiko.Transport, address: Address, private_key: Secret
             # The same exception also stands for a connection that broke and for a timeout.
             if not transport.is_active() or "timeout" in str(error).lower():
                 raise
-            raise SshAuthFailed(refused) from error
+            raise SshAuthFailed(refused, refused=True) from error
     if not transport.is_authenticated():
         raise SshAuthFailed(f"{address.host} asks {address.username} for more than a key.")
 

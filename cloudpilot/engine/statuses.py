@@ -12,6 +12,7 @@ from cloudpilot.errors import (
     PathIsLink,
     PathMissing,
     PermissionDenied,
+    PrivilegeMissing,
     ReadFailed,
     RunKilled,
     RunStopped,
@@ -33,6 +34,7 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     80: StillThere,
     82: BackupDirMissing,
     81: InvalidConfig,
+    83: PrivilegeMissing,
     127: ToolMissing,  # the shell's own: no such command
 }
 

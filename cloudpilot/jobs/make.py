@@ -8,6 +8,7 @@ from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, pace, requests, runs
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
@@ -121,6 +122,7 @@ def _files(run: Run) -> dict[str, bytes]:
         if backup is None or backup.server_copy is None:
             raise RunLost("The backup is gone.")
         ratio = requests.expected_ratio(session, backup)
+        privilege = session.get_one(Server, backup.server_id).privilege
     return script.files_backup(
         script.FilesBackup(
             paths=tuple(backup.paths),
@@ -130,5 +132,6 @@ def _files(run: Run) -> dict[str, bytes]:
             backup_root=backup.server_copy.root or "",
             plan=backup.plan(),
             expected_ratio=ratio,
+            privilege=privilege,
         )
     )

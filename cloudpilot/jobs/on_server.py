@@ -8,9 +8,11 @@ from uuid import UUID
 from flask import current_app
 
 from cloudpilot.db import reading, transaction
+from cloudpilot.domain import audit
+from cloudpilot.domain.audit import Action
 from cloudpilot.domain.servers import Server
 from cloudpilot.engine.ssh import Address, Session, connect
-from cloudpilot.errors import HostKeyUnknown
+from cloudpilot.errors import HostKeyUnknown, SshAuthFailed
 from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.settings import Settings
 
@@ -22,6 +24,8 @@ class Login:
     server_id: UUID
     address: Address
     private_key: Secret
+    next_key: Secret | None = None  # of a key change that is under way
+    approved: tuple[str, ...] = field(default=(), compare=False)  # host keys, without the expected
     has_offered: bool = field(default=False, compare=False)  # a key that nobody has approved
 
 
@@ -31,16 +35,21 @@ def login(server_id: UUID) -> Login:
         server = session.get_one(Server, server_id)
     sealer: Sealer = current_app.extensions["sealer"]
     settings: Settings = current_app.extensions["settings"]
+    accepted = (*server.host_keys, *server.expected_host_keys)
     return Login(
         server.id,
         Address(
             server.host,
             server.port,
             server.username,
-            tuple(server.host_keys),
+            accepted,
             may_be_private=settings.private_networks,
         ),
         sealer.open(server.private_key, server.key_place),
+        sealer.open(server.next_private_key, server.next_key_place)
+        if server.next_private_key
+        else None,
+        tuple(server.host_keys),
         server.offered_host_key is not None,
     )
 
@@ -48,22 +57,53 @@ def login(server_id: UUID) -> Login:
 def opened(who: Login) -> Session:
     """An open session; raises what engine.ssh.connect raises.
 
-    A host key that nobody has approved is kept, so that the server's page can show it.
+    A host key that nobody has approved is kept, so that the server's page can show it; one that
+    was announced replaces the approved ones.
     """
     try:
-        opened_session = connect(who.address, who.private_key)
+        opened_session = _connected(who)
     except HostKeyUnknown as error:
         if error.offered:
             _note_offered(who.server_id, error.offered)
         raise
-    if who.has_offered:
+    if opened_session.host_key not in who.approved:
+        _follow(who.server_id, opened_session.host_key)
+    elif who.has_offered:
         _note_offered(who.server_id, None)  # it shows an approved key again
     return opened_session
+
+
+def _connected(who: Login) -> Session:
+    """With the other key of a key change that was interrupted, where the first is refused."""
+    try:
+        return connect(who.address, who.private_key)
+    except SshAuthFailed:
+        if who.next_key is None:
+            raise
+    return connect(who.address, who.next_key)
 
 
 def _note_offered(server_id: UUID, fingerprint: str | None) -> None:
     with transaction() as session:
         session.get_one(Server, server_id).offered_host_key = fingerprint
+
+
+def _follow(server_id: UUID, seen: str) -> None:
+    """The change that somebody has announced has come."""
+    with transaction() as session:
+        server = session.get_one(Server, server_id)
+        if seen not in server.expected_host_keys:
+            return  # another job was first, or it was called off this very moment
+        former = server.host_keys
+        server.approve(*server.expected_host_keys)
+        audit.record(
+            session,
+            audit.PANEL,
+            Action.HOST_KEYS_FOLLOWED,
+            server,
+            host_keys=server.host_keys,
+            former=former,
+        )
 
 
 @contextmanager

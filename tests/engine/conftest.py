@@ -134,7 +134,14 @@ def mounted(where: Path, size: str) -> Iterator[None]:
 
 def script_of(body: str) -> Mapping[str, bytes]:
     """The files of a run that does `body` after the prelude, and is complete if that succeeds."""
-    lines = (b"main() {", source("prelude.sh"), b"begin", body.encode(), b"echo complete=1 >result")
+    lines = (
+        b"main() {",
+        source("ending.sh"),
+        source("prelude.sh"),
+        b"begin",
+        body.encode(),
+        b"echo complete=1 >result",
+    )
     return {"script": b"\n".join((*lines, b'}\nmain "$@"; exit\n'))}
 
 

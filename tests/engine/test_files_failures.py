@@ -421,7 +421,7 @@ def test_what_tar_says_is_a_warning_or_a_failure(tmp_path: Path, line: str) -> N
     status = 2 if ": Cannot" in line and "Warning" not in line else 1
     judge = (
         f'set -u; paths=(/a); warn() {{ echo "$1"; }}; fail() {{ exit $1; }};'
-        f" . {REMOTE}/files.sh; . {REMOTE}/judge.sh; judge_tar {status}"
+        f" . {REMOTE}/rights.sh; . {REMOTE}/files.sh; . {REMOTE}/judge.sh; judge_tar {status}"
     ).replace(f". {REMOTE}/files.sh", f"eval \"$(sed '/^begin$/,$d' {REMOTE}/files.sh)\"")
     done = subprocess.run(
         ["bash", "-c", judge], cwd=tmp_path, check=False, capture_output=True, text=True

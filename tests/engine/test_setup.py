@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from cloudpilot.engine import facts
-from cloudpilot.engine.script import parse_host_keys, setup_command
+from cloudpilot.engine.pasted import parse_ready, setup_command
 from cloudpilot.engine.ssh import Session, connect, new_key
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.secrets import Secret

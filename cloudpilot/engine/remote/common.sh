@@ -54,36 +54,22 @@ life() {
   fi
 }
 
-# lives PID START: field 22 of its stat is START and it is no zombie. The second field, the name,
-# may hold anything, so fields are counted from its closing parenthesis.
-lives() {
-  local fields
-  fields=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-  read -r -a fields <<<"${fields##*) }"
-  [ "${fields[19]}" = "$2" ] && [[ ${fields[0]} != [ZX] ]]
-}
-
-# processes MARK: the numbers of all that work for it; MARK is BACKUP_ID/RUN_ID or BACKUP_ID/.*
-# Every process of a run has the mark in its environment: none is missed, whatever its parent.
-processes() {
-  grep -lzxs "CLOUDPILOT_RUN=$1" /proc/[0-9]*/environ | cut -d / -f 3
-}
-
-# end_processes MARK: TERM, five seconds later KILL; says so if anything is left.
+# end_processes MARK RUN_DIRECTORY…: TERM, five seconds later KILL; says so if anything is left.
 end_processes() {
-  signal_until_gone TERM 100 "$1" || signal_until_gone KILL 60 "$1" ||
-    fail 80 "Processes of this run do not end: $(processes "$1" | tr '\n' ' ')."
+  signal_until_gone TERM 100 "$@" || signal_until_gone KILL 60 "$@" ||
+    fail 80 "Processes of this run do not end: $(processes "$@" | sort -u | tr '\n' ' ')."
 }
 
-# signal_until_gone SIGNAL TIMES MARK: new ones may appear while others end, so each look signals.
+# signal_until_gone SIGNAL TIMES MARK RUN_DIRECTORY…: new ones may appear while others end, so each
+# look signals.
 signal_until_gone() {
   local left pids signalled=' ' pid
   for ((left = $2; left > 0; left--)); do
-    pids=$(processes "$3")
+    pids=$(processes "${@:3}")
     [ -n "$pids" ] || return 0
     for pid in $pids; do
       # TERM once: a second one would only disturb the cleaning up.
-      [[ $1 = TERM && $signalled = *" $pid "* ]] || kill "-$1" "$pid" 2>/dev/null
+      [[ $1 = TERM && $signalled = *" $pid "* ]] || signal "$1" "$pid"
       signalled+="$pid "
     done
     sleep 0.05
@@ -91,12 +77,14 @@ signal_until_gone() {
   return 1
 }
 
-# discard RUN_DIRECTORY: what an ended run has left of an archive; its log and words stay.
-discard() {
-  local name
-  rm -rf -- "$1/work" "$1/reserve"
-  [ -f "$1/made" ] || return 0
-  while IFS= read -r name; do
-    rm -f -- "${1%/*}/$name"
-  done <"$1/made"
+# sweep_memory: what runs that were killed have left of their secrets in memory; see `memory` in
+# prelude.sh. The name says whose it is.
+sweep_memory() {
+  local folder pid start
+  for folder in /dev/shm/cloudpilot-"$UID".*; do
+    if [ -d "$folder" ] && ! [ -L "$folder" ] && [ -O "$folder" ]; then
+      IFS=. read -r _ pid start _ <<<"${folder##*/}"
+      lives "$pid" "$start" || rm -rf -- "$folder"
+    fi
+  done
 }

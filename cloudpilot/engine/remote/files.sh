@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what to back up stands before this, written by engine/script.py:
 #   paths=(…) user_excludes=(--exclude=…) archive=NAME backup_root=… compression=gzip|zstd
-#   expected_ratio=PERCENT
+#   expected_ratio=PERCENT privilege=plain|read-all|full
 # A backup of files. After prelude.sh, measure.sh and judge.sh.
 
 ## archive: tar, packed and hashed while it passes
@@ -16,6 +16,7 @@ write_archive() {
   in_background pipeline
   local status=$?
   cat work/tar.errors work/pack.errors | head -c 1000000
+  need_privilege # had to the end, or less was read
   explain "$status"
   judge_tar "$status"
   read -r sha256 _ <work/hash
@@ -56,8 +57,8 @@ explain() {
 finish() {
   stage finish
   say "$entries entries in $(human "$packed_size"); writing it to the disk for good."
-  made=("$archive" "$archive.index.gz" manifest.json)
-  printf '%s\n' "${made[@]}" >made
+  # From now on `discard` removes these, should the run not succeed.
+  printf '%s\n' "$archive" "$archive.index.gz" manifest.json >made || fail_to_write
   "${gzip_command[@]}" <work/index >work/index.gz || fail_to_write
   result >work/result || fail_to_write
   manifest >work/manifest || fail_to_write

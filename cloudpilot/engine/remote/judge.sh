@@ -8,6 +8,7 @@ judge_tar() {
   local line
   unreadable=0 judged=0 trouble='' trouble_status=70
   while IFS= read -r line; do
+    line=${line#"${READ_ALL%tar}"}
     [[ $line == 'tar: '* ]] && judge_line "${line#tar: }"
   done <work/tar.errors
   while IFS= read -r -d '' line; do

@@ -7,10 +7,19 @@ launch() {
   local root=$1 place=$1/$2 run=$1/$2/run-$3 new=$1/$2/.new.$4
   sweep_memory
   make_root "$root"
+  not_removed "$1" "$2"
   mkdir -p -- "$place" 2>/dev/null || [ -e "$place" ] || failed_write "$place"
   own_directory "$place"
   [ -e "$run" ] || claim "$new" "$run"
+  not_removed "$1" "$2" # meanwhile
   [ -e "$run/pid" ] || [ -e "$run/exit" ] || [ -e "$run/stop" ] || start "$run" "$2/$3"
+}
+
+# not_removed ROOT BACKUP_ID: what was deleted while this was on its way does not begin, see remove.sh.
+not_removed() {
+  [ -e "$1/.removed/$2" ] || return 0
+  rm -rf -- "${1:?}/$2"
+  fail 75 'This backup has been deleted.'
 }
 
 # make_root ROOT: ours and written by nobody else, or refused; 0700 if it is new.

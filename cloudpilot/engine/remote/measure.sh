@@ -8,6 +8,7 @@ measure() {
   stage measure
   say "Measuring ${#paths[@]} path(s)."
   need_tools
+  choose_tar
   check_paths
   choose_compressor
   choose_hash
@@ -32,38 +33,52 @@ need_tools() {
 check_paths() {
   local path
   for path in "${paths[@]}"; do
-    if [ -L "$path" ]; then
-      fail 73 "$(shown "$path") is a link to $(shown "$(readlink -- "$path")")."
-    elif ! [ -e "$path" ]; then
-      missing "$path"
-    elif ! [ -r "$path" ] || { [ -d "$path" ] && ! [ -x "$path" ]; }; then
-      fail 77 "$(shown "$path") cannot be read by $(id -un)."
-    fi
+    if [ "$privilege" = plain ]; then check_path "$path"; else check_hidden "$path"; fi
   done
   without_inner
 }
 
-# missing PATH: it is not there, or we may not see whether it is.
+check_path() {
+  if [ -L "$1" ]; then
+    fail 73 "$(shown "$1") is a link to $(shown "$(readlink -- "$1")")."
+  elif ! [ -e "$1" ]; then
+    missing "$1" "$(stat -- "$1" 2>&1)"
+  elif ! [ -r "$1" ] || { [ -d "$1" ] && ! [ -x "$1" ]; }; then
+    fail 77 "$(shown "$1") cannot be read by $(id -un)."
+  fi
+}
+
+# missing PATH ERROR: it is not there, or may not be seen.
 missing() {
-  case $(stat -- "$1" 2>&1) in
+  case $2 in
     *': Permission denied') fail 77 "$(shown "$1") cannot be reached by $(id -un)." ;;
     *': Input/output error') fail 74 "$(shown "$1") cannot be read: input/output error." ;;
-    *) fail 72 "$(shown "$1") does not exist." ;;
+    *': No such file or directory' | *': Not a directory') fail 72 "$(shown "$1") does not exist." ;;
+    *) fail 70 "$(shown "$1") cannot be backed up: ${2##*: }." ;;
   esac
 }
 
-# without_inner: a path below another is in the archive already, unless it is a file system of its
-# own, which is only taken when it is named. `paths` comes sorted, outer before inner.
+# without_inner: what tar meets below another path is in the archive already. `paths` comes sorted,
+# outer before inner.
 without_inner() {
   local path outer kept=()
   for path in "${paths[@]}"; do
     for outer in "${kept[@]}"; do
-      [[ $path == "${outer%/}"/* ]] &&
-        [ "$(stat -c %d -- "$path")" = "$(stat -c %d -- "$outer")" ] && continue 2
+      is_met "$path" "$outer" && continue 2
     done
     kept+=("$path")
   done
   paths=("${kept[@]}")
+}
+
+# is_met PATH OUTER: whether tar meets it on its way through OUTER: it neither follows a link nor
+# goes into another file system. What we cannot see is packed twice rather than not at all.
+is_met() {
+  local real above=${2%/}
+  [[ $1 == "$above"/* ]] || return
+  real=$(realpath -- "$2")
+  [ "$(stat -c %d -- "$1" 2>/dev/null)" = "$(stat -c %d -- "$2")" ] &&
+    [ "$(realpath -- "$1")" = "${real%/}${1#"$above"}" ]
 }
 
 # choose_compressor: the fastest that is there and proves, on a few bytes, that it works.
@@ -105,7 +120,7 @@ choose_tar_options() {
 
 # tar_option WHAT OPTION…: taken if this tar knows it; some are built without.
 tar_option() {
-  if tar "${@:2}" --create --file=/dev/null --files-from=/dev/null 2>&1 | grep -q .; then
+  if "$tar_tool" "${@:2}" --create --file=/dev/null --files-from=/dev/null 2>&1 | grep -q .; then
     warn "This server's tar cannot keep $1: they are not in the archive."
   else
     tar_options+=("${@:2}")
@@ -118,8 +133,9 @@ choose_excludes() {
   root=$(realpath -- "$backup_root")
   excludes=(--anchored --no-wildcards "--exclude=$backup_root" "--exclude=$root")
   for path in "${paths[@]}"; do
-    real=$(realpath -- "$path")
-    [[ $root/ == "${real%/}"/* ]] && excludes+=("--exclude=${path%/}/${root#"${real%/}"/}")
+    # Where we cannot go our archives are not.
+    real=$(realpath -- "$path" 2>/dev/null) && [[ $root/ == "${real%/}"/* ]] &&
+      excludes+=("--exclude=${path%/}/${root#"${real%/}"/}")
     [ "$path" = / ] && excludes+=(--wildcards --exclude={/proc,/sys,/dev,/run}/'*')
   done
   excludes+=("${user_excludes[@]}")
@@ -132,9 +148,11 @@ measure_tar() {
   [ -n "$tar_bytes" ] || fail 70 "tar cannot measure: $(tail -n 1 work/measured)"
 }
 
-# run_tar FILE OPTION…
+# run_tar FILE OPTION…: always in a process of its own, which becomes tar.
 run_tar() {
-  "${gently[@]}" tar "${tar_options[@]}" --file="$1" "${@:2}" "${excludes[@]}" -- "${paths[@]}"
+  note_reader || exit 71
+  exec "${gently[@]}" "${tar[@]}" "${tar_options[@]}" --file="$1" "${@:2}" \
+    "${excludes[@]}" -- "${paths[@]}"
 }
 
 check_space() {
@@ -144,4 +162,3 @@ check_space() {
   ((free * block >= needed)) ||
     fail 71 "$(human "$needed") needed in $(shown "$backup_root"), $(human $((free * block))) free."
 }
-

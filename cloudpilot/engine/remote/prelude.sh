@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Stands before the steps of every detached script, in its run directory: how it begins once, says
-# where it is, and ends with a status and a sentence, whatever ends it. Only KILL goes unnoticed.
+# After ending.sh and before the steps of every detached script, in its run directory: how it begins
+# once, says where it is, and ends with a status and a sentence. Only KILL goes unnoticed.
 
 set -u
 umask 077
@@ -10,16 +10,17 @@ set +o posix
 unset TAR_OPTIONS GZIP PIGZ ZSTD_CLEVEL ZSTD_NBTHREADS POSIXLY_CORRECT PERL5OPT PERL5LIB PERLIO
 
 run=$PWD
+# shellcheck disable=SC2034 # where the archive will be, for the steps
 backup=${run%/*}
 stage_now=''
 sentence=''
-made=() # what `discard` removes from the backup's directory if the run does not succeed
+memory_folder=''
 
 # begin: of several that were started, one goes on. Its pid file appears whole, by ln.
 begin() {
-  local fields
-  read -r -a fields <<<"$(sed 's/.*) //' "/proc/$$/stat")"
-  printf '%s %s %s\n' "$$" "${fields[19]}" "$(cat /proc/sys/kernel/random/boot_id)" >"pid.$$"
+  take_secrets
+  identity "$$" >"pid.$$"
+  read -r _ started _ <"pid.$$"
   ln -- "pid.$$" pid 2>/dev/null || { rm -f -- "pid.$$"; exit 0; }
   rm -f -- "pid.$$"
   trap on_exit EXIT
@@ -27,6 +28,31 @@ begin() {
   ! [ -e stop ] || on_term
   mkdir work
   head -c 65536 /dev/zero >reserve # a full disk must have room for our last words
+}
+
+# take_secrets: what `launch` hands over through descriptor 9; a script that is started by hand has
+# none. They stay encoded, in a variable that is not exported.
+take_secrets() {
+  local name encoded
+  declare -gA secrets=()
+  { : <&9; } 2>/dev/null || return 0
+  while read -r name encoded; do
+    secrets[$name]=$encoded
+  done <&9
+  exec 9<&-
+}
+
+# reveal NAME: a secret, for the input of the command that needs it: never for its arguments.
+reveal() {
+  printf %s "${secrets[$1]}" | base64 -d
+}
+
+# memory: makes the folder that `memory_folder` names, which is on no disk and for us alone: for
+# secrets that a tool takes from a file and from nothing else. Who is killed leaves it to the sweep.
+memory() {
+  [ -n "$memory_folder" ] && return
+  memory_folder=$(mktemp -d "/dev/shm/cloudpilot-$UID.$$.$started.XXXXXXXX") ||
+    fail 70 'No folder can be made in /dev/shm.'
 }
 
 # stage NAME: what is being done now.
@@ -78,27 +104,26 @@ on_exit() {
   local status=$?
   trap '' TERM INT HUP
   end_children
-  rm -rf -- work reserve
+  rm -rf -- work reserve reader
+  [ -z "$memory_folder" ] || rm -rf -- "$memory_folder"
   if ((status != 0)); then
-    discard
+    discard "$run"
     [ -n "$sentence" ] && printf '%s\n' "$sentence" >error && say "$sentence"
   fi
   printf '%s\n' "$status" >exit.new && sync exit.new 2>/dev/null
   mv -f exit.new exit
 }
 
-# end_children: all of our process group, which is all that we have started.
+# end_children: all of our process group, which is all that we have started; what reads as root
+# hears it from root.
 end_children() {
+  local pid
   [ -n "$(jobs -p)" ] || return
   kill -TERM 0
-  wait
-}
-
-discard() {
-  local name
-  for name in "${made[@]}"; do
-    rm -f -- "$backup/$name"
+  for pid in $(readers "${CLOUDPILOT_RUN:-}" "$run"); do
+    signal TERM "$pid"
   done
+  wait
 }
 
 # human BYTES: as people read it.
