@@ -25,7 +25,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (rf"((^|[^a-z0-9])({_NAMES})(=|: ?))[^ &\"';,]+", rf"\1{STARS}"),
     (r"((authorization: ?|[^a-z])(bearer|basic) )[a-z0-9+/=._-]{8,}", rf"\1{STARS}"),
     (r"(://[^ /@:]*:)[^ /@]+@", rf"\1{STARS}@"),
-    (r"(/(invitations|resets)/)[a-z0-9_-]{20,}", rf"\1{STARS}"),
+    (r"(/link/)[a-z0-9_-]{20,}", rf"\1{STARS}"),
 )
 _COMPILED = tuple((re.compile(find, re.IGNORECASE), put) for find, put in PATTERNS)
 _PRIVATE_KEY = re.compile(

@@ -29,8 +29,8 @@ LINES = [
     f"mysqldump: password={HIDDEN}, user=backup",
     f"Password: {HIDDEN}",
     f'access_key="{HIDDEN}"'.replace('="', "="),
-    f"GET /invitations/{HIDDEN} failed",
-    f"Exception on /resets/{HIDDEN} [POST]",
+    f"GET /link/{HIDDEN} failed",
+    f"Exception on /link/{HIDDEN} [POST]",
 ]
 INNOCENT = [
     "tar: /srv/www/config=a.txt: file changed as we read it",
