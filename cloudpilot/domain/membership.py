@@ -1,8 +1,8 @@
 """Membership: who is let in, with which role, and who may change that.
 
-Only owners make or change owners; nobody changes their own role; an enabled owner always stays.
-What is checked here is read under a lock: two owners who demote each other at once cannot both
-succeed.
+Only owners make or change owners, and nobody changes what they are themselves: so whoever puts an
+owner out is an owner who stays, and the last one cannot be put out. What is checked is read under
+a lock, so that two owners who demote each other at once cannot both succeed.
 """
 
 from uuid import UUID
@@ -110,9 +110,9 @@ def change_password(
 def change_role(session: Session, by: Person, person_id: UUID, role: Role) -> tuple[Person, Role]:
     """Give somebody another role; returns the person and the role before. It holds at once.
 
-    Raises NotAllowed, and InvalidState if it would leave no owner or change nothing.
+    Raises NotAllowed, and InvalidState if it would change nothing.
     """
-    actor, person = _changeable(session, by, person_id, losing=role is not Role.OWNER)
+    actor, person = _changeable(session, by, person_id)
     if role not in roles_to_give(actor):
         raise NotAllowed(f"As {actor.role} you may not make somebody {role}.")
     before = person.role
@@ -125,7 +125,7 @@ def change_role(session: Session, by: Person, person_id: UUID, role: Role) -> tu
 
 def disable(session: Session, by: Person, person_id: UUID) -> Person:
     """Let somebody in no more: their sessions end, and links that they made die."""
-    _, person = _changeable(session, by, person_id, losing=True)
+    _, person = _changeable(session, by, person_id)
     if person.disabled_at:
         raise InvalidState(f"{person.name} is disabled already.")
     person.disabled_at = clock.now()
@@ -136,7 +136,7 @@ def disable(session: Session, by: Person, person_id: UUID) -> Person:
 
 def enable(session: Session, by: Person, person_id: UUID) -> Person:
     """Let somebody in again, with the password that they had."""
-    _, person = _changeable(session, by, person_id, losing=False)
+    _, person = _changeable(session, by, person_id)
     if not person.disabled_at:
         raise InvalidState(f"{person.name} is not disabled.")
     person.disabled_at = None
@@ -165,7 +165,7 @@ def rescue_owner(session: Session, email: str | None) -> tuple[Person, Secret, b
 
 def end_session(session: Session, by: Person, person_id: UUID, session_id: UUID | None) -> Person:
     """End one session of somebody else, or all of them (None)."""
-    _, person = _changeable(session, by, person_id, losing=False)
+    _, person = _changeable(session, by, person_id)
     if session_id:
         sessions.end(session, person.id, session_id)
     else:
@@ -173,20 +173,12 @@ def end_session(session: Session, by: Person, person_id: UUID, session_id: UUID 
     return person
 
 
-def _changeable(
-    session: Session, by: Person, person_id: UUID, *, losing: bool
-) -> tuple[Person, Person]:
-    """Who acts and on whom, as they are now; raises NotAllowed, NotFound, InvalidState.
-
-    losing  whether the panel will have one owner less, if this person is one
-    """
+def _changeable(session: Session, by: Person, person_id: UUID) -> tuple[Person, Person]:
+    """Who acts and on whom, as they are now; raises NotAllowed, NotFound."""
     found = _locked(session, by.id, person_id)
     person = _other(found, person_id)
     if not may_change(found[by.id], person):
         raise NotAllowed(f"You may not change what {person.name} is.")
-    owners = [p for p in found.values() if p.role is Role.OWNER and not p.disabled_at]
-    if losing and owners == [person]:
-        raise InvalidState(f"{person.name} is the only owner; make somebody else one first.")
     return found[by.id], person
 
 

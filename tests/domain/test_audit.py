@@ -56,3 +56,20 @@ def test_the_database_refuses_to_change_what_was_written(core: Flask, change: ob
     with pytest.raises(DatabaseError, match="append-only"), db.engine.begin() as connection:
         connection.execute(change)  # type: ignore[call-overload]
     assert [entry.actor for entry in entries()] == ["CloudPilot"]
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "a\nb\r\x00c", "\u202egnp.exe", "\ud800"])
+def test_hostile_names_are_cut_and_made_safe(core: Flask, text: str) -> None:
+    with transaction() as session:
+        audit.record(session, Actor(text, None, text), Action.SIGN_IN_REFUSED, name=text)
+    (entry,) = entries()
+    for kept in (entry.actor, entry.address, entry.subject_name):
+        assert len(kept) < 350
+        assert kept.isprintable()
+
+
+def test_what_changed_is_told_and_nothing_else(core: Flask) -> None:
+    with transaction() as session:
+        server = add_server(session, "web-1", port=22)
+    changed = audit.changes(server, {"name": "web-1", "port": 2222})
+    assert changed == {"port": [22, 2222]}
