@@ -61,6 +61,7 @@ class Action(StrEnum):
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"
     OWNER_RESTORED = "person.owner-restored"
+    SITE_PREVIEWED = "site.preview-requested"
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,25 @@ def check(session: Session, server: Server, by: Person | None) -> Run:
     )
 
 
+def preview(session: Session, site: Site, by: Person | None) -> Run:
+    """A run that counts what the site's patterns leave out; raises BackupInProgress, and
+    SshNotConfigured if no host key was approved."""
+    server = session.get_one(Server, site.server_id)
+    if not server.is_ready:
+        raise SshNotConfigured(f"{server.name} has not been set up yet: its host key is unknown.")
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.PREVIEW,
+            claim=f"preview:site:{site.id}",
+            server_id=server.id,
+            requested_by=by.id if by else None,
+            subject=f"{site.name} on {server.name}",
+            options={"site": str(site.id)},
+        ),
+    )
+
+
 def expected_ratio(session: Session, backup: Backup) -> int:
     """What share of the tar, in percent, the archive will take: as the last one did, and 20 % more.
 

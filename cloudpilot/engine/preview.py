@@ -100,8 +100,7 @@ def _sorted(answer: Sequence[str]) -> _Counted:
             number, *sums = [*numbers(rest), 0, 0, 0][:3]
             found.by_pattern[number] = _sum(sums) | {"samples": []}
         elif word == "sample":
-            number, _, name = rest.partition(" ")
-            _add_sample(found, number, name)
+            _add_sample(found, *rest.partition(" ")[::2])
         elif word == "folder":
             entries, size, name = (*rest.split(" ", 2), "", "", "")[:3]
             found.folders.append(_sum(numbers(f"{entries} {size}")) | {"path": name[:NAME_AT_MOST]})

@@ -1,18 +1,34 @@
 """Sites: what of a server belongs together."""
 
+from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import audit, lists, servers, sites
+from cloudpilot.domain import (
+    audit,
+    lists,
+    previews,
+    requests,
+    servers,
+    sites,
+    suggestions,
+)
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.sites import Site
-from cloudpilot.web.access import needs, note
+from cloudpilot.domain.suggestions import Suggestion
+from cloudpilot.errors import BackupInProgress
+from cloudpilot.jobs import queue
+from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.sites import SiteForm
+from cloudpilot.web.htmx import live
 
 bp = Blueprint("sites", __name__)
 
@@ -22,22 +38,47 @@ BACKUPS_SHOWN = 10
 @bp.route("/servers/<uuid:server_id>/sites/new", methods=["GET", "POST"])
 @needs(Right.SERVERS)
 def new(server_id: UUID) -> BaseResponse:
-    """Add a site to a server."""
+    """Add a site to a server; `path` in the address fills the form with what was found there."""
     with reading() as session:
         server = servers.find(session, server_id)
-    form = SiteForm()
-    return sent(form, lambda: _add(form, server_id)) or page("sites/new.html", form, server=server)
+        found = suggestions.of(
+            servers.latest_checkup(session, server_id), sites.listed(session, server_id)
+        )
+    form = SiteForm(data=_filled(found, request.args.get("path", "")))
+    return sent(form, lambda: _add(form, server_id)) or page(
+        "sites/new.html", form, server=server, found=found
+    )
 
 
 @bp.get("/sites/<uuid:site_id>")
 @needs(Right.VIEW)
 def show(site_id: UUID) -> str:
-    """One site and its latest backups."""
+    """One site, what its patterns leave out, and its latest backups."""
     with reading() as session:
         site = sites.find(session, site_id)
         server = servers.find(session, site.server_id)
+        context = _previewed(session, site)
         backups = lists.backups(session, {"site_id": site_id}, size=BACKUPS_SHOWN)
-    return render_template("sites/show.html", site=site, server=server, backups=backups)
+    context |= {"server": server, "backups": backups}
+    return render_template("sites/show.html", **_with_state(context))
+
+
+@bp.get("/sites/<uuid:site_id>/preview")
+@needs(Right.VIEW)
+def preview(site_id: UUID) -> Response:
+    """What the patterns leave out, alone."""
+    with reading() as session:
+        context = _previewed(session, sites.find(session, site_id))
+    return live("sites/_preview.html", **_with_state(context))
+
+
+@bp.post("/sites/<uuid:site_id>/preview")
+@needs(Right.RUN)
+def ask_for_preview(site_id: UUID) -> BaseResponse:
+    """Have the server count what the patterns leave out."""
+    with transaction() as session:
+        _ring_preview(session, sites.find(session, site_id))
+    return redirect(url_for(".show", site_id=site_id), 303)
 
 
 @bp.route("/sites/<uuid:site_id>/edit", methods=["GET", "POST"])
@@ -54,6 +95,14 @@ def edit(site_id: UUID) -> BaseResponse:
     )
 
 
+def _filled(found: list[Suggestion], path: str) -> dict[str, str]:
+    """What the form begins with; all of it is judged again when it is sent."""
+    known = next((one for one in found if one.path == path), None)
+    if known is None:
+        return {"paths": path}
+    return {"name": known.name, "paths": path, "excludes": "\n".join(known.excludes)}
+
+
 def _add(form: SiteForm, server_id: UUID) -> str:
     with transaction() as session:
         server = servers.find(session, server_id)
@@ -61,6 +110,7 @@ def _add(form: SiteForm, server_id: UUID) -> str:
         session.add(site)
         session.flush()
         note(session, Action.SITE_ADDED, site, server=server.name, paths=site.paths)
+        _preview_too(session, site)
     return url_for(".show", site_id=site.id)
 
 
@@ -70,4 +120,37 @@ def _change(form: SiteForm, site_id: UUID) -> str:
         note(session, Action.SITE_CHANGED, site, changes=audit.changes(site, form.chosen()))
         for name, value in form.chosen().items():
             setattr(site, name, value)
+        _preview_too(session, site)
     return url_for(".show", site_id=site_id)
+
+
+def _preview_too(session: Session, site: Site) -> None:
+    """The form's second button: save, and show what the patterns leave out."""
+    if request.form.get("then") == "preview":
+        session.flush()
+        with suppress(BackupInProgress):  # one that is under way shows what it was for
+            _ring_preview(session, site)
+
+
+def _ring_preview(session: Session, site: Site) -> None:
+    run = requests.preview(session, site, me())
+    note(session, Action.SITE_PREVIEWED, site)
+    queue.ring(session, run)
+
+
+def _previewed(session: Session, site: Site) -> dict[str, Any]:
+    return {
+        "site": site,
+        "preview": site.preview,
+        "stale": previews.is_stale(site),
+        "looks_like": previews.looks_like,
+        "run": previews.latest(session, site),
+    }
+
+
+def _with_state(context: dict[str, Any]) -> dict[str, Any]:
+    run: Run | None = context["run"]
+    working = run is not None and not run.status.is_final
+    if run and working:
+        queue.watch(run.id)
+    return context | {"working": working, "state": "counting" if working else "idle"}

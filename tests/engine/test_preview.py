@@ -70,20 +70,11 @@ def test_it_is_what_a_backup_then_holds(session: Session, site: Path, backups: B
 def test_the_largest_folders_that_stay_are_named(session: Session, site: Path) -> None:
     everything = asked(session, site, patterns=[])
     assert everything["out"] == {"entries": 0, "bytes": 0}
-    assert (
-        [one["path"] for one in everything["folders"]]
-        == [
-            f"{site}/cache/deep",  # not /cache, of which it is all
-            f"{site}/b",
-            f"{site}/b/uploads",
-            f"{site}/a/node_modules/x",
-        ][: len(everything["folders"])]
-    )
-    assert everything["folders"][0] == {
-        "path": f"{site}/cache/deep",
-        "entries": 1,
-        "bytes": 100_000,
-    }
+    named = [one["path"] for one in everything["folders"]]
+    assert f"{site}/cache" not in named  # nearly all of it is in the one below
+    assert f"{site}/a/node_modules/x" in named
+    first = {"path": f"{site}/cache/deep", "entries": 1, "bytes": 100_000}
+    assert everything["folders"][0] == first
     without = asked(session, site, patterns=["/cache"])
     assert "cache" not in str(without["folders"])
 
