@@ -1,6 +1,7 @@
 """Forms about people: who sets the panel up, who signs in, who may what."""
 
 import re
+from typing import Any
 
 from wtforms import EmailField, HiddenField, PasswordField, SelectField
 
@@ -31,12 +32,12 @@ def new_password(label: str) -> Password:
 class RoleField(SelectField):
     """One of the roles that somebody may give. What else is sent is said to be no choice."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, **options: Any) -> None:
         meaning = (
             "Viewers look. Members also back up, check and stop. Admins do everything but"
             " change what an owner is. Owners do everything."
         )
-        super().__init__(label, description=meaning, coerce=Role, choices=[], validate_choice=True)
+        super().__init__(label, description=meaning, coerce=Role, choices=[], **options)
 
     def offer(self, roles: list[Role]) -> None:
         """Let these be chosen."""
