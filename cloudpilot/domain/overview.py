@@ -1,23 +1,32 @@
 """What pages show together: each a fixed number of queries, however many rows there are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, and_, case, cast, func, select
+from sqlalchemy import String, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased, raiseload
 
 from cloudpilot import clock
+from cloudpilot.domain import protection
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.protection import (
+    State,
+    has_failed,
+    is_good,
+    newest,
+    newest_of_site,
+    reads,
+    state_of,
+)
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import RunStopped, Unexpected
-from cloudpilot.kinds import Place, RunKind
+from cloudpilot.errors import RunStopped, Unexpected, by_code
+from cloudpilot.kinds import RunKind
 
 LATELY = timedelta(days=7)
 ACTIVE_SHOWN = 100
@@ -26,12 +35,34 @@ LEVELS = ("failed", "warning", "ok")  # of a Check's lines, the worst first
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """A site, its newest good backup and its newest attempt at one; either may be missing."""
+    """A site, its newest good backup, its newest attempt at one (either may be missing), and how
+    it stands."""
 
     site: Site
     server: Server
     good: Backup | None
     last: Backup | None
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A server that cannot be worked with, why, and when that was found out."""
+
+    server: Server
+    code: str
+    detail: str
+    at: datetime
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return by_code(self.code).remedy
+
+    @property
+    def is_unreached(self) -> bool:
+        """Whether we do not get in, or must not; else it answers and its Check failed."""
+        return self.code.startswith(("SSH_", "HOST_KEY_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,73 +84,76 @@ class ServerRow:
         return worst(self.checkup)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The panel in numbers; completed and failed are backups begun lately, deleted or not.
-
-    What a person stopped is neither.
-    """
-
-    servers: int
-    sites: int
-    completed: int
-    failed: int
-
-
-def summary(session: Session) -> Summary:
-    """The panel in numbers."""
-    since = clock.now() - LATELY
-
-    def backups(*conditions: ColumnElement[bool]) -> Select[Any]:
-        return select(func.count()).where(*conditions, Backup.created_at >= since)
-
-    counts = (
-        select(func.count()).select_from(Server).where(Server.removed_at.is_(None)),
-        select(func.count()).select_from(Site).where(Site.removed_at.is_(None)),
-        backups(Backup.status == Status.COMPLETED),
-        backups(*_has_failed()),
-    )
-    row = session.execute(select(*(count.scalar_subquery() for count in counts))).one()
-    return Summary(*row)
-
-
 def active_runs(session: Session) -> list[Run]:
     """What is waiting or under way, the newest first."""
     rows = select(Run).where(Run.status.in_(ACTIVE))
     return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(ACTIVE_SHOWN)))
 
 
-def failed_lately(session: Session, limit: int) -> list[Backup]:
-    """Backups that have failed lately, the newest first; without their copies.
-
-    Those that a person stopped are left out: there is nothing to be done about them.
-    """
+def not_made_good(session: Session, limit: int) -> list[Backup]:
+    """Backups that failed lately and after which nothing newer of the same has ended, the newest
+    first; without their copies."""
+    newer = aliased(Backup)
+    same_paths = and_(
+        Backup.site_id.is_(None),
+        newer.site_id.is_(None),
+        newer.server_id == Backup.server_id,
+        cast(newer.paths, String) == cast(Backup.paths, String),
+    )
+    later = select(newer.id).where(
+        newer.created_at > Backup.created_at,
+        newer.deleted_at.is_(None),
+        reads(newer.status, Status.COMPLETED) | reads(newer.status, Status.FAILED),
+        newer.error_code.is_distinct_from(RunStopped.code),
+    )
+    superseded = or_(
+        later.where(newer.site_id == Backup.site_id).exists(), later.where(same_paths).exists()
+    )
     rows = select(Backup).options(raiseload(Backup.copies))
+    rows = rows.outerjoin(Site, Site.id == Backup.site_id).join(
+        Server, Server.id == Backup.server_id
+    )
     rows = rows.where(
-        *_has_failed(),
+        *has_failed(),
         Backup.created_at >= clock.now() - LATELY,
         Backup.deleted_at.is_(None),
+        Site.removed_at.is_(None),
+        Server.removed_at.is_(None),
+        ~superseded,
     )
     return list(session.scalars(rows.order_by(Backup.created_at.desc()).limit(limit)))
 
 
 def site_rows(
-    session: Session, server_id: UUID | None = None, *, limit: int, offset: int = 0
+    session: Session,
+    server_id: UUID | None = None,
+    *,
+    site_ids: Sequence[UUID] | None = None,
+    limit: int,
 ) -> list[SiteRow]:
-    """Sites of one server or of all, by name, with what was last backed up of each."""
+    """Sites of one server or of all by name, or those of `site_ids` in that order."""
     good, last = aliased(Backup), aliased(Backup)
     rows = (
-        select(Site, Server, good, last)
+        select(Site, Server, good, last, *protection.columns())
         .join(Server, Server.id == Site.server_id)
-        .outerjoin(good, good.id == _newest_of_site(*_is_good()))
-        .outerjoin(last, last.id == _newest_of_site())
+        .outerjoin(good, good.id == newest_of_site(Backup.id, *is_good()))
+        .outerjoin(last, last.id == newest_of_site(Backup.id))
         .where(Site.removed_at.is_(None))
         .options(raiseload(good.copies), raiseload(last.copies))
         .order_by(Site.name, Server.name, Site.id)
     )
     if server_id:
         rows = rows.where(Site.server_id == server_id)
-    return [SiteRow(*row) for row in session.execute(rows.limit(limit).offset(offset))]
+    if site_ids is not None:
+        rows = rows.where(Site.id.in_(site_ids))
+    seen = session.execute(rows.limit(limit)).all()
+    without = [row[0].id for row in seen if row.good_at is None]
+    once, now = protection.backed_up_once(session, without), clock.now()
+    found = [
+        SiteRow(site, server, made, tried, state_of(good_at, how, site.id in once, now))
+        for site, server, made, tried, good_at, how in seen
+    ]
+    return sorted(found, key=lambda row: site_ids.index(row.site.id)) if site_ids else found
 
 
 def server_rows(
@@ -127,18 +161,18 @@ def server_rows(
 ) -> list[ServerRow]:
     """Servers by name, or that one alone."""
     sites = select(func.count()).where(Site.server_id == Server.id, Site.removed_at.is_(None))
-    backed_up = _newest(select(Backup.created_at), Backup.server_id == Server.id, *_is_good())
+    backed_up = newest(select(Backup.created_at), Backup.server_id == Server.id, *is_good())
     newest_checkup = (
         select(Checkup.id).where(Checkup.server_id == Server.id).order_by(Checkup.at.desc())
     )
     newest_check = (
         select(Run.id)
-        .where(Run.server_id == Server.id, _reads(Run.kind, RunKind.CHECK))
+        .where(Run.server_id == Server.id, reads(Run.kind, RunKind.CHECK))
         .order_by(Run.created_at.desc(), Run.id.desc())
     )
     check_failed = and_(
         Run.id == newest_check.limit(1).correlate(Server).scalar_subquery(),
-        _reads(Run.status, Status.FAILED),
+        reads(Run.status, Status.FAILED),
     )
     rows = (
         select(
@@ -182,6 +216,27 @@ def worst(checkup: Checkup | None) -> str | None:
     return next((line["level"] for line in worst_first(checkup)), None)
 
 
+def troubles(session: Session) -> list[Trouble]:
+    """Servers that were set up and do not let us in, by name: their newest Check failed lately,
+    or what is to be done there waits because of SSH."""
+    ready = (Server.removed_at.is_(None), cast(Server.host_keys, String) != "[]")
+    failed = (
+        Run.kind == RunKind.CHECK,
+        Run.status == Status.FAILED,
+        Run.error_code.is_distinct_from(RunStopped.code),
+        Run.created_at >= clock.now() - LATELY,
+        or_(Server.checked_at.is_(None), Run.created_at > Server.checked_at),
+    )
+    waits = (Run.status.in_(ACTIVE), Run.error_code.startswith("SSH_"))
+    found: dict[UUID, Trouble] = {}
+    for conditions in (failed, waits):
+        rows = select(Server, Run.error_code, Run.error_detail, Run.created_at)
+        rows = rows.join(Run, Run.server_id == Server.id).where(*ready, *conditions)
+        for server, code, detail, at in session.execute(rows.order_by(Run.created_at)):
+            found[server.id] = Trouble(server, code or Unexpected.code, detail or "", at)
+    return sorted(found.values(), key=lambda trouble: (trouble.server.name, trouble.server.id))
+
+
 def _unreached(session: Session) -> dict[UUID, str]:
     """By server: why what was begun last there waits, if it is because of SSH."""
     rows = select(Run.server_id, Run.error_code).where(Run.status.in_(ACTIVE))
@@ -189,37 +244,3 @@ def _unreached(session: Session) -> dict[UUID, str]:
     for server_id, code in session.execute(rows.order_by(Run.created_at, Run.id)):
         newest[server_id] = code or ""
     return {server_id: code for server_id, code in newest.items() if code.startswith("SSH_")}
-
-
-def _has_failed() -> tuple[ColumnElement[bool], ...]:
-    """Failed, and not because a person stopped it."""
-    return (
-        Backup.status == Status.FAILED,
-        Backup.error_code.is_distinct_from(RunStopped.code),
-    )
-
-
-def _is_good() -> tuple[ColumnElement[bool], ...]:
-    """Completed, and still whole on its server."""
-    copy = select(Copy.id).where(
-        Copy.backup_id == Backup.id,
-        Copy.place == Place.SERVER,
-        _reads(Copy.status, CopyStatus.STORED),
-    )
-    return _reads(Backup.status, Status.COMPLETED), copy.correlate(Backup).exists()
-
-
-def _newest_of_site(*conditions: ColumnElement[bool]) -> Any:
-    newest = _newest(select(Backup.id), Backup.site_id == Site.id, *conditions)
-    return newest.correlate(Site).scalar_subquery()
-
-
-def _reads(column: Any, value: StrEnum) -> ColumnElement[bool]:
-    """That value, said so that no index of such values is walked: for a site that was never backed
-    up it would be walked to its end. The rows of one site or server are few."""
-    return cast(column, String) == value.value
-
-
-def _newest(rows: Select[Any], *conditions: Any) -> Select[Any]:
-    rows = rows.where(*conditions, Backup.deleted_at.is_(None))
-    return rows.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(1)

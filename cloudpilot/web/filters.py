@@ -9,8 +9,8 @@ from flask import Flask, current_app, url_for
 from jinja2 import StrictUndefined
 
 from cloudpilot import clock
-from cloudpilot.domain import removals
-from cloudpilot.web import words
+from cloudpilot.domain import protection, removals
+from cloudpilot.web import pictures, verdict, words
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -99,14 +99,6 @@ def percent(done: int, total: int) -> int:
     return 100 if done >= total else done * 100 // total
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """
-    >>> plural(1, "site"), plural(1200, "site"), plural(0, "copy", "copies")
-    ('1 site', '1,200 sites', '0 copies')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def register(app: Flask) -> None:
     """Make these known to the templates of `app`."""
     env = app.jinja_env
@@ -119,7 +111,11 @@ def register(app: Flask) -> None:
         relative=relative,
         upcoming=upcoming,
         exact_time=exact_time,
-        plural=plural,
+        plural=words.plural,
+        day_words=verdict.day_words,
+        growth=verdict.growth_words,
+        share=pictures.share,
+        serious=protection.is_serious,
         stage=words.stage,
         kind=words.kind,
         pending=removals.pending,

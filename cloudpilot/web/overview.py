@@ -1,17 +1,28 @@
-"""The first page: what runs, what failed lately, when each site was last backed up."""
+"""The first page, how everything stands, and the list of all sites, the worst first."""
 
-from flask import Blueprint, render_template
+from typing import Any
 
+from flask import Blueprint, render_template, request
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
 from cloudpilot.db import reading
-from cloudpilot.domain import overview
+from cloudpilot.domain import checkups, history, overview, protection
 from cloudpilot.domain.people import Right
+from cloudpilot.domain.protection import FRESH_FOR, Standing
+from cloudpilot.web import pictures
 from cloudpilot.web.access import needs
+from cloudpilot.web.paging import PAGE, page_number
 from cloudpilot.web.runs import fingerprint
+from cloudpilot.web.verdict import Verdict, verdict
 
 bp = Blueprint("overview", __name__)
 
 FAILURES_SHOWN = 5
-SITES_SHOWN = 50
+FAILURES_COUNTED = 100
+SITES_SHOWN = 12
+STORES_SHOWN = 6
+SEARCH_LENGTH = 100
 
 
 @bp.get("/")
@@ -20,10 +31,70 @@ def show() -> str:
     """The panel at a glance."""
     with reading() as session:
         active = overview.active_runs(session)
-        context = {
-            "summary": overview.summary(session),
-            "failed": overview.failed_lately(session, FAILURES_SHOWN),
-            "sites": overview.site_rows(session, limit=SITES_SHOWN),
-            "servers": overview.server_rows(session, limit=1),
+        standings = protection.standings(session)
+        context = _attention(session, standings) | {
+            "sites": _rows(session, standings[:SITES_SHOWN]),
+            "stores": history.stores(session, limit=STORES_SHOWN),
+            "calendar": pictures.of_panel(session) if standings else None,
+            "servers": [] if standings else overview.server_rows(session, limit=1),
         }
     return render_template("overview.html", runs=active, state=fingerprint(active), **context)
+
+
+@bp.get("/sites")
+@needs(Right.VIEW)
+def sites() -> str:
+    """All sites, or those that are looked for, a page at a time."""
+    search = request.args.get("q", "").strip()[:SEARCH_LENGTH]
+    wanted = request.args.get("state", "")
+    number = page_number(request.args.get("page"))
+    with reading() as session:
+        standings = protection.standings(session, search)
+        found = [one for one in standings if wanted in {"", one.state}]
+        rows = _rows(session, found[PAGE * (number - 1) : PAGE * number])
+    return render_template(
+        "overview/sites.html",
+        sites=rows,
+        numbers=protection.numbers(standings),
+        total=len(found),
+        number=number,
+        more=len(found) > PAGE * number,
+        search=search,
+        wanted=wanted,
+    )
+
+
+def _rows(session: Session, standings: list[Standing]) -> list[overview.SiteRow]:
+    ids = [standing.site_id for standing in standings]
+    return overview.site_rows(session, site_ids=ids, limit=len(ids)) if ids else []
+
+
+def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
+    """What somebody should look at, and the sentence that says so."""
+    troubles = overview.troubles(session)
+    silent = {trouble.server.id for trouble in troubles}
+    since = clock.now() - checkups.SINCE_YESTERDAY
+    worse = [one for one in checkups.worsened(session, since) if one.server.id not in silent]
+    failed = overview.not_made_good(session, FAILURES_COUNTED)
+    unreached = [trouble for trouble in troubles if trouble.is_unreached]
+    return {
+        "failed": failed,
+        "shown": FAILURES_SHOWN,
+        "troubles": troubles,
+        "worse": worse,
+        "numbers": protection.numbers(standings),
+        "total": len(standings),
+        "verdict": _verdict(
+            standings,
+            failed=sum(1 for backup in failed if not backup.site_id),
+            unreached=len(unreached),
+            unchecked=len(troubles) - len(unreached),
+            worse=len({one.server.id for one in worse}),
+        ),
+    }
+
+
+def _verdict(standings: list[Standing], **counts: int) -> Verdict:
+    begin = clock.now() - FRESH_FOR
+    fresh = sum(1 for one in standings if one.good_at and one.good_at > begin)
+    return verdict(protection.numbers(standings), fresh, **counts)

@@ -10,6 +10,9 @@ _STAGES = {
     "finish": "Writing it to the disk for good",
     "delete": "Deleting from the server",
     "check": "Checking the server",
+    "preview": "Counting files",
+    "rotate": "Changing the key",
+    "uninstall": "Proving that the panel is out",
 }
 _KINDS = {
     RunKind.MAKE: "Backup",
@@ -25,12 +28,20 @@ def stage(run: Run) -> str:
     """What a run is at."""
     if run.status is Status.PENDING:
         return "Waiting to start"
-    return _STAGES.get(run.stage, run.stage.capitalize()) or "Starting"
+    return _STAGES.get(run.stage or run.kind, run.stage.capitalize()) or "Starting"
 
 
 def kind(run: Run) -> str:
     """What a run does."""
     return _KINDS[run.kind]
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """
+    >>> plural(1, "site"), plural(1200, "site"), plural(0, "copy", "copies")
+    ('1 site', '1,200 sites', '0 copies')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def remedy_parts(remedy: str) -> list[tuple[str, bool]]:

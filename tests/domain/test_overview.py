@@ -18,6 +18,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.errors import BackupInProgress, NotFound
 from cloudpilot.kinds import RunKind
 from tests.support.rows import add_run, add_server, add_site
+from tests.web.scenes import add_backup
 
 
 def made(
@@ -87,10 +88,9 @@ def test_a_server_has_its_sites_its_last_backup_and_its_last_check(panel: None) 
     assert (second.sites, second.level, second.backed_up_at) == (0, None, None)
 
 
-def test_the_panel_in_numbers(panel: None) -> None:
+def test_what_runs_now_and_what_failed(panel: None) -> None:
     with reading() as session:
-        assert overview.summary(session) == overview.Summary(2, 2, completed=1, failed=1)
-        assert [b.site_name for b in overview.failed_lately(session, 5)] == ["shop"]
+        assert [b.site_name for b in overview.not_made_good(session, 5)] == ["shop"]
         [run] = overview.active_runs(session)
         assert (run.kind, run.subject) == (RunKind.MAKE, "b")
 
@@ -128,8 +128,40 @@ def test_what_a_person_stopped_is_no_failure(panel: None) -> None:
         stopped = {"status": Status.FAILED, "error_code": "STOPPED"}
         made(session, server, site="blog", days=1, **stopped)
     with reading() as session:
-        assert overview.summary(session).failed == 1
-        assert [b.site_name for b in overview.failed_lately(session, 5)] == ["shop"]
+        assert [b.site_name for b in overview.not_made_good(session, 5)] == ["shop"]
+
+
+@pytest.mark.parametrize("newer", [Status.COMPLETED, Status.FAILED])
+def test_a_failure_is_shown_until_a_newer_attempt_has_ended(panel: None, newer: Status) -> None:
+    with reading() as session:
+        [before] = overview.not_made_good(session, 5)
+    with transaction() as session:
+        made(session, servers.listed(session)[0], site="shop", status=newer, days=0)
+    with reading() as session:
+        after = overview.not_made_good(session, 5)
+    assert before.id not in {backup.id for backup in after}
+    assert len(after) == (newer is Status.FAILED)
+
+
+def test_a_failed_backup_of_paths_is_made_good_by_one_of_the_same_paths(panel: None) -> None:
+    def end(session: Session, status: Status, minutes: int, paths: list[str]) -> None:
+        server = servers.listed(session)[0]
+        code = "DISK_FULL" if status is Status.FAILED else None
+        age = timedelta(minutes=minutes)
+        add_backup(session, server, None, status, age=age, paths=paths, error_code=code)
+
+    def names() -> list[str]:
+        with reading() as session:
+            return [backup.subject for backup in overview.not_made_good(session, 5)]
+
+    with transaction() as session:
+        end(session, Status.FAILED, 9, ["/etc"])
+    with transaction() as session:
+        end(session, Status.COMPLETED, 8, ["/home"])
+    assert names() == ["a", "shop on a"]
+    with transaction() as session:
+        end(session, Status.COMPLETED, 7, ["/etc"])
+    assert names() == ["shop on a"]
 
 
 @pytest.mark.parametrize("steps", [[CopyStatus.DELETING], [CopyStatus.DELETING, CopyStatus.GONE]])
@@ -172,7 +204,23 @@ def test_a_server_tells_its_trouble(
         server = servers.listed(session)[0]
         for number, (status, code) in enumerate(checks):
             session.add(check(server, status, code, minutes=9 - number))
+            if status is Status.COMPLETED:
+                server.checked_at = clock.now() - timedelta(minutes=9 - number)
     with reading() as session:
         rows = overview.server_rows(session, limit=10)
         assert [row.trouble for row in rows] == [trouble, None]
         assert overview.server_rows(session, server.id, limit=1) == rows[:1]
+        found = overview.troubles(session)
+    assert [(one.server.name, one.code) for one in found] == ([("a", trouble)] if trouble else [])
+    assert all(one.remedy and one.is_unreached is one.code.startswith("SSH") for one in found)
+
+
+def test_a_server_that_was_never_set_up_or_answers_again_is_no_trouble(panel: None) -> None:
+    with transaction() as session:
+        first, second = servers.listed(session)
+        first.checked_at = clock.now()
+        second.host_keys = []
+        for server in (first, second):
+            session.add(check(server, Status.FAILED, "SSH_UNREACHABLE", minutes=9))
+    with reading() as session:
+        assert overview.troubles(session) == []

@@ -116,7 +116,8 @@ class Page:
         self._nothing_inline()
         if "<html" in self.text:
             assert len(self.all("h1")) == 1
-            assert self.one("title").text.endswith("· CloudPilot")
+            [title] = [e for e in self.all("title") if not e.inside("svg")]
+            assert title.text.endswith("· CloudPilot")
             assert self.one("html").attrs["lang"] == "en"
             assert len(self.all("main")) == 1
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
+from cloudpilot.domain import audit
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
@@ -17,7 +18,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
-from cloudpilot.kinds import BackupType, Compression, Place, Role, RunKind
+from cloudpilot.kinds import BackupType, Compression, Place, Privilege, Role, RunKind
 from tests.support.rows import add_server, add_site
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -72,16 +73,17 @@ def add_backup(
         "started_at": created_at + timedelta(seconds=2),
         "finished_at": created_at + timedelta(minutes=4) if status.is_final else None,
         "archive": f"files-{created_at:%Y%m%d-%H%M%S}Z.tar.gz",
-        "size": 1_834_211_904 if done else None,
+        "size": 1_834_211_904 - 9_000_000 * (clock.now() - created_at).days if done else None,
         "tar_size": 3_120_562_176 if done else None,
         "sha256": SHA256 if done else None,
         "counts": {"files": 48_211, "directories": 3_120} if done else {},
         "tools": {"compressor": "pigz 2.6"} if done else {},
     }
     backup = Backup(**(values | columns))
+    stored = {"size": backup.size, "sha256": backup.sha256}
     copy = CopyStatus.STORED if done else CopyStatus.GONE if status.is_final else CopyStatus.MAKING
     place = {"place": Place.SERVER, "server_id": server.id, "root": server.backup_root}
-    backup.copies.append(Copy(status=copy, name=backup.archive, **place))
+    backup.copies.append(Copy(status=copy, name=backup.archive, **place, **stored))
     session.add(backup)
     session.flush()
     return backup
@@ -119,13 +121,24 @@ def add_made(
     return backup, add_run(session, server, RunKind.MAKE, status, **(values | also))
 
 
+WORSE = {
+    "key": "Free space",
+    "title": "Free space",
+    "before": "ok",
+    "after": "warning",
+    "detail": "4.1 GB free of 40 GB on ext4.",
+    "remedy": "Free some: `du -xh / | sort -h`.",
+}
+
+
 def add_checkup(session: Session, server: Server, **facts: Any) -> Checkup:
-    """What a Check found."""
+    """What a Check found; `changes` is what is not as it was at the one before."""
+    changes = facts.pop("changes", [])
     names = ("level", "title", "detail", "remedy")
     lines = [dict(zip(names, line, strict=True)) | {"key": line[1]} for line in LINES]
     server.checked_at = clock.now()
     found = {"trap": None, "alternative": None, "free": 4_100_000_000} | facts
-    checkup = Checkup(server_id=server.id, lines=lines, facts=found)
+    checkup = Checkup(server_id=server.id, lines=lines, facts=found, changes=changes)
     session.add(checkup)
     session.flush()
     return checkup
@@ -150,6 +163,13 @@ DISK_FULL: dict[str, Any] = {
 UNREADABLE: dict[str, Any] = {
     "error_code": "PERMISSION_DENIED",
     "error_detail": "/srv/blog/private cannot be opened by cloudpilot.",
+}
+
+
+MUCH_UNREAD: dict[str, Any] = {
+    "counts": {"files": 900, "directories": 100, "unreadable": 412},
+    "warnings": [f"/srv/private/{n} could not be read: permission denied." for n in range(200)],
+    "warning_count": 412,
 }
 
 
@@ -211,6 +231,25 @@ def little(session: Session, **columns: Any) -> Scene:
     return Scene({"server": server.id, "site": site.id, "backup": backup.id, "run": run.id})
 
 
+def announced(session: Session) -> Scene:
+    """A server that will get a new host key, and whose SSH key is being changed."""
+    scene = little(session, expected_host_keys=[OTHER_FINGERPRINT], privilege=Privilege.FULL)
+    server = session.get_one(Server, scene.ids["server"])
+    audit.record(session, audit.PANEL, audit.Action.HOST_KEYS_FOLLOWED, server)
+    scene.ids["run"] = add_run(session, server, RunKind.ROTATE, Status.RUNNING).id
+    return scene
+
+
+def not_proven(session: Session) -> Scene:
+    """A server that is to be removed, and still lets the panel in."""
+    scene = little(session, privilege=Privilege.READ_ALL)
+    server = session.get_one(Server, scene.ids["server"])
+    error = {"error_code": "KEY_STILL_ACCEPTED", "error_detail": "web-1 still lets the panel in."}
+    scene.ids["run"] = add_run(session, server, RunKind.UNINSTALL, Status.FAILED, **error).id
+    add_run(session, server, RunKind.ROTATE, Status.FAILED, error_code="SSH_UNREACHABLE")
+    return scene
+
+
 def with_backup(status: Status, **columns: Any) -> Callable[[Session], Scene]:
     """`little`, and one more backup in that state."""
 
@@ -242,13 +281,25 @@ def with_deletion(status: Status, **columns: Any) -> Callable[[Session], Scene]:
     return build
 
 
+def _add_neglected(session: Session, server: Server) -> None:
+    """Sites that somebody should look at, one of each kind."""
+    add_site(session, server, "archive", paths=["/srv/archive"])
+    failed, old, unread = (add_site(session, server, n) for n in ("crm", "wiki", "private"))
+    for day in (2, 3, 9, 40):
+        for site in (failed, old):
+            add_made(session, server, site, Status.COMPLETED, age=timedelta(days=day))
+    add_made(session, server, failed, Status.FAILED, age=timedelta(hours=2), **DISK_FULL)
+    add_made(session, server, unread, Status.COMPLETED, age=timedelta(hours=7), **MUCH_UNREAD)
+
+
 def much(session: Session) -> Scene:
     """What a small team has after some weeks: failures, warnings, work under way."""
     scene = with_backup(Status.RUNNING, run=RUNNING)(session)
     failures = {"mail": DISK_FULL, "web-2": UNREADABLE}
     for number, name in enumerate(("db-1", "mail", "staging", "web-2")):
         server = add_server(session, name, host=f"{name}.example.com", host_keys=[FINGERPRINT])
-        add_checkup(session, server)
+        changes = [WORSE] if name == "mail" else []
+        add_checkup(session, server, free=(number + 1) * 9_400_000_000, changes=changes)
         for site_name in ("blog", "intranet")[: 1 + number % 2]:
             site = add_site(session, server, f"{site_name}-{name}", paths=[f"/srv/{site_name}"])
             for day in range(1, 12):
@@ -259,6 +310,7 @@ def much(session: Session) -> Scene:
         if name in failures:
             age = timedelta(hours=5 + 20 * number)
             add_made(session, server, None, Status.FAILED, age=age, **failures[name])
+    _add_neglected(session, server)
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
     return scene
@@ -275,6 +327,8 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "changed key": changed_key,
     "checking": checking,
     "trapped": trapped,
+    "announced": announced,
+    "not proven": not_proven,
     "little": little,
     "much": much,
     "pending": with_backup(Status.PENDING),
@@ -285,6 +339,7 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "running, silent": with_backup(Status.RUNNING, run=RUNNING | WAITING),
     "stopping": with_backup(Status.RUNNING, run=RUNNING | {"stop_requested_at": clock.now()}),
     "warned": with_backup(Status.COMPLETED, **WARNED),
+    "much unread": with_backup(Status.COMPLETED, **MUCH_UNREAD),
     "failed": with_backup(Status.FAILED, **DISK_FULL),
     "failed for no known reason": with_backup(Status.FAILED),
     "stopped": with_backup(Status.FAILED, error_code="STOPPED", error_detail="Stopped by you."),

@@ -1,0 +1,172 @@
+"""How well each site is protected: computed from its backups at every look, never stored.
+
+A good backup is completed, still whole on its server, and has no serious warnings. Without
+schedules nobody has said how often a site should be backed up, so one rule is for all: a good
+backup is fresh for a day, and for two hours more, so that tonight's may take longer than last
+night's.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, select
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.errors import RunStopped
+from cloudpilot.kinds import Place
+
+FRESH_FOR = timedelta(hours=26)
+SERIOUS = 100  # one name in so many that could not be read makes warnings serious
+
+
+class State(StrEnum):
+    """How a site stands, the worst first."""
+
+    NEVER = "never"  # no backup of it has ever been completed
+    LOST = "lost"  # it had backups; none that is good is left
+    FAILED = "failed"  # there is a good one, but the latest attempt failed
+    OLD = "old"
+    FRESH = "fresh"
+
+
+_AT_FIRST = datetime.min.replace(tzinfo=UTC)
+RANK = {state: rank for rank, state in enumerate(State)}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one site stands; good_at is when its newest good backup was asked for."""
+
+    site_id: UUID
+    name: str
+    state: State
+    good_at: datetime | None
+
+
+def state_of(good_at: datetime | None, tried: Status | None, ever: bool, now: datetime) -> State:
+    """How a site stands.
+
+    tried  how its latest attempt ended that nobody stopped; None: there was none
+    ever   whether a backup of it was ever completed, deleted or not
+    """
+    if good_at is None:
+        return State.LOST if ever else State.NEVER
+    if tried is Status.FAILED:
+        return State.FAILED
+    return State.FRESH if now - good_at < FRESH_FOR else State.OLD
+
+
+def standings(session: Session, search: str = "") -> list[Standing]:
+    """Every site, or those whose name or server's name holds `search`, the worst first."""
+    rows = select(Site.id, Site.name, *columns()).where(Site.removed_at.is_(None))
+    if search:
+        names = (func.lower(name) for name in (Site.name, Server.name))
+        fits = (name.contains(search.lower(), autoescape=True) for name in names)
+        rows = rows.join(Server).where(or_(*fits))
+    seen = session.execute(rows).all()
+    once = backed_up_once(session, [row.id for row in seen if row.good_at is None])
+    now = clock.now()
+    found = [
+        Standing(site_id, name, state_of(good_at, tried, site_id in once, now), good_at)
+        for site_id, name, good_at, tried in seen
+    ]
+    return sorted(found, key=_worst_first)
+
+
+def backed_up_once(session: Session, site_ids: list[UUID]) -> set[UUID]:
+    """Those of the sites of which a backup was completed at some time, deleted or not."""
+    if not site_ids:
+        return set()
+    rows = select(Backup.site_id).where(
+        Backup.site_id.in_(site_ids), reads(Backup.status, Status.COMPLETED)
+    )
+    return {site_id for site_id in session.scalars(rows.distinct()) if site_id}
+
+
+def numbers(found: list[Standing]) -> Mapping[State, int]:
+    """How many sites stand how; every state is in it."""
+    counted = Counter(standing.state for standing in found)
+    return {state: counted[state] for state in State}
+
+
+def _worst_first(standing: Standing) -> tuple[int, datetime, str, UUID]:
+    return RANK[standing.state], standing.good_at or _AT_FIRST, standing.name, standing.site_id
+
+
+def columns() -> tuple[Any, Any]:
+    """Of a query of sites: when the newest good backup was asked for, how the last try ended."""
+    good_at = newest_of_site(Backup.created_at, *is_good())
+    tried = newest_of_site(Backup.status, *has_ended())
+    return good_at.label("good_at"), tried.label("tried")
+
+
+def is_good() -> tuple[ColumnElement[bool], ...]:
+    """Completed, still whole on its server, and without serious warnings."""
+    copy = select(Copy.id).where(
+        Copy.backup_id == Backup.id,
+        Copy.place == Place.SERVER,
+        reads(Copy.status, CopyStatus.STORED),
+    )
+    unreadable, files, folders = (
+        func.coalesce(Backup.counts[name].as_float(), 0)
+        for name in ("unreadable", "files", "directories")
+    )
+    few = unreadable * SERIOUS <= unreadable + files + folders
+    return (
+        reads(Backup.status, Status.COMPLETED),
+        copy.correlate(Backup).exists(),
+        or_(Backup.warning_count == 0, few),
+    )
+
+
+def is_serious(backup: Backup) -> bool:
+    """Whether so much could not be read that the backup does not count as good."""
+    count = backup.counts.get
+    unreadable = count("unreadable", 0) if backup.warning_count else 0
+    read = count("files", 0) + count("directories", 0)
+    return bool(unreadable * SERIOUS > unreadable + read)
+
+
+def has_ended() -> tuple[ColumnElement[bool], ...]:
+    """Over, and not because a person stopped it."""
+    return (
+        and_(*(cast(Backup.status, String) != status.value for status in ACTIVE)),
+        Backup.error_code.is_distinct_from(RunStopped.code),
+    )
+
+
+def has_failed() -> tuple[ColumnElement[bool], ...]:
+    """Failed, and not because a person stopped it: there would be nothing to be done about it."""
+    return (
+        Backup.status == Status.FAILED,
+        Backup.error_code.is_distinct_from(RunStopped.code),
+    )
+
+
+def newest_of_site(column: Any, *conditions: Any) -> Any:
+    """That column of a site's newest such backup, within a query of sites."""
+    rows = newest(select(column), Backup.site_id == Site.id, *conditions)
+    return rows.correlate(Site).scalar_subquery()
+
+
+def newest(rows: Select[Any], *conditions: Any) -> Select[Any]:
+    """The newest backup of those, deleted ones left out."""
+    rows = rows.where(*conditions, Backup.deleted_at.is_(None))
+    return rows.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(1)
+
+
+def reads(column: Any, value: StrEnum) -> ColumnElement[bool]:
+    """That value, said so that no index of such values is walked: for a site that was never backed
+    up it would be walked to its end. The rows of one site or server are few."""
+    return cast(column, String) == value.value

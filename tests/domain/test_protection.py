@@ -1,0 +1,137 @@
+"""domain.protection, on both databases: what counts as a good backup, and how a site stands."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import overview, protection, servers, sites
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.protection import FRESH_FOR, State
+from cloudpilot.domain.status import Status
+from tests.support.rows import add_person, add_server, add_site
+from tests.web.scenes import add_backup
+
+NOW = clock.now()
+GOOD = (Status.COMPLETED, {})
+FAILED = (Status.FAILED, {"error_code": "DISK_FULL"})
+STOPPED = (Status.FAILED, {"error_code": "STOPPED"})
+RUNNING = (Status.RUNNING, {})
+PART = {"files": 90, "directories": 9, "unreadable": 1}
+HALF = {"files": 50, "directories": 0, "unreadable": 50}
+
+
+@pytest.fixture
+def shop(core: Flask) -> None:
+    """A server with one site that nobody has backed up."""
+    with transaction() as session:
+        add_person(session)
+        add_site(session, add_server(session, "web-1"), "shop")
+
+
+def add(hours: float, status: Status, columns: dict[str, Any]) -> Backup:
+    """A backup of the site, so many hours ago."""
+    with transaction() as session:
+        [site] = sites.listed(session)
+        server = servers.find(session, site.server_id)
+        return add_backup(session, server, site, status, age=timedelta(hours=hours), **columns)
+
+
+def state() -> State:
+    """How the site stands, which the list and the table have to agree on."""
+    with reading() as session:
+        [standing] = protection.standings(session)
+        [row] = overview.site_rows(session, limit=5)
+    assert row.state is standing.state
+    assert (row.good.created_at if row.good else None) == standing.good_at
+    return standing.state
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([], State.NEVER),
+        ([(1, FAILED)], State.NEVER),
+        ([(1, RUNNING)], State.NEVER),
+        ([(3, GOOD)], State.FRESH),
+        ([(25.9, GOOD)], State.FRESH),
+        ([(26.1, GOOD)], State.OLD),
+        ([(3, GOOD), (1, FAILED)], State.FAILED),
+        ([(30, GOOD), (1, FAILED)], State.FAILED),
+        ([(3, GOOD), (1, STOPPED)], State.FRESH),
+        ([(30, GOOD), (1, RUNNING)], State.OLD),
+        ([(3, FAILED), (1, GOOD)], State.FRESH),
+        ([(1, (Status.COMPLETED, {"warning_count": 1, "counts": PART}))], State.FRESH),
+        ([(1, (Status.COMPLETED, {"warning_count": 50, "counts": HALF}))], State.LOST),
+        ([(1, (Status.COMPLETED, {"warning_count": 9, "counts": {}}))], State.FRESH),
+        ([(1, (Status.COMPLETED, {"deleted_at": NOW}))], State.LOST),
+        ([(30, GOOD), (1, (Status.COMPLETED, {"warning_count": 50, "counts": HALF}))], State.OLD),
+    ],
+)
+def test_how_a_site_stands(shop: None, history: list[Any], expected: State) -> None:
+    for hours, (status, columns) in history:
+        add(hours, status, columns)
+    assert state() is expected
+
+
+@pytest.mark.parametrize("gone", [CopyStatus.DELETING, CopyStatus.GONE, CopyStatus.FAILED])
+def test_a_backup_without_its_archive_protects_nothing(shop: None, gone: CopyStatus) -> None:
+    backup = add(1, Status.COMPLETED, {})
+    with transaction() as session:
+        session.get_one(Backup, backup.id).copies[0].status = gone
+    assert state() is State.LOST
+
+
+@pytest.mark.parametrize(
+    ("counts", "warnings", "serious"),
+    [
+        ({}, 0, False),
+        ({}, 5, False),
+        (PART, 1, False),
+        (PART | {"unreadable": 2}, 2, True),
+        (HALF, 50, True),
+        ({"files": 1, "unreadable": 5}, 0, False),
+    ],
+)
+def test_the_page_and_the_database_agree_on_what_is_serious(
+    shop: None, counts: dict[str, int], warnings: int, serious: bool
+) -> None:
+    backup = add(1, Status.COMPLETED, {"counts": counts, "warning_count": warnings})
+    assert protection.is_serious(backup) is serious
+    assert (state() is State.LOST) is serious
+
+
+def test_sites_come_worst_first_and_are_found_by_their_name_or_their_servers(core: Flask) -> None:
+    with transaction() as session:
+        add_person(session)
+        web, mail = add_server(session, "web-1"), add_server(session, "Mail_1")
+        for name, hours in (("fresh", 2), ("fresher", 1), ("old", 50), ("older", 70)):
+            site = add_site(session, web, name)
+            add_backup(session, web, site, Status.COMPLETED, age=timedelta(hours=hours))
+        add_site(session, mail, "Never")
+        add_site(session, mail, "gone", removed_at=clock.now())
+    with reading() as session:
+        found = protection.standings(session)
+        assert [one.name for one in found] == ["Never", "older", "old", "fresh", "fresher"]
+        assert protection.numbers(found) == {
+            State.NEVER: 1,
+            State.LOST: 0,
+            State.FAILED: 0,
+            State.OLD: 2,
+            State.FRESH: 2,
+        }
+        wanted = {"OLD": ["older", "old"], "mail_": ["Never"], "%": [], "web": 4}
+        for search, names in wanted.items():
+            hits = [one.name for one in protection.standings(session, search)]
+            assert (len(hits) if isinstance(names, int) else hits) == names
+        ids = [one.site_id for one in found]
+        assert [row.site.id for row in overview.site_rows(session, site_ids=ids, limit=9)] == ids
+
+
+def test_a_day_and_two_hours_is_what_fresh_means() -> None:
+    """The pages say the number of hours: it has to be a whole one."""
+    assert timedelta(hours=26) == FRESH_FOR
