@@ -32,6 +32,25 @@ function failed(event, words) {
   if (words) byId("problem").textContent = words;
 }
 
+// "3 min ago" stays true while a page is open; by the panel's clock, whatever this one says.
+// The same words as filters.relative: a test compares them.
+function ago(seconds) {
+  if (Math.abs(seconds) < 5) return "just now";
+  const size = Math.abs(seconds);
+  const units = [[31536000, 2, "year"], [604800, 3, "week"], [86400, 1, "day"], [3600, 1, "h"], [60, 1, "min"], [0, 0, "s"]];
+  const [unit, , name] = units.find(([length, least]) => size >= length * least);
+  const count = unit ? Math.floor(size / unit) : size;
+  const said = `${count} ${name}${unit >= 86400 && count > 1 ? "s" : ""}`;
+  return seconds > 0 ? `${said} ago` : `in ${said}`;
+}
+const ahead = document.body.dataset.now * 1000 - Date.now();
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-ago]")) {
+    const said = ago(Math.round((Date.now() + ahead - Date.parse(time.dateTime)) / 1000));
+    if (time.textContent !== said) time.textContent = said;
+  }
+}, 10000);
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-copy]");
   if (button) copy(button);

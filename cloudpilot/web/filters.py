@@ -121,7 +121,7 @@ def register(app: Flask) -> None:
         pending=removals.pending,
         remedy_parts=words.remedy_parts,
     )
-    env.globals.update(asset=asset, percent=percent)
+    env.globals.update(asset=asset, percent=percent, now=lambda: round(clock.now().timestamp()))
 
 
 def asset(name: str) -> str:

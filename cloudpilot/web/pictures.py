@@ -132,9 +132,9 @@ def of_panel(session: Session) -> Calendar:
     return calendar(history.days(session, first_day(today), today), first_day(today), today)
 
 
-def of_site(session: Session, site_id: UUID) -> tuple[Calendar, Bars | None]:
-    """How the backups of one site went day by day, and how large they were."""
+def of_site(session: Session, site_id: UUID) -> dict[str, Calendar | Bars | None]:
+    """For a site's page: how its backups went day by day, and how large they were."""
     today = clock.now().date()
     days = history.days_of(session, site_id, first_day(today))
     sizes = history.sizes(session, site_id, BARS)
-    return calendar(days, first_day(today), today), bars(sizes)
+    return {"calendar": calendar(days, first_day(today), today), "bars": bars(sizes)}

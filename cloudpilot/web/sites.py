@@ -12,6 +12,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     audit,
     lists,
+    overview,
     previews,
     requests,
     servers,
@@ -25,6 +26,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.suggestions import Suggestion
 from cloudpilot.errors import BackupInProgress
 from cloudpilot.jobs import queue
+from cloudpilot.web import pictures
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.sites import SiteForm
@@ -58,8 +60,11 @@ def show(site_id: UUID) -> str:
         site = sites.find(session, site_id)
         server = servers.find(session, site.server_id)
         context = _previewed(session, site)
-        backups = lists.backups(session, {"site_id": site_id}, size=BACKUPS_SHOWN)
-    context |= {"server": server, "backups": backups}
+        context |= {
+            "server": server,
+            "backups": lists.backups(session, {"site_id": site_id}, size=BACKUPS_SHOWN),
+            "row": overview.site_rows(session, site_ids=[site_id], limit=1)[0],
+        } | pictures.of_site(session, site_id)
     return render_template("sites/show.html", **_with_state(context))
 
 
