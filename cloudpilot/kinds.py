@@ -19,6 +19,11 @@ class RunKind(StrEnum):
     ROTATE = "rotate"  # gives a server a new SSH key and takes the old one away
     UNINSTALL = "uninstall"  # proves that nothing of the panel is left on a server
 
+    @property
+    def must_end(self) -> bool:
+        """Whether it takes seconds and is not to be left half done: it is not stopped."""
+        return self in {RunKind.ROTATE, RunKind.UNINSTALL}
+
 
 class Compression(StrEnum):
     """How an archive is packed; the server picks the fastest gzip that it has."""

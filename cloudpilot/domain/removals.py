@@ -27,6 +27,11 @@ def remove_server(session: Session, server: Server) -> None:
     Raises BackupInProgress while anything is to be done there, a deletion that waits included.
     """
     _refuse_because_of(keeps_server(session, server))
+    forget(session, server)
+
+
+def forget(session: Session, server: Server) -> None:
+    """It leaves the panel with its sites, whatever is still to be done there."""
     now = clock.now()
     server.removed_at = now
     sites = update(Site).where(Site.server_id == server.id, Site.removed_at.is_(None))

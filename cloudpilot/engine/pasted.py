@@ -34,7 +34,6 @@ class Ready:
 class Removed:
     """What a server says once the panel's things were taken off: of each, whether it is gone."""
 
-    server_id: UUID
     gone: Mapping[str, bool]  # by THINGS
 
 
@@ -77,13 +76,15 @@ def parse_ready(text: str) -> Ready:
     return Ready(server_id, levels[0], tuple(dict.fromkeys(keys)))
 
 
-def parse_removed(text: str) -> Removed:
-    """The last line of what the removing command printed; raises InvalidConfig."""
-    server_id, words = _words_after(REMOVED, text)
+def parse_removed(text: str, server_id: UUID) -> Removed:
+    """The last line of what the removing command printed on that server; raises InvalidConfig."""
+    said_by, words = _words_after(REMOVED, text)
+    if said_by != server_id:
+        raise InvalidConfig("This line is of another server.")
     said = dict(word.split("=", 1) for word in words if "=" in word)
     if sorted(said) != sorted(THINGS) or not set(said.values()) <= {"gone", "kept"}:
         raise InvalidConfig(_NOT_WHOLE)
-    return Removed(server_id, {thing: said[thing] == "gone" for thing in THINGS})
+    return Removed({thing: said[thing] == "gone" for thing in THINGS})
 
 
 def parse_fingerprints(text: str) -> tuple[str, ...]:

@@ -5,12 +5,18 @@ from uuid import UUID
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, RunStopped
-from cloudpilot.jobs import check, delete, lifecycle, make
+from cloudpilot.jobs import check, delete, lifecycle, make, preview, rotate, uninstall
 from cloudpilot.kinds import RunKind
 
 # Work that a job does itself, in seconds, and that may be done twice: it is taken up again in
 # whatever state it was left. Making a backup is the server's work: it is only started here.
-DIRECT = {RunKind.CHECK: check.perform, RunKind.DELETE: delete.perform}
+DIRECT = {
+    RunKind.CHECK: check.perform,
+    RunKind.DELETE: delete.perform,
+    RunKind.PREVIEW: preview.perform,
+    RunKind.ROTATE: rotate.perform,
+    RunKind.UNINSTALL: uninstall.perform,
+}
 
 
 def start(run_id: str) -> None:
@@ -50,7 +56,7 @@ def stop(run_id: str) -> None:
             make.stop(run)
         except CloudPilotError as error:
             lifecycle.wait(run, error)
-    elif run.status is Status.RUNNING:
+    elif run.status is Status.RUNNING and not run.kind.must_end:
         lifecycle.fail(run.id, RunStopped("Stopped while it was at work."))
 
 

@@ -14,9 +14,11 @@ from cloudpilot.domain.people import Right
 from cloudpilot.domain.servers import Server
 from cloudpilot.errors import BackupInProgress, InvalidConfig
 from cloudpilot.jobs import enrolment
+from cloudpilot.kinds import Privilege
 from cloudpilot.web.access import needs, note
 from cloudpilot.web.forms import sent
 from cloudpilot.web.forms.servers import OfferedKeyForm, PastedKeysForm
+from cloudpilot.web.privileges import level
 from cloudpilot.web.servers import page_of, ring_check
 
 bp = Blueprint("hostkeys", __name__, url_prefix="/servers/<uuid:server_id>")
@@ -32,8 +34,17 @@ def approve_pasted(server_id: UUID) -> BaseResponse:
         with transaction() as session:
             server = servers.find(session, server_id)
             enrolment.approve_pasted(session, server, form.host_keys.value)
-            note(session, Action.HOST_KEYS_APPROVED, server, host_keys=server.host_keys)
-            return _first_check(session, server)
+            given = server.privilege
+            note(
+                session,
+                Action.HOST_KEYS_APPROVED,
+                server,
+                host_keys=server.host_keys,
+                privilege=given,
+            )
+            wished = level(request.form.get("wished"))
+            differs = wished not in {None, given}
+            return _first_check(session, server, wished=wished if differs else None)
 
     return sent(form, act) or page_of(server_id, form, OfferedKeyForm(formdata=None))
 
@@ -56,8 +67,11 @@ def approve_offered(server_id: UUID) -> BaseResponse:
     return sent(form, act) or page_of(server_id, PastedKeysForm(formdata=None), form)
 
 
-def _first_check(session: Session, server: Server) -> str:
-    """Now that we may log in, look what is there."""
+def _first_check(session: Session, server: Server, wished: Privilege | None = None) -> str:
+    """Now that we may log in, look what is there.
+
+    wished  another level than the server was set up for
+    """
     with suppress(BackupInProgress):
         ring_check(session, server)
-    return url_for("servers.show", server_id=server.id)
+    return url_for("servers.show", server_id=server.id, wished=wished)

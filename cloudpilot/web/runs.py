@@ -14,7 +14,7 @@ from cloudpilot.domain.lists import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
-from cloudpilot.errors import NotAllowed
+from cloudpilot.errors import InvalidState, NotAllowed
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import RunKind
 from cloudpilot.web.access import me, needs, note
@@ -81,6 +81,8 @@ def ask_to_stop(run_id: UUID) -> Run:
         run = runs.find(session, run_id)
         if run.kind is RunKind.DELETE and not me().may(Right.DELETE):
             raise NotAllowed(f"As {me().role} you may not stop a deletion.")
+        if run.kind.must_end:
+            raise InvalidState("It takes seconds and ends by itself; half done it helps nobody.")
         runs.request_stop(session, run)
         queue.ring_stop(session, run)
         note(session, Action.RUN_STOPPED, run, name=run.subject, kind=run.kind)

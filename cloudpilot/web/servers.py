@@ -9,16 +9,33 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import audit, lists, overview, requests, servers
+from cloudpilot.domain import (
+    audit,
+    checkups,
+    keys,
+    lists,
+    moving,
+    overview,
+    requests,
+    servers,
+    uninstalls,
+)
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.errors import BackupInProgress, InvalidState
 from cloudpilot.jobs import enrolment, queue
+from cloudpilot.web import privileges
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import page, sent
-from cloudpilot.web.forms.servers import OfferedKeyForm, PastedKeysForm, ServerForm
+from cloudpilot.web.forms.servers import (
+    LEVELS,
+    MovedServerForm,
+    NewServerForm,
+    OfferedKeyForm,
+    PastedKeysForm,
+)
 from cloudpilot.web.htmx import live
 from cloudpilot.web.paging import PAGE, page_number
 
@@ -44,7 +61,7 @@ def index() -> str:
 @needs(Right.SERVERS)
 def new() -> BaseResponse:
     """Add a server."""
-    form = ServerForm()
+    form = NewServerForm()
     return sent(form, lambda: _enrol(form)) or page("servers/new.html", form)
 
 
@@ -81,9 +98,10 @@ def edit(server_id: UUID) -> BaseResponse:
     """Change where a server is and where its backups go."""
     with reading() as session:
         server = servers.find(session, server_id)
-    form = ServerForm(obj=server)
+        stored = uninstalls.belongings(session, server).backups
+    form = MovedServerForm(obj=server)
     return sent(form, lambda: _change(form, server_id)) or page(
-        "servers/edit.html", form, server=server
+        "servers/edit.html", form, server=server, stored=stored
     )
 
 
@@ -111,8 +129,12 @@ def page_of(server_id: UUID, pasted: PastedKeysForm, offered: OfferedKeyForm) ->
             "row": overview.server_rows(session, server_id, limit=1)[0],
             "sites": overview.site_rows(session, server_id, limit=SITES_SHOWN),
             "backups": lists.backups(session, {"server_id": server_id}, size=BACKUPS_SHOWN),
+            "key_change": keys.latest_change(session, server),
+            "trusted": keys.latest_trust(session, server),
         }
     context |= {"command": enrolment.setup_command(server), "pasted": pasted, "offered": offered}
+    wished = privileges.level(request.args.get("wished"))
+    context |= {"levels": LEVELS, "wished": wished, "chosen": server.privilege}
     refused = offered if offered.problem or offered.errors else pasted
     return page("servers/show.html", refused, **_with_state(context))
 
@@ -137,6 +159,7 @@ def _checked(session: Session, server: Server) -> dict[str, Any]:
         "server": server,
         "checkup": found,
         "lines": overview.worst_first(found),
+        "worse": checkups.worse_lines(session, server.id),
         "trap": trap_of(server, found),
         "run": overview.latest_check(session, server.id),
     }
@@ -150,16 +173,17 @@ def _with_state(context: dict[str, Any]) -> dict[str, Any]:
     return context | {"working": working, "state": "checking" if working else "idle"}
 
 
-def _enrol(form: ServerForm) -> str:
+def _enrol(form: NewServerForm) -> str:
     with transaction() as session:
         server = enrolment.enrol(session, **form.values())
         note(session, Action.SERVER_ADDED, server, host=server.host, port=server.port)
     return url_for(".show", server_id=server.id)
 
 
-def _change(form: ServerForm, server_id: UUID) -> str:
+def _change(form: MovedServerForm, server_id: UUID) -> str:
     with transaction() as session:
         server = servers.find(session, server_id)
+        moving.allow(session, server, form.values(), same=form.same_machine.data)
         note(session, Action.SERVER_CHANGED, server, changes=audit.changes(server, form.values()))
         for name, value in form.values().items():
             setattr(server, name, value)

@@ -102,12 +102,13 @@ def test_what_is_not_that_line_is_refused(text: str) -> None:
 
 def test_what_is_gone_is_said_one_by_one() -> None:
     line = f"cloudpilot-removed {ID} key=gone rule=gone tar=gone directories=kept user=gone"
-    removed = parse_removed(f"Stays, and belongs to root: /a\n{line}\n")
-    assert removed.server_id == ID
+    removed = parse_removed(f"Stays, and belongs to root: /a\n{line}\n", ID)
     assert [thing for thing, gone in removed.gone.items() if not gone] == ["directories"]
     for broken in (line[:-5], line[:-14], line.replace("kept", "perhaps"), f"{line} more=gone", ""):
         with pytest.raises(InvalidConfig):
-            parse_removed(broken)
+            parse_removed(broken, ID)
+    with pytest.raises(InvalidConfig, match="another server"):
+        parse_removed(line, uuid4())
 
 
 def test_announced_keys_are_taken_from_either_line() -> None:

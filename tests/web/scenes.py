@@ -236,7 +236,7 @@ def announced(session: Session) -> Scene:
     scene = little(session, expected_host_keys=[OTHER_FINGERPRINT], privilege=Privilege.FULL)
     server = session.get_one(Server, scene.ids["server"])
     audit.record(session, audit.PANEL, audit.Action.HOST_KEYS_FOLLOWED, server)
-    scene.ids["run"] = add_run(session, server, RunKind.ROTATE, Status.RUNNING).id
+    add_run(session, server, RunKind.ROTATE, Status.RUNNING)
     return scene
 
 

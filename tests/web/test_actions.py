@@ -110,7 +110,9 @@ def test_changing_a_server_asks_it_again(app: Flask, owner: Browser) -> None:
     ids = build(app, "little")
     path = f"/servers/{ids['server']}/edit"
     assert owner.get(path).one("input", name="host").attrs["value"] == "web-1.example.com"
-    owner.post(path, **(SERVER | {"host": "10.0.0.7"}))
+    page = owner.post(path, 422, **(SERVER | {"host": "10.0.0.7"}))
+    assert "same machine" in page.text
+    owner.post(path, **(SERVER | {"host": "10.0.0.7", "same_machine": "y"}))
     assert row(app, Server, ids["server"]).host == "10.0.0.7"
     assert len(runs_of(app, RunKind.CHECK)) == 1
 
@@ -118,7 +120,7 @@ def test_changing_a_server_asks_it_again(app: Flask, owner: Browser) -> None:
 def test_pasted_keys_are_approved_and_the_check_begins(app: Flask, owner: Browser) -> None:
     ids = build(app, "new server")
     path = f"/servers/{ids['server']}"
-    typed = f"cloudpilot-host-keys {FINGERPRINT} {OTHER_FINGERPRINT}"
+    typed = f"cloudpilot-ready {ids['server']} plain {FINGERPRINT} {OTHER_FINGERPRINT}"
     assert owner.post(f"{path}/approve", host_keys=typed).answer.location == path
     assert row(app, Server, ids["server"]).host_keys == [FINGERPRINT, OTHER_FINGERPRINT]
     [run] = runs_of(app, RunKind.CHECK)

@@ -1,10 +1,12 @@
 """Forms about servers."""
 
-from wtforms import BooleanField
+from wtforms import BooleanField, RadioField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
 
 from cloudpilot.domain import servers
 from cloudpilot.domain.servers import BACKUP_ROOT, USERNAME
 from cloudpilot.errors import InvalidConfig
+from cloudpilot.kinds import Privilege
 from cloudpilot.web.forms import Form, Lines, Text
 
 PORT_DIGITS = 5
@@ -37,6 +39,66 @@ class ServerForm(Form):
         default=BACKUP_ROOT,
         hint="Where archives are kept on the server; a Check says whether they are safe there.",
     )
+
+
+LEVELS = {
+    Privilege.PLAIN: "Only what its user may read",
+    Privilege.READ_ALL: "Every file, changing none",
+    Privilege.FULL: "Anything",
+}
+
+
+class LevelField(RadioField):
+    """One of the three levels; templates/servers/_levels.html says what each means."""
+
+    @property
+    def value(self) -> Privilege:
+        """The level itself, once it was checked."""
+        return Privilege(self.data)
+
+
+def _level_field() -> LevelField:
+    return LevelField(
+        "What CloudPilot may do there",
+        choices=[SelectChoice(level.value, title) for level, title in LEVELS.items()],
+        default=Privilege.PLAIN.value,
+    )
+
+
+class LevelForm(Form):
+    """What CloudPilot may do on a server."""
+
+    privilege = _level_field()
+
+
+class NewServerForm(ServerForm):
+    """A server, and what CloudPilot may do there."""
+
+    privilege = _level_field()
+
+
+class MovedServerForm(ServerForm):
+    """A server that is known; at another address it is still the same machine."""
+
+    same_machine = BooleanField("It is the same machine at another address.")
+
+
+class ExpectedKeysForm(Form):
+    """The host keys that a server is going to show."""
+
+    expected = Lines("Its new host keys", str.strip)
+
+
+class DeleteAllForm(Form):
+    """The end of all backups of a server."""
+
+    typed = StringField("The server's name")
+
+
+class RemovedForm(Form):
+    """The last line of what the removing command printed."""
+
+    removed = Lines("Its last line", str.strip)
 
 
 class PastedKeysForm(Form):

@@ -1,0 +1,115 @@
+"""Taking the panel off a server: what of it is there, and when it may go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloudpilot.domain import backups, keys, removals, requests, runs
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import SAFE_BACKUP_ROOT, Server
+from cloudpilot.domain.status import ACTIVE
+from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, SshNotConfigured
+from cloudpilot.kinds import Place, RunKind
+
+ANOTHER_RUN = (RunKind.MAKE, RunKind.PREVIEW, RunKind.ROTATE, RunKind.UNINSTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What lies on a server because of this panel."""
+
+    roots: tuple[str, ...]  # directories that hold, or have held, archives
+    backups: int  # not proven gone, those on their way out included
+    size: int  # bytes of those whose size is known
+    leaving: int  # of them, being deleted
+
+
+def belongings(session: Session, server: Server) -> Belongings:
+    """What lies there, as far as the panel knows."""
+    mine = (Copy.server_id == server.id, Copy.place == Place.SERVER)
+    there = (*mine, Copy.status != CopyStatus.GONE)
+    used = session.scalars(select(Copy.root).where(*mine).distinct().order_by(Copy.root))
+    roots = (server.backup_root, SAFE_BACKUP_ROOT, *(root for root in used if root))
+    count, size = session.execute(select(func.count(), func.sum(Copy.size)).where(*there)).one()
+    leaving = session.scalar(select(func.count()).where(*mine, Copy.status == CopyStatus.DELETING))
+    return Belongings(tuple(dict.fromkeys(roots)), count, int(size or 0), leaving or 0)
+
+
+def delete_all(session: Session, server: Server, by: Person, typed: str) -> list[Run]:
+    """Have every backup on this server deleted; the runs that do it.
+
+    typed  the server's name, to be sure
+    """
+    if typed.strip() != server.name:
+        raise InvalidConfig(f"Type the server's name, {server.name}, to delete its backups.")
+    _refuse_while_it_works(session, server)
+    rows = (
+        select(Backup)
+        .join(Copy, Copy.backup_id == Backup.id)
+        .where(Copy.server_id == server.id, Copy.status != CopyStatus.GONE)
+    )
+    found = session.scalars(rows.distinct().order_by(Backup.id)).all()
+    return [requests.delete(session, backup, by) for backup in found if _can_go(session, backup)]
+
+
+def prove(
+    session: Session,
+    server: Server,
+    by: Person,
+    *,
+    keep: bool,
+    said: Mapping[str, bool] | None = None,
+) -> Run:
+    """A run that proves that the panel is out, and then forgets the server.
+
+    keep  its archives stay there
+    said  what the removing command has said to be gone; None: the run does it itself, through sudo
+
+    Raises SshNotConfigured, InvalidState, BackupInProgress while anything is to be done there.
+    """
+    if not server.is_ready:
+        raise SshNotConfigured(f"{server.name} was never set up: forget it instead.")
+    if said is not None and not said["key"]:
+        raise InvalidState("The panel's key is still there. Run the command again.")
+    _refuse_while_it_works(session, server)
+    left = belongings(session, server)
+    if left.leaving or (left.backups and not keep):
+        raise BackupInProgress("Its backups are still being deleted.")
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.UNINSTALL,
+            claim=keys.claim(server),
+            server_id=server.id,
+            requested_by=by.id,
+            subject=server.name,
+            options={"keep": keep} | ({} if said is None else {"said": dict(said)}),
+        ),
+    )
+
+
+def latest(session: Session, server: Server) -> Run | None:
+    """The newest run of that kind."""
+    rows = select(Run).where(Run.server_id == server.id, Run.kind == RunKind.UNINSTALL)
+    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id).limit(1))
+
+
+def _can_go(session: Session, backup: Backup) -> bool:
+    """Neither is it being made, nor has a person had it deleted already."""
+    run = backups.latest_run(session, backup, RunKind.DELETE)
+    asked = run is not None and not run.status.is_final and run.requested_by is not None
+    return backup.status.is_final and backup.deleted_at is None and not asked
+
+
+def _refuse_while_it_works(session: Session, server: Server) -> None:
+    rows = select(Run).where(
+        Run.server_id == server.id, Run.status.in_(ACTIVE), Run.kind.in_(ANOTHER_RUN)
+    )
+    run = session.scalars(rows.order_by(Run.created_at, Run.id).limit(1)).first()
+    if run:
+        raise BackupInProgress(removals.pending(run))

@@ -1,0 +1,118 @@
+"""A new SSH key: put beside the old one, proven, made the key; then the old one is taken away.
+
+Killed at any point it is begun again and ends right: what `next_*` holds besides the key, whether
+it was to come or is to go, is taken away first, and the key that is in use has always been proven.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import current_app
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import audit, keys, runs, servers
+from cloudpilot.domain.audit import Action, Actor
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.engine import ssh
+from cloudpilot.engine.program import Program
+from cloudpilot.errors import InvalidState, KeyNotTaken, KeyStillAccepted
+from cloudpilot.jobs import lifecycle
+from cloudpilot.jobs.on_server import Login, login, opened
+from cloudpilot.reports import Report
+from cloudpilot.secrets import Sealer
+
+CHANGED = "changed"  # among the run's options: the new key is the key
+DONE = "The new key is in use; the server refuses the former one."
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The two keys of a server as authorized_keys has them."""
+
+    key: str
+    other: str | None  # is to come, or to go
+
+
+def perform(run: Run) -> None:
+    """Whatever state the last attempt has left, go on from there."""
+    _settle_which_is_the_key(run.server_id)
+    with opened(login(run.server_id)) as session:
+        lifecycle.begin(run)
+        _take_away_the_other(run.server_id, session)
+        if not lifecycle.current(run.id).options.get(CHANGED):
+            _let_in(run.server_id, session)
+            _change(run)
+            _take_away_the_other(run.server_id, session)
+    lifecycle.complete(run, Report(stage="rotate", log=DONE, over=True))
+
+
+def _settle_which_is_the_key(server_id: UUID) -> None:
+    """If the key is refused and the other one is not, somebody has put things back by hand."""
+    who = login(server_id)
+    if who.next_key is None or not ssh.refuses(who.address, who.private_key):
+        return
+    if not ssh.refuses(who.address, who.next_key):
+        with transaction() as session:
+            keys.swap(session.get_one(Server, server_id), _sealer())
+
+
+def _take_away_the_other(server_id: UUID, session: ssh.Session) -> None:
+    other, who = _lines(server_id).other, login(server_id)
+    if other is None or who.next_key is None:
+        return
+    session.run(Program("rekey", ("drop", other)))
+    if not ssh.refuses(who.address, who.next_key):
+        raise KeyStillAccepted(
+            f"{who.address.host} still accepts a key that was taken out of"
+            f" ~{who.address.username}/.ssh/authorized_keys."
+        )
+    with transaction() as database:
+        keys.forget_next(database.get_one(Server, server_id), other)
+
+
+def _let_in(server_id: UUID, session: ssh.Session) -> None:
+    """A new pair: kept first, so that whoever goes on from here knows it; then let in; tried."""
+    private_key, public_key = ssh.new_key(servers.key_comment(server_id))
+    with transaction() as database:
+        keys.keep_next(database.get_one(Server, server_id), _sealer(), private_key, public_key)
+    session.run(Program("rekey", ("add", _lines(server_id).key, public_key)))
+    who = login(server_id)
+    if ssh.refuses(who.address, private_key):
+        _give_up(who, public_key, session)
+
+
+def _give_up(who: Login, public_key: str, session: ssh.Session) -> None:
+    session.run(Program("rekey", ("drop", public_key)))
+    with transaction() as database:
+        keys.forget_next(database.get_one(Server, who.server_id), public_key)
+    raise KeyNotTaken(
+        f"{who.address.host} refuses the new key although it is in"
+        f" ~{who.address.username}/.ssh/authorized_keys. The former key stays."
+    )
+
+
+def _change(run: Run) -> None:
+    """In one transaction: the key, what is on record of it, and that this run has done it."""
+    with transaction() as session:
+        row = runs.find(session, run.id)
+        if row.status.is_final:
+            raise InvalidState("It was ended meanwhile.")
+        server = session.get_one(Server, run.server_id)
+        keys.swap(server, _sealer())
+        row.options = row.options | {CHANGED: True}
+        by = session.get(Person, run.requested_by) if run.requested_by else None
+        who = Actor(by.email, by.id) if by else audit.PANEL
+        audit.record(session, who, Action.KEY_CHANGED, server, public_key=server.public_key)
+
+
+def _lines(server_id: UUID) -> Lines:
+    with reading() as session:
+        server = session.get_one(Server, server_id)
+        return Lines(server.public_key, server.next_public_key)
+
+
+def _sealer() -> Sealer:
+    sealer: Sealer = current_app.extensions["sealer"]
+    return sealer
