@@ -86,6 +86,12 @@ def worsened(session: Session, since: datetime) -> list[Worsening]:
     return sorted(found, key=lambda one: (-RANK[one.after], one.server.name, one.title))
 
 
+def worse_lines(session: Session, server_id: UUID) -> dict[str, datetime]:
+    """The keys of those lines of a server that are worse than yesterday, and since when."""
+    since = clock.now() - SINCE_YESTERDAY
+    return {one.key: one.at for one in _seen(session, since, server_id)}
+
+
 def history(session: Session, server_id: UUID) -> list[Event]:
     """What has changed on one server, the newest first, at most EVENTS_SHOWN of each kind."""
     rows = (
@@ -123,7 +129,7 @@ def _ended(run: Run) -> datetime:
     return run.finished_at or run.created_at
 
 
-def _seen(session: Session, since: datetime) -> Iterable[Worsening]:
+def _seen(session: Session, since: datetime, server_id: UUID | None = None) -> Iterable[Worsening]:
     """What answered Checks have told: of each line the first `before` against the last `after`."""
     rows = (
         select(Server, Checkup.at, Checkup.changes)
@@ -135,6 +141,8 @@ def _seen(session: Session, since: datetime) -> Iterable[Worsening]:
         )
         .order_by(Checkup.at)
     )
+    if server_id:
+        rows = rows.where(Server.id == server_id)
     net: dict[tuple[UUID, str], Worsening] = {}
     for server, at, changes in session.execute(rows):
         for change in changes:

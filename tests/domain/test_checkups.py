@@ -174,6 +174,17 @@ def test_the_worst_comes_first_and_what_was_removed_not_at_all(
     assert [one.server.name for one in worse()] == ["web-1", "a"]
 
 
+def test_one_server_knows_its_own_worse_lines(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Past(monkeypatch, "other")
+    for one, key in ((past, "tar"), (other, "curl")):
+        one.answers(20, line(key))
+        one.answers(10, line(key, "failed"))
+    with reading() as session:
+        worse_lines = checkups.worse_lines(session, past.id)
+    assert list(worse_lines) == ["tar"]
+    assert 9 * HOUR < clock.now() - worse_lines["tar"] < 11 * HOUR
+
+
 def events(past: Past) -> list[Event]:
     with reading() as session:
         return checkups.history(session, past.id)

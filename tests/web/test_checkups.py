@@ -70,7 +70,10 @@ def test_problems_stand_open_and_what_is_fine_is_folded_away(
     assert any("1 thing could be better" in text and "igzip" in text for text in folded)
     assert any("1 thing is fine" in text and "Curl" in text for text in folded)
     assert not any("Not installed" in text for text in folded)
-    assert words(page.one("section", **{"aria-label": "Check"}).text).count("New") == 2
+    assert (
+        words(page.one("section", **{"aria-label": "Check"}).text).count("Worse than yesterday")
+        == 2
+    )
     assert "<script>alert" not in page.text
 
 
@@ -105,7 +108,7 @@ def test_the_history_tells_what_got_worse_and_who_was_silent(
     owner: Browser, server_id: UUID
 ) -> None:
     said = words(owner.get(f"/servers/{server_id}/history").one("main").text)
-    worse, silent, first = (said.index(w) for w in ("Worse", "No answer", "First check"))
+    worse, silent, first = (said.index(w) for w in ("Worse", "Silent", "The first Check"))
     assert worse < silent < first
     assert "Before: GNU tar 1.34." in said
     assert "web-1 did not answer." in said

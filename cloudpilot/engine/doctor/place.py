@@ -37,7 +37,8 @@ def directory(found: Found) -> Line:
 
 def space(found: Found) -> Line:
     title, inodes = "Free space", found["inodes"] or []
-    detail = f"{found.free / 1000**3:.1f} GB on {found['file_system'] or 'unknown'}."
+    unit, size = ("GB", 1000**3) if found.free >= SPACE_AT_LEAST else ("MB", 1000**2)
+    detail = f"{found.free / size:.1f} {unit} free on {found['file_system'] or 'unknown'}."
     if len(inodes) == 2 and inodes[1] and inodes[0] < INODES_AT_LEAST:
         detail += " No inodes are left: not one more file can be made."
         remedy = f"Find where most files are: {command('du', '--inodes', '-xd', '3', '/')}"
