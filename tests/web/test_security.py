@@ -7,6 +7,9 @@ import pytest
 from flask import Flask
 
 from cloudpilot import create_app
+from cloudpilot.db import reading
+from cloudpilot.domain.audit import AuditEntry
+from cloudpilot.domain.sessions import SignedIn
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings
 from tests.support.page import Page
@@ -66,9 +69,18 @@ def test_a_session_survives_a_new_secret_key_if_the_old_one_is_named(
         assert later.get("/").location == location
 
 
-@pytest.mark.parametrize(("proxies", "limited"), [(0, True), (1, False)])
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "limited"),
+    [
+        (0, "203.0.113.{n}", True),
+        (1, "203.0.113.{n}", False),
+        (1, "203.0.113.{n}, 198.51.100.7", True),  # what the visitor forged stands before it
+        (2, "203.0.113.{n}, 198.51.100.7", False),
+        (2, "192.0.2.{n}, 203.0.113.1, 198.51.100.7", True),
+    ],
+)
 def test_a_forwarded_address_is_believed_of_trusted_proxies_only(
-    settings: Settings, proxies: int, limited: bool
+    settings: Settings, proxies: int, forwarded: str, limited: bool
 ) -> None:
     app = create_app(replace(settings, trusted_proxies=proxies))
     app.config["WTF_CSRF_ENABLED"] = False
@@ -77,11 +89,25 @@ def test_a_forwarded_address_is_believed_of_trusted_proxies_only(
         client.post(
             "/setup",
             data=OWNER | {"email": f"{n}@example.com", "code": ""},
-            headers={"X-Forwarded-For": f"203.0.113.{n}"},
+            headers={"X-Forwarded-For": forwarded.format(n=n)},
         ).status_code
         for n in range(22)
     ]
     assert (429 in statuses) is limited
+
+
+@pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "198.51.100.7")])
+def test_the_audit_log_says_where_a_visitor_really_is(
+    settings: Settings, app: Flask, proxies: int, address: str
+) -> None:
+    panel = create_app(replace(settings, trusted_proxies=proxies))
+    browser = Browser(panel.test_client())
+    data = {"email": "owner@example.com", "password": PASSWORD, "csrf_token": browser.token()}
+    forged = {"X-Forwarded-For": "203.0.113.1, 198.51.100.7"}
+    assert browser.client.post("/sign-in", data=data, headers=forged).status_code == 303
+    with app.app_context(), reading() as session:
+        assert [entry.address for entry in session.query(AuditEntry)] == [address]
+        assert [row.address for row in session.query(SignedIn)] == [address]
 
 
 @pytest.mark.parametrize(

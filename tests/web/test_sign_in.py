@@ -1,15 +1,20 @@
 """The set-up code, signing in and out, and how often one may try."""
 
+import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 
 from cloudpilot import create_app
-from cloudpilot.db import reading
+from cloudpilot.db import db, reading
+from cloudpilot.domain import passwords
+from cloudpilot.domain.attempts import SignInFailure
+from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.people import Person
 from cloudpilot.kinds import Role
 from cloudpilot.settings import Settings
@@ -135,6 +140,7 @@ def test_an_account_is_not_guessed_at_for_long(app: Flask) -> None:
         statuses.append(answer.status_code)
     assert statuses == [422] * 6 + [429] * 2
     assert "TOO_MANY_ATTEMPTS" in answer.text
+    assert 'value="owner@example.com"' in answer.text
     seconds = int(answer.headers["Retry-After"])
     assert 0 < seconds <= 61
     assert re.search(r"Wait (\d+ s|1 min( 1 s)?), then try again", answer.text)
@@ -188,15 +194,120 @@ def test_the_sign_in_leads_to_where_one_wanted_to_go(
     assert anonymous.post("/sign-in", **fields).answer.location == location
 
 
-def test_attempts_are_counted_where_all_web_processes_see_them(
-    settings: Settings, app: Flask, redis_url: str
+def tries(browser: Browser, address: str, count: int, email: str = "owner@example.com") -> Any:
+    """What so many wrong passwords from that address are answered with."""
+    data = {"email": email, "password": "x", "csrf_token": browser.token()}
+    far = {"REMOTE_ADDR": address}
+    answers = [browser.client.post("/sign-in", data=data, environ_base=far) for _ in range(count)]
+    return [answer.status_code for answer in answers]
+
+
+@pytest.mark.parametrize("redis", ["absent", "emptied"])
+def test_attempts_are_counted_whatever_happens_to_redis(
+    settings: Settings, app: Flask, redis_url: str, redis: str
 ) -> None:
-    shared = replace(settings, redis_url=redis_url)
+    """One web process after the other, each with a memory of its own; the rows remember."""
+    used = settings if redis == "absent" else replace(settings, redis_url=redis_url)
     statuses = []
-    for _ in range(2):  # one process after the other: each has a memory of its own
-        browser = Browser(create_app(shared).test_client())
-        for _ in range(4):
-            fields = {"email": "counted@example.com", "password": "x"}
-            data = fields | {"csrf_token": browser.token()}
-            statuses.append(browser.client.post("/sign-in", data=data).status_code)
+    for _ in range(2):
+        process = create_app(used)
+        statuses += tries(Browser(process.test_client()), "192.0.2.1", 4)
+        if redis == "emptied":
+            process.extensions["redis"].flushall()
     assert statuses == [422] * 6 + [429] * 2
+
+
+def test_an_address_is_counted_over_all_processes_too(settings: Settings, app: Flask) -> None:
+    statuses = []
+    for process in range(2):
+        browser = Browser(create_app(settings).test_client())
+        for n in range(11):
+            statuses += tries(browser, f"2001:db8::{n:x}", 1, f"{process}{n}@example.com")
+    assert statuses == [422] * 20 + [429] * 2  # all of one /64 are one
+
+
+def test_nobody_locks_the_owner_out(app: Flask, anonymous: Browser) -> None:
+    home = {"REMOTE_ADDR": "198.51.100.7"}
+    data = {"email": "owner@example.com", "password": PASSWORD}
+    sent = data | {"csrf_token": anonymous.token()}
+    assert anonymous.client.post("/sign-in", data=sent, environ_base=home).status_code == 303
+    attacker, owner = Browser(app.test_client()), Browser(app.test_client())
+    for n in range(8):
+        tries(attacker, f"192.0.2.{n}", 1)
+    sent = data | {"csrf_token": owner.token()}
+    strange = {"REMOTE_ADDR": "203.0.113.1"}
+    assert owner.client.post("/sign-in", data=sent, environ_base=strange).status_code == 429
+    assert owner.client.post("/sign-in", data=sent, environ_base=home).status_code == 303
+
+
+@pytest.mark.parametrize("door", ["/setup", "/link/guessed"])
+def test_codes_and_links_are_not_guessed_at_for_long(fresh: Flask, door: str) -> None:
+    statuses = []
+    for n in range(22):  # in turn with a process of its own: only the rows can count them
+        client = Browser(fresh.test_client())
+        if door == "/setup":
+            data = OWNER | {"code": f"guess {n}", "csrf_token": client.token()}
+            statuses.append(client.client.post(door, data=data).status_code)
+        else:
+            statuses.append(client.client.get(f"{door}{n}").status_code)
+    assert statuses == [422 if door == "/setup" else 410] * 20 + [429] * 2
+
+
+def test_refusals_are_written_down_but_do_not_flood_the_log(app: Flask) -> None:
+    """Nothing that was typed is kept: it may be a password in the wrong field."""
+    browser = Browser(app.test_client())
+    for email in ("owner@example.com", "my-secret-password"):
+        tries(browser, "192.0.2.1", 4, email)
+    tries(browser, "192.0.2.2", 2)
+    with app.app_context(), reading() as session:
+        found = session.query(AuditEntry).filter_by(action="session.refused").all()
+        failures = session.query(SignInFailure).all()
+    told = [(entry.actor, entry.address, entry.subject_name) for entry in found]
+    assert told == [
+        ("somebody", "192.0.2.1", "owner@example.com"),
+        ("somebody", "192.0.2.1", ""),
+        ("somebody", "192.0.2.2", "owner@example.com"),
+    ]
+    kept = [str(vars(row)) for row in (*found, *failures)]
+    plain = hashlib.sha256(b"my-secret-password").hexdigest()
+    assert not [text for text in kept if "my-secret-password" in text or plain in text]
+
+
+def test_no_password_is_looked_at_while_a_transaction_is_open(
+    fresh: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes long, and SQLite has one writer: everybody would wait."""
+    looked: list[bool] = []
+
+    class Hasher(PasswordHasher):
+        def hash(self, *args: Any, **kwargs: Any) -> str:
+            looked.append(db.session.registry.has())
+            return super().hash(*args, **kwargs)
+
+        def verify(self, *args: Any, **kwargs: Any) -> Any:
+            looked.append(db.session.registry.has())
+            return super().verify(*args, **kwargs)
+
+    monkeypatch.setattr(passwords, "_hasher", Hasher())
+    browser = Browser(fresh.test_client())
+    browser.post("/setup", **OWNER)
+    browser.post("/account/password", old=OWNER["password"], password=PASSWORD)
+    browser.post("/sign-out")
+    browser.post("/sign-in", 422, email=OWNER["email"], password="wrong")
+    browser.post("/sign-in", email=OWNER["email"], password=PASSWORD)
+    link = browser.post("/people/invite", 200, email="bea@example.com", role="viewer")
+    path = link.one("textarea", id="link").text.removeprefix("http://127.0.0.1:5000")
+    browser.post(path, name="Bea", password=PASSWORD)
+    assert looked == [False] * 7
+
+
+def test_signing_in_and_out_is_written_down(app: Flask, anonymous: Browser) -> None:
+    anonymous.post("/sign-out")  # nobody is signed in: nothing happens
+    anonymous.post("/sign-in", email="owner@example.com", password=PASSWORD)
+    anonymous.post("/sign-out")
+    with app.app_context(), reading() as session:
+        told = [(e.action, e.actor, e.address) for e in session.query(AuditEntry)]
+    assert told == [
+        ("session.signed-in", "owner@example.com", "127.0.0.1"),
+        ("session.signed-out", "owner@example.com", "127.0.0.1"),
+    ]
