@@ -104,14 +104,14 @@ def _line(found: Found, engine: Engine) -> Line | None:
     if not _runs(found, engine):
         return None
     server = _server_version(found, engine)
-    name = f"{engine.title} {server}".strip()
+    runs = f"{server} runs here" if server else "Runs here"
     client = next((tool for tool in engine.clients if found.has(tool)), None)
     if client is None:
         wanted = engine.clients[0]
-        detail = f"{name} runs here. {wanted} is not installed; a backup of it will need it."
+        detail = f"{runs}. {wanted} is not installed; a backup of it will need it."
         return Line(engine.key, "warning", engine.title, detail, f"`{found.install(wanted)}`")
     if server and dotted(found[client])[:1] < dotted(server)[:1]:
-        detail = f"{name} runs here, but {client} is {found[client]}: older than what it dumps."
+        detail = f"{runs}, but {client} is {found[client]}: older than what it dumps."
         remedy = f"Install the {client} of the server's own version."
         return Line(engine.key, "warning", engine.title, detail, remedy)
-    return Line(engine.key, "ok", engine.title, f"{name} runs here; {client} {found[client]}.")
+    return Line(engine.key, "ok", engine.title, f"{runs}; {client} {found[client]}.")
