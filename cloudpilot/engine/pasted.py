@@ -126,7 +126,7 @@ def _uninstall_words(
     server_id: UUID, username: str, keep: bool, roots: Sequence[str]
 ) -> tuple[str, ...]:
     archives = "keep" if keep else "empty"
-    return str(server_id), _plain(username), archives, _encoded("\n".join(roots))
+    return str(server_id), _plain(username), archives, _encoded("\n".join((*roots, ".")))
 
 
 def _encoded(text: str) -> str:

@@ -55,7 +55,7 @@ def test_what_a_command_is_called_with() -> None:
     assert b64decode(words[-1]).decode() == public
     words = remove("/a/b", "/c/d", keep=False).split(" ")
     assert words[-4:-1] == [str(ID), "cloudpilot", "empty"]
-    assert b64decode(words[-1]).decode() == "/a/b\n/c/d"
+    assert b64decode(words[-1]).decode() == "/a/b\n/c/d\n."
 
 
 @settings(max_examples=300)

@@ -42,7 +42,14 @@ readers() {
   read -r pid start boot level 2>/dev/null <"$2/reader" || return
   [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] || return
   if lives "$pid" "$start"; then echo "$pid"; fi
-  if [ "$level" = full ]; then marked "$1" as_root 2>/dev/null; fi
+  [ "$level" = full ] || return 0
+  for pid in $(marked "$1" as_root 2>/dev/null); do
+    if is_roots "$pid"; then echo "$pid"; fi # our own we see ourselves
+  done
+}
+
+is_roots() {
+  [ "$(stat -c %u "/proc/$1" 2>/dev/null)" = 0 ]
 }
 
 # as_root COMMAND…: it shall not be found among what it looks for.
@@ -54,7 +61,7 @@ as_root() {
 signal() {
   kill "-$1" "$2" 2>/dev/null && return
   # shellcheck disable=SC2016 # expanded by the other bash
-  if [ -d "/proc/$2" ] && [ "$(stat -c %u "/proc/$2" 2>/dev/null)" = 0 ] && ((EUID)); then
+  if ((EUID)) && is_roots "$2"; then
     as_root bash -c 'kill "-$1" "$2"' kill "$1" "$2" 2>/dev/null
   fi
 }

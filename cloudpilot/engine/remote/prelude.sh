@@ -104,7 +104,8 @@ on_exit() {
   local status=$?
   trap '' TERM INT HUP
   end_children
-  rm -rf -- work reserve reader
+  rm -rf -- work reserve
+  [ -n "$(readers "${CLOUDPILOT_RUN:-}" "$run")" ] || rm -f reader # else who stops or deletes needs it
   [ -z "$memory_folder" ] || rm -rf -- "$memory_folder"
   if ((status != 0)); then
     discard "$run"

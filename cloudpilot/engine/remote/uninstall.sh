@@ -2,7 +2,7 @@
 # uninstall SERVER_ID USER keep|empty ROOTS_BASE64: takes the panel's things off a server, as root,
 # and looks whether they are gone. Nothing is removed that somebody else may need: a folder only if
 # it is empty, the user only if set-up made it and nothing else of it is left. May be run again.
-# keep: archives below ROOTS (one a line) stay, and become root's.
+# keep: archives below ROOTS (one a line, the last one is a dot) stay, and become root's.
 # What another panel may need, which lets itself in by a key of its own, is kept.
 
 set -u
@@ -18,7 +18,8 @@ uninstall() {
   [[ $id =~ ^$UUID$ && $user =~ ^[a-z_][a-z0-9_-]{0,31}$ && $archives =~ ^(keep|empty)$ ]] ||
     stop 'The command is not whole: copy it again.'
   mapfile -t roots < <(printf %s "${4:-}" | base64 -d 2>/dev/null)
-  [ "${#roots[@]}" -gt 0 ] || stop 'The command is not whole: copy it again.'
+  [ "${roots[-1]:-}" = . ] || stop 'The command is not whole: copy it again.' # the end of the list
+  unset 'roots[-1]'
   [ "$(id -u)" = 0 ] || stop 'Run it as root, or with sudo.'
   home=$(getent passwd "$user" | cut -d : -f 6)
   uid=$(id -u "$user" 2>/dev/null)
