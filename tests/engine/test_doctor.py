@@ -12,6 +12,45 @@ from tests.support.machine import Machine, machine
 
 COPY = "/usr/local/lib/cloudpilot/tar"
 
+# Web servers' settings as people write them, and what lies where they point to.
+SITES = """
+mkdir -p /home/{shop/app/public,blog,wiki/public_html,caddy/www,anna/htdocs/one,empty}
+mkdir -p /etc/nginx/sites-enabled /etc/apache2/sites-enabled /etc/caddy
+touch /home/shop/app/artisan /home/blog/wp-config.php /home/anna/htdocs/one/package.json
+cat >/etc/nginx/sites-enabled/all <<'CONF'
+# server { root /home/commented; }
+server {
+    root /home/shop/app/public; server_name ignored.example.com;
+    server_name shop.example.com www.shop.example.com;
+}
+server
+{
+    server_name blog.example.com;
+    root "/home/blog";
+    location / { root $somewhere; }
+}
+CONF
+cat >/etc/apache2/sites-enabled/wiki.conf <<'CONF'
+<VirtualHost *:80>
+  ServerName wiki.example.com
+  DocumentRoot /home/wiki/public_html
+</VirtualHost>
+CONF
+cat >/etc/caddy/Caddyfile <<'CONF'
+{
+  email me@example.com
+}
+caddy.example.com, www.caddy.example.com {
+  handle /x* {
+    respond 404
+  }
+  root * /home/caddy/www
+}
+CONF
+chmod 711 /home/shop /home/anna /home/caddy /home/wiki
+chmod 700 /home/blog
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
@@ -78,3 +117,20 @@ def test_more_than_it_was_given_is_found(
     server.set_up(more)
     line = said(server, session, Privilege.PLAIN)
     assert line.level == "warning", line
+
+
+def test_sites_are_found_where_web_servers_say(server: Machine, session: Session) -> None:
+    server.as_root(SITES)
+    server.set_up(Privilege.PLAIN)
+    found = facts.check(session, server.root).facts["sites"]
+    ours = {one["path"]: one for one in found if str(one["path"]).startswith("/home/")}
+    assert {path: (one["name"], one["kind"]) for path, one in ours.items()} == {
+        "/home/shop/app": ("shop.example.com", "laravel"),
+        "/home/blog": ("blog.example.com", "folder"),  # closed: nobody can see what it is
+        "/home/wiki/public_html": ("wiki.example.com", "folder"),
+        "/home/caddy/www": ("caddy.example.com", "folder"),
+        "/home/anna/htdocs/one": ("one", "node"),
+    }
+    assert [path for path, one in ours.items() if not one["readable"]] == ["/home/blog"]
+    more = facts.check(session, server.root, privilege=Privilege.READ_ALL).facts["sites"]
+    assert all(one["readable"] for one in more)

@@ -168,8 +168,8 @@ candidates() {
   while IFS=$'\t' read -r name folder; do
     candidate "$folder" "$name"
   done < <(
-    vhosts 'server([[:space:]]*[{]|[[:space:]]*$)' server_name root /etc/nginx/nginx.conf /etc/nginx/{conf.d,sites-enabled,vhosts.d}/*
-    vhosts '<VirtualHost' ServerName DocumentRoot /etc/apache2/{sites-enabled,vhosts.d}/*.conf /etc/httpd/conf/httpd.conf /etc/httpd/conf.d/*.conf
+    vhosts '[[:space:]]*server([[:space:]]*[{]|[[:space:]]*$)' server_name root /etc/nginx/nginx.conf /etc/nginx/{conf.d,sites-enabled,vhosts.d}/*
+    vhosts '[[:space:]]*<VirtualHost' ServerName DocumentRoot /etc/apache2/{sites-enabled,vhosts.d}/*.conf /etc/httpd/conf/httpd.conf /etc/httpd/conf.d/*.conf
     vhosts '[^[:space:]#}]+.*[{]' '' 'root[[:space:]]+[*]' /etc/caddy/Caddyfile
   )
   for folder in /var/www/vhosts/*/httpdocs /var/www/*/public_html /home/*/{public_html,htdocs,www} /home/*/htdocs/* /var/www/* /srv/www/* /srv/*; do
@@ -183,16 +183,16 @@ candidates() {
 # vhosts BEGIN NAME ROOT FILE…: NAME and ROOT of each block, with a tab between. Where blocks have
 # no line for their name, it is what they begin with.
 vhosts() {
-  local begin=$1 name_word=$2 root_word=$3 line name='' root=''
+  local begin=$1 name_word=$2 root_word=$3 whole line name='' root=''
   shift 3
   [ $# -gt 0 ] || return 0
-  while IFS= read -r line; do
-    line=${line#"${line%%[![:space:]]*}"}
+  while IFS= read -r whole; do
+    line=${whole#"${whole%%[![:space:]]*}"}
     if [[ $line =~ ^${root_word}[[:space:]]+\"?([^\"\;]+) ]]; then
       root=${BASH_REMATCH[1]}
     elif [ -n "$name_word" ] && [[ $line =~ ^${name_word}[[:space:]]+([^[:space:]\;]+) ]]; then
       [ -n "$name" ] || name=${BASH_REMATCH[1]}
-    elif [[ $line =~ ^${begin} ]]; then
+    elif [[ $whole =~ ^${begin} ]]; then
       block_ended "$name" "$root"
       name='' root=''
       [ -n "$name_word" ] || read -r name _ <<<"${line%%[,\{]*}"
