@@ -5,6 +5,7 @@ A view says `@public` or `@needs(Right.X)`. One that says neither is open to nob
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, g, redirect, request, session, url_for
@@ -23,7 +24,7 @@ from cloudpilot.domain import audit, sessions
 from cloudpilot.domain.audit import Action, Actor, Subject
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.sessions import SignedIn
-from cloudpilot.errors import NotAllowed
+from cloudpilot.errors import NotAllowed, NotFound
 from cloudpilot.secrets import Secret
 from cloudpilot.text import has_controls
 from cloudpilot.web.htmx import is_htmx
@@ -97,7 +98,7 @@ def note(
 def admit(database: Session, person: Person) -> Secret:
     """Begin a session of this person, and end the one that their browser had."""
     if g.signed_in:
-        sessions.end(database, g.me.id, g.signed_in.id)
+        _end(database)
     token = sessions.begin(database, person, address(), request.user_agent.string)
     audit.record(database, actor(person), Action.SIGNED_IN, person, name=person.email)
     return token
@@ -114,10 +115,15 @@ def leave() -> None:
     """End the session, if there is one."""
     if g.signed_in:
         with transaction() as database:
-            sessions.end(database, g.me.id, g.signed_in.id)
+            _end(database)
             note(database, Action.SIGNED_OUT, g.me, name=g.me.email)
     logout_user()
     session.clear()
+
+
+def _end(database: Session) -> None:
+    with suppress(NotFound):  # a new password, or somebody else, has just ended it
+        sessions.end(database, g.me.id, g.signed_in.id)
 
 
 def register(app: Flask) -> None:
@@ -162,13 +168,14 @@ def _notice() -> None:
 def _by_a_person() -> bool:
     """Neither a poll nor a page that loads itself anew: those must not keep a session alive.
 
-    Browsers say so of what somebody has clicked; they say nothing at all where they do not trust
-    the address (http).
+    Browsers say so of what is loaded again; and of what somebody has clicked, where they trust the
+    address. Where they say nothing, it is taken for a person.
     """
     if request.method not in {"GET", "HEAD"}:
         return True
-    told = "Sec-Fetch-Mode" in request.headers
-    return not is_htmx() and (not told or "Sec-Fetch-User" in request.headers)
+    again = request.cache_control.max_age == 0 or request.cache_control.no_cache
+    unasked = "Sec-Fetch-Mode" in request.headers and "Sec-Fetch-User" not in request.headers
+    return not (is_htmx() or again or unasked)
 
 
 def access_of(endpoint: str | None) -> Any:

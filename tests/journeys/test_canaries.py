@@ -1,0 +1,220 @@
+"""While all that the panel can do is done, its secrets are looked for wherever they could be seen.
+
+The panel is real processes, the server a machine of its own with a real sshd. Each secret is a
+canary from the moment that it is made: the panel's key, the set-up code, passwords, session tokens,
+private keys, one-time links.
+"""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import select
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import passwords, people
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import Status
+from cloudpilot.secrets import Sealer, Secret
+from cloudpilot.settings import Settings
+from tests.support.canaries import Places, Sightings, files, processes, watching
+from tests.support.client import Client
+from tests.support.machine import Machine, machine
+from tests.support.panel import Processes, running
+from tests.support.until import until
+
+pytestmark = pytest.mark.xdist_group("journeys")
+
+KEY = "cAnArY-secret-key-of-the-panel-0123456789abcdef"
+CODE = "cAnArY-setup-code"
+WRONG, FIRST, SECOND = (f"cAnArY-password-{word}" for word in ("wrong", "first", "second"))
+GUEST, RESET = (f"cAnArY-password-{word}" for word in ("of-a-guest", "reset"))
+MISTYPED = "cAnArY-mistyped"
+CONTROL = "cAnArY-the-servers-name"  # no secret: who looks must find it
+PROGRAMS = ("web", "worker", "clock")
+
+
+class Panel:
+    """All processes of a panel, and everything that is heard and seen of it."""
+
+    def __init__(self, core: Flask, processes: Processes, server: Machine) -> None:
+        self.core, self.processes, self.server = core, processes, server
+        self.sightings = Sightings()
+        words = {"key": KEY, "code": CODE, "wrong": WRONG, "first": FIRST, "second": SECOND}
+        words |= {"guest": GUEST, "reset": RESET, "mistyped": MISTYPED, "control": CONTROL}
+        for name, value in words.items():
+            self.sightings.plant(name, value)
+
+    def client(self, *shown: str) -> Client:
+        """A browser; `shown` are the canaries that its person is given to see."""
+
+        def heard(path: str, headers: str, body: str) -> None:
+            self.sightings.look_through("a page", body.encode(), but=shown)
+            sessions = tuple(name for name in self.sightings.canaries if "session" in name)
+            self.sightings.look_through("headers", headers.encode(), but=(*shown, *sessions))
+
+        return Client(self.processes.url, heard)
+
+    def own(self) -> set[int]:
+        """The processes that a platform configures by their environment."""
+        return {self.processes.pid(name) for name in PROGRAMS}
+
+    def plant_session(self, client: Client, name: str) -> None:
+        """The token that this browser was given."""
+        cookies = {cookie.name: cookie.value or "" for cookie in client.cookies}
+        self.sightings.plant(f"session of {name}", cookies["cloudpilot"])
+
+    def plant_private_key(self, name: str) -> None:
+        """The key that the panel has for its server now; its last lines are the private half."""
+        sealer: Sealer = self.core.extensions["sealer"]
+        with reading() as session:
+            row = session.scalars(select(Server)).one()
+        lines = sealer.open(row.private_key, row.key_place).reveal().split("\n")
+        self.sightings.plant(f"private key, {name}", lines[3][:60])
+
+    def done(self) -> None:
+        """All that was asked for is over, and went well."""
+
+        def rows() -> list[Run]:
+            with reading() as session:
+                return list(session.scalars(select(Run)))
+
+        until(rows, lambda found: found and all(run.status.is_final for run in found), seconds=60)
+        assert [run for run in rows() if run.status is not Status.COMPLETED] == []
+
+
+@pytest.fixture
+def panel(core: Flask, settings: Settings, tmp_path: Path) -> Iterator[Panel]:
+    with transaction() as session:
+        people.replace_setup_code(session, passwords.hashed(Secret(CODE)))
+    core.extensions["sealer"] = Sealer(Secret(KEY))
+    environ = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "CLOUDPILOT_SECRET_KEY": KEY,
+    }
+    home, far = tmp_path / "panel", tmp_path / "server"
+    home.mkdir()
+    far.mkdir()
+    with machine(far) as server, running(environ, home, *PROGRAMS) as started:
+        yield Panel(core, started, server)
+
+
+def stored_in(redis: Redis) -> Places:
+    """Everything in Redis, as it is there."""
+    return lambda: {"Redis": b"".join(redis.dump(key) or b"" for key in redis.scan_iter())}
+
+
+def area(page: str, name: str) -> str:
+    """What the text area with that id holds."""
+    found = re.search(rf'<textarea id="{name}"[^>]*>([^<]*)<', page)
+    assert found, page
+    return unescape(found[1]).strip()
+
+
+def become_owner(panel: Panel) -> Client:
+    owner = panel.client()
+    fields = {"name": "Ada", "email": "ada@example.com", "password": FIRST}
+    # What was mistyped is shown again to who has typed it, to be corrected.
+    panel.client("mistyped").send("/setup", status=422, **fields, code=MISTYPED)
+    owner.send("/setup", **fields, code=CODE)
+    panel.plant_session(owner, "the owner, first")
+    owner.send("/sign-out", "/")
+    owner.send("/sign-in", status=422, email="ada@example.com", password=WRONG)
+    panel.client("mistyped").send("/sign-in", status=422, email=MISTYPED, password=FIRST)
+    owner.send("/sign-in", email="ada@example.com", password=FIRST)
+    panel.plant_session(owner, "the owner")
+    return owner
+
+
+def prepare_server(panel: Panel, owner: Client) -> str:
+    """A server with all rights, set up by the panel's own command; returns where its page is."""
+    place = {"host": "127.0.0.1", "port": str(panel.server.sshd.port), "username": "cloudpilot"}
+    place |= {"backup_root": "/var/backups/cloudpilot", "privilege": "full"}
+    page = owner.send("/servers/new", name=CONTROL, **place)
+    panel.plant_private_key("first")
+    said = panel.server.as_root(area(owner.get(page), "setup-command"))
+    shown = (panel.server.sshd.home / "host_key.pub").read_text().split()[1]
+    assert shown  # the private sshd has host keys of its own: what it shows is what is pinned
+    ready = re.sub(r"SHA256:\S+", panel.server.sshd.fingerprint, said.splitlines()[-1])
+    owner.send(f"{page}/approve", page, host_keys=ready)
+    panel.done()
+    return page
+
+
+def back_up(panel: Panel, owner: Client, page: str) -> None:
+    """A site, what its patterns leave out, a backup, the end of the backup."""
+    panel.server.as_root("mkdir -p /root/site && echo secret >/root/site/file")
+    site = owner.send(
+        f"{page}/sites/new", name="shop", paths="/root/site", excludes="*.log", compression="gzip"
+    )
+    owner.send(f"{site}/preview", site)
+    panel.done()
+    backup = owner.send(f"/backups/new?site={site.rpartition('/')[2]}", retention_days="7", note="")
+    panel.done()
+    for path in (backup, site, f"{page}/history", "/activity", "/backups", "/"):
+        owner.get(path)
+    owner.send(f"{backup}/delete")
+    panel.done()
+
+
+def change_keys(panel: Panel, owner: Client, page: str) -> None:
+    owner.send(f"{page}/ssh-key", page)
+    panel.done()
+    panel.plant_private_key("second")
+    owner.send(f"{page}/check", page)
+    panel.done()
+
+
+def invite(panel: Panel, owner: Client) -> None:
+    """Somebody comes, forgets their password, and is given a new one."""
+    given = owner.send("/people/invite", status=200, email="bob@example.com", role="member")
+    link = area(given, "link").removeprefix(panel.processes.url)
+    panel.sightings.plant("invitation", link.rpartition("/")[2])
+    bob = panel.client("invitation", "reset link")
+    bob.send(link, name="Bob", password=GUEST)
+    panel.plant_session(bob, "a guest")
+    with reading() as session:
+        person = session.scalars(select(Person).where(Person.email == "bob@example.com")).one()
+    given = owner.send(f"/people/{person.id}/reset-link", f"/people/{person.id}", status=200)
+    link = area(given, "link").removeprefix(panel.processes.url)
+    panel.sightings.plant("reset link", link.rpartition("/")[2])
+    bob.send(link, password=RESET)
+    panel.plant_session(bob, "a guest, after the reset")
+    bob.get("/")
+
+
+def change_password(panel: Panel, owner: Client) -> None:
+    owner.send("/account/password", "/account", status=422, old=WRONG, password=SECOND)
+    owner.send("/account/password", "/account", old=FIRST, password=SECOND)
+    for path in ("/people", "/audit", "/audit/export", "/account", "/nothing-here-at-all"):
+        owner.get(path, 404 if "nothing" in path else 200)
+
+
+def test_no_secret_is_seen_anywhere(panel: Panel, tmp_path: Path) -> None:
+    looked_through = (
+        processes(panel.own),
+        files(Path("/dev/shm"), *(tmp_path / "panel" / f"{name}.log" for name in PROGRAMS)),
+        files(*(tmp_path / f"panel.db{suffix}" for suffix in ("", "-wal"))),
+        stored_in(panel.core.extensions["redis"]),
+    )
+    with watching(panel.sightings, *looked_through):
+        owner = become_owner(panel)
+        page = prepare_server(panel, owner)
+        back_up(panel, owner, page)
+        change_keys(panel, owner, page)
+        invite(panel, owner)
+        change_password(panel, owner)
+        owner.send(f"{page}/uninstall/now", f"{page}/uninstall")
+        panel.done()
+    secrets = {sighting for sighting in panel.sightings.seen if sighting[0] != "control"}
+    assert secrets == set()
+    assert panel.sightings.rounds > 20
+    found = {Path(place).name for name, place in panel.sightings.seen if name == "control"}
+    assert {"a page", "panel.db"} <= found or {"a page", "panel.db-wal"} <= found
