@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +12,12 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
+from cloudpilot import ROOT, clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import backups, runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
+from cloudpilot.web import filters
 from tests.support.chromium import launched
 from tests.web.conftest import PASSWORD
 from tests.web.test_pages import PAGES, build, paths
@@ -59,16 +63,25 @@ def chromium() -> Iterator[Chromium]:
         yield browser
 
 
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    """Where the panel is served."""
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """A panel over real HTTP: where it is."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """Where the panel is served."""
+    with served(app) as url:
+        yield url
 
 
 @pytest.fixture
@@ -106,6 +119,27 @@ def test_no_page_overflows_or_complains_and_all_text_is_legible(
         wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{path} is {wide} px too wide"
         assert tab.evaluate(CONTRAST) == [], path
+
+
+def test_how_long_ago_stays_true_and_is_said_in_the_panels_words(app: Flask, tab: Page) -> None:
+    build(app, "little")
+    tab.clock.install()
+    sign_in(tab)
+    said = tab.locator("time[data-ago]").first
+    expect(said).to_have_text("3 h ago")
+    tab.clock.fast_forward("02:00:30")
+    expect(said).to_have_text("5 h ago")
+    spans = [0, 4, -4, 5, 59, 60, -61, 3599, 7200, 86399, 86400 * 20, 86400 * 21, 86400 * 800]
+    with app.app_context():
+        now = clock.now()
+        for seconds in [*spans, 86400, 172800, 86400 * 729, 86400 * 730]:
+            expected = filters.relative(now - timedelta(seconds=seconds, microseconds=-400_000))
+            assert tab.evaluate("ago", seconds) == expected, seconds
+
+
+def test_the_scripts_of_our_own_stay_small() -> None:
+    """What needs more is better said by the server."""
+    assert len((ROOT / "static" / "app.js").read_text().splitlines()) <= 80
 
 
 def test_by_keyboard_alone_from_the_sign_in_to_a_new_server(tab: Page) -> None:

@@ -1,0 +1,128 @@
+"""Every page that the application has, found in its own map of addresses, in a real Chromium.
+
+A page that is new is here by itself; one with an argument that nobody knows fails.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, Response
+from sqlalchemy import select
+
+from cloudpilot.db import transaction
+from cloudpilot.domain import links, sessions
+from cloudpilot.domain.links import OneTimeLink, Purpose
+from cloudpilot.domain.people import Person
+from cloudpilot.kinds import Role
+from cloudpilot.web.access import PUBLIC, access_of
+from tests.support import axe
+from tests.web.scenes import SCENES
+from tests.web.test_browser import LOOKS, address, chromium, served, sign_in, tab
+from tests.web.test_pages import WEIGHT
+
+__all__ = ["address", "chromium", "tab"]  # fixtures
+NO_PAGES = {"static", "health.show"}  # a file, and a word for machines
+REQUESTS = 8  # the page, two of style, two of script, the icons, the logo, the tab's icon
+
+
+def fill(app: Flask, scene: str) -> dict[str, object]:
+    """The rows of a scene, and of everything else that has an address; by argument."""
+    with app.app_context(), transaction() as session:
+        ids = SCENES[scene](session).ids
+        person = session.scalars(select(Person).where(Person.role == Role.MEMBER)).one()
+        sessions.begin(
+            session, person, "192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+        )
+        token = links.make(session, Purpose.INVITATION, "new@example.com", role=Role.VIEWER)
+        link = session.scalars(select(OneTimeLink)).one()
+    found: dict[str, object] = {f"{name}_id": value for name, value in ids.items()}
+    return found | {"person_id": person.id, "link_id": link.id, "token": token.reveal()}
+
+
+def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[str]:
+    """Everything that can be opened, by anybody or by who has signed in.
+
+    A scene without servers has no page of a server; anything else that nobody knows is an error.
+    """
+    adapter = app.url_map.bind("localhost")
+    rows = {"server_id", "site_id", "backup_id", "run_id"} - set(values)
+    found = []
+    for rule in app.url_map.iter_rules():
+        with app.app_context():
+            is_public = access_of(rule.endpoint) == PUBLIC
+        is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES
+        if is_page and is_public is public and not rule.arguments & rows:
+            found.append(adapter.build(rule.endpoint, {n: values[n] for n in rule.arguments}))
+    return found
+
+
+def opened(tab: Page, path: str) -> Response | None:
+    """The page at that address; None if it is a part of one, or a file."""
+    answer = tab.context.request.get(path)
+    assert answer.status == 200, (path, answer.status)
+    if "html" not in answer.headers["content-type"] or "<html" not in answer.text():
+        return None
+    return tab.goto(path)
+
+
+def walk(app: Flask, tab: Page, scene: str) -> Iterator[str]:
+    """Each page in turn, open in the tab; first those that anybody may see."""
+    values = fill(app, scene)
+    for public in (True, False):
+        if not public:
+            sign_in(tab)
+        for path in addresses(app, values, public=public):
+            if opened(tab, path):
+                yield path
+
+
+@pytest.mark.parametrize("tab", LOOKS, indirect=True)
+def test_axe_finds_nothing_on_any_page(app: Flask, tab: Page) -> None:
+    found, seen = [], []
+    for path in walk(app, tab, "much"):
+        seen.append(path)
+        found += [f"{path} {violation}" for violation in axe.violations(tab)]
+        wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+        found += [f"{path} is {wide} px too wide"] if wide > 0 else []
+    assert found == []
+    assert {"/", "/sites", "/people", "/audit", "/sign-in", "/setup"} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    "scene", ["nothing", "changed key", "new server", "trapped", "much unread"]
+)
+def test_axe_finds_nothing_at_other_moments(app: Flask, tab: Page, scene: str) -> None:
+    found = []
+    for path in walk(app, tab, scene):
+        found += [f"{path} {violation}" for violation in axe.violations(tab)]
+    assert found == []
+
+
+def test_axe_finds_nothing_before_there_is_an_owner(fresh: Flask, chromium: Chromium) -> None:
+    with served(fresh) as url:
+        page = chromium.new_page(base_url=url)
+        page.goto("/setup")
+        assert page.get_by_label("code").count() == 1
+        assert axe.violations(page) == []
+        page.close()
+
+
+def test_a_page_with_all_it_loads_is_light(app: Flask, tab: Page, chromium: Chromium) -> None:
+    """Everything that comes over the wire when a browser has nothing yet, not compressed."""
+    paths = list(walk(app, tab, "much"))
+    state = tab.context.storage_state()
+    base = str(tab.url).split("/", 3)
+    heavy = {}
+    for path in paths:
+        context = chromium.new_context(base_url="/".join(base[:3]), storage_state=state)
+        loaded: list[Response] = []
+        page = context.new_page()
+        page.on("response", lambda answer, loaded=loaded: loaded.append(answer))
+        page.goto(path, wait_until="load")
+        weight, count = sum(len(one.body()) for one in loaded), len(loaded)
+        if weight > WEIGHT or count > REQUESTS:
+            heavy[path] = (weight, count)
+        context.close()
+    assert heavy == {}
