@@ -140,7 +140,9 @@ def test_each_sign_in_has_a_token_of_its_own_and_sign_out_ends_it(app: Flask) ->
     [
         ("GET", "/servers", {}, True),
         ("GET", "/servers", {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}, True),
-        ("GET", "/activity", {"Sec-Fetch-Mode": "navigate"}, False),  # it has loaded itself anew
+        ("GET", "/activity", {"Sec-Fetch-Mode": "navigate"}, False),  # nobody has clicked
+        ("GET", "/activity", {"Cache-Control": "max-age=0"}, False),  # it has loaded itself anew
+        ("GET", "/activity", {"Cache-Control": "no-cache"}, False),
         ("GET", "/activity/live", {"HX-Request": "true"}, False),
         ("POST", "/backups/new", {"HX-Request": "true", "Sec-Fetch-Mode": "cors"}, True),
         ("GET", "/static/app.css", {}, False),

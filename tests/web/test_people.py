@@ -228,6 +228,16 @@ def test_a_reset_link_gives_a_new_password_and_ends_all_sessions(
     assert made.subject_id == used.subject_id == member.id
 
 
+def test_a_reset_link_works_in_a_browser_that_is_signed_in(
+    app: Flask, owner: Browser, sign_in: Callable[[Role], Browser]
+) -> None:
+    """The new password has ended that session by then."""
+    link = path_in(owner.post(f"/people/{person(app).id}/reset-link", 200))
+    browser = sign_in(Role.MEMBER)
+    assert browser.post(link, password="another password").answer.location == "/"
+    browser.get("/account")
+
+
 def test_who_follows_a_link_leaves_the_session_that_they_had(app: Flask, owner: Browser) -> None:
     link = invite(owner)
     cookie = owner.client.get_cookie("cloudpilot")
