@@ -1,0 +1,144 @@
+"""The overview and the list of all sites: the truth, worst first, however many there are."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from cloudpilot.db import transaction
+from cloudpilot.domain.history import Growth
+from cloudpilot.domain.protection import State
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import Role
+from cloudpilot.web.paging import PAGE
+from cloudpilot.web.verdict import growth_words, verdict
+from tests.support.page import Page
+from tests.support.rows import add_server, add_site
+from tests.web.conftest import Browser
+from tests.web.scenes import add_backup
+from tests.web.test_pages import build
+
+NUMBERS = dict.fromkeys(State, 0)
+
+
+def words(page: Page) -> str:
+    """What a page says, in one line."""
+    return re.sub(r"\s+", " ", page.one("main").text)
+
+
+@pytest.mark.parametrize(
+    ("sites", "others", "level", "said"),
+    [
+        ({State.FRESH: 1}, {}, "ok", "The only site was backed up in the last 26 hours."),
+        ({State.FRESH: 14}, {}, "ok", "All 14 sites were backed up in the last 26 hours."),
+        (
+            {State.FRESH: 12, State.FAILED: 1, State.NEVER: 1},
+            {},
+            "bad",
+            (
+                "12 of 14 sites were backed up in the last 26 hours."
+                " 1 failed at the last attempt and 1 has never been backed up."
+            ),
+        ),
+        (
+            {State.OLD: 1},
+            {},
+            "warn",
+            "The only site was not backed up in the last 26 hours. 1 has only older backups.",
+        ),
+        (
+            {State.LOST: 2, State.FRESH: 1},
+            {"failed": 1, "unreached": 2, "unchecked": 1, "worse": 1},
+            "bad",
+            (
+                "1 of 3 sites was backed up in the last 26 hours."
+                " 2 have no good backup left, 1 other backup failed, 2 servers cannot be reached,"
+                " 1 server could not be checked and 1 server has got worse since yesterday."
+            ),
+        ),
+        ({State.FRESH: 2}, {"worse": 2}, "warn", "2 servers have got worse since yesterday."),
+    ],
+)
+def test_the_first_sentence_says_how_everything_stands(
+    sites: dict[State, int], others: dict[str, int], level: str, said: str
+) -> None:
+    found = verdict(NUMBERS | sites, sites.get(State.FRESH, 0), **others)
+    assert f"{found.first} {found.rest}".strip().endswith(said)
+    assert found.level == level
+
+
+def test_growth_and_shrinking_are_said_in_words() -> None:
+    assert growth_words(Growth(-60, timedelta(days=31))) == "Shrank 60 % in 31 days"
+
+
+def test_the_overview_shows_all_that_is_wrong_and_what_to_do(app: Flask, owner: Browser) -> None:
+    build(app, "much")
+    page = owner.get("/")
+    said = words(page)
+    for expected in (
+        "7 of 11 sites were backed up in the last 26 hours.",
+        "1 failed at the last attempt, 1 has never been backed up, 1 has no good backup left",
+        "DISK_FULL Only 2.1 GB are free",
+        "Free space on the server",
+        "SSH_UNREACHABLE",
+        "Worse than yesterday",
+        "21.4 GB of backups, 9.4 GB free",
+    ):
+        assert expected in said, (expected, said)
+    [table] = [t for t in page.all("table") if "Last good backup" in t.text]
+    names = re.findall(r"archive|private|crm|wiki|blog-mail", table.text)
+    assert list(dict.fromkeys(names)) == ["archive", "private", "crm", "wiki", "blog-mail"]
+    with_title = [e.text for e in page.all("title") if e.inside("svg")]
+    assert any("with warnings, 1 failed" in text for text in with_title)
+    assert "no backup" in " ".join(with_title)
+
+
+def test_a_backup_with_serious_warnings_is_not_called_good(app: Flask, owner: Browser) -> None:
+    ids = build(app, "much unread")
+    assert "All 1" not in words(owner.get("/"))
+    page = owner.get(f"/backups/{ids['backup']}")
+    assert "Much unreadable" in page.text
+    assert "Too much is missing for it to count as a good backup" in page.text
+
+
+def fill(app: Flask, count: int) -> None:
+    """So many sites on one server; every tenth has a fresh backup."""
+    with app.app_context(), transaction() as session:
+        server = add_server(session, "web-1")
+        for number in range(count):
+            site = add_site(session, server, f"site {number:03}")
+            if number % 10 == 0:
+                add_backup(session, server, site, Status.COMPLETED)
+
+
+def test_all_sites_are_listed_searched_and_filtered(app: Flask, owner: Browser) -> None:
+    fill(app, 2 * PAGE + 7)
+    found: list[str] = []
+    path = "/sites"
+    while path:
+        page = owner.get(path)
+        found += re.findall(r">(site \d{3})<", page.text)
+        path = next((a.attrs["href"] for a in page.all("a") if a.text == "More"), "")
+    assert sorted(found) == [f"site {n:03}" for n in range(2 * PAGE + 7)]
+    assert found[-1].endswith("0")  # the fresh ones come last
+    assert re.findall(r">(site \d{3})<", owner.get("/sites?q=TE+01").text).count("site 010") == 1
+    fresh = re.findall(r">(site \d{3})<", owner.get("/sites?state=fresh&q=site+00").text)
+    assert fresh == ["site 000"]
+    for address in ("/sites?q=nothing", "/sites?state=lost", "/sites?state=what", "/sites?page=99"):
+        assert "No site fits" in owner.get(address).text, address
+    assert "Back" in owner.get("/sites?page=2").buttons
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.MEMBER, Role.VIEWER])
+def test_an_empty_list_leads_on_whoever_looks(
+    role: Role, sign_in: Callable[[Role], Browser]
+) -> None:
+    """With a button for those who may, with whom to ask for those who may not."""
+    browser = sign_in(role)
+    for path in ("/", "/sites", "/backups"):
+        page = browser.get(path)
+        forward = {"Add a server", "Choose a server"} & page.buttons
+        assert bool(forward) is (role is Role.OWNER), path
+        assert ("An owner or admin of this panel" in page.text) is (role is not Role.OWNER), path
