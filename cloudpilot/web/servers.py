@@ -12,6 +12,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     audit,
     checkups,
+    history,
     keys,
     lists,
     moving,
@@ -131,6 +132,7 @@ def page_of(server_id: UUID, pasted: PastedKeysForm, offered: OfferedKeyForm) ->
             "backups": lists.backups(session, {"server_id": server_id}, size=BACKUPS_SHOWN),
             "key_change": keys.latest_change(session, server),
             "trusted": keys.latest_trust(session, server),
+            "stores": history.stores(session, server_id),
         }
     context |= {"command": enrolment.setup_command(server), "pasted": pasted, "offered": offered}
     wished = privileges.level(request.args.get("wished"))
