@@ -5,7 +5,10 @@ canary from the moment that it is made: the panel's key, the set-up code, passwo
 private keys, one-time links.
 """
 
+import json
 import re
+import zlib
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -66,9 +69,11 @@ class Panel:
         return {self.processes.pid(name) for name in PROGRAMS}
 
     def plant_session(self, client: Client, name: str) -> None:
-        """The token that this browser was given."""
+        """The cookie that this browser was given, and the token inside."""
         cookies = {cookie.name: cookie.value or "" for cookie in client.cookies}
-        self.sightings.plant(f"session of {name}", cookies["cloudpilot"])
+        cookie = cookies["cloudpilot"]
+        self.sightings.plant(f"session of {name}, cookie", cookie)
+        self.sightings.plant(f"session of {name}, token", _inside(cookie)["_user_id"])
 
     def plant_private_key(self, name: str) -> None:
         """The key that the panel has for its server now; its last lines are the private half."""
@@ -116,6 +121,14 @@ def area(page: str, name: str) -> str:
     found = re.search(rf'<textarea id="{name}"[^>]*>([^<]*)<', page)
     assert found, page
     return unescape(found[1]).strip()
+
+
+def _inside(cookie: str) -> dict[str, str]:
+    """What a cookie of Flask's says; it is signed, not encrypted."""
+    payload = cookie.removeprefix(".").partition(".")[0]
+    data = urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    said: dict[str, str] = json.loads(zlib.decompress(data) if cookie.startswith(".") else data)
+    return said
 
 
 def become_owner(panel: Panel) -> Client:
