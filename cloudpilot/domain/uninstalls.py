@@ -48,12 +48,10 @@ def delete_all(session: Session, server: Server, by: Person, typed: str) -> list
     if typed.strip() != server.name:
         raise InvalidConfig(f"Type the server's name, {server.name}, to delete its backups.")
     _refuse_while_it_works(session, server)
-    rows = (
-        select(Backup)
-        .join(Copy, Copy.backup_id == Backup.id)
-        .where(Copy.server_id == server.id, Copy.status != CopyStatus.GONE)
+    there = select(Copy.backup_id).where(
+        Copy.server_id == server.id, Copy.status != CopyStatus.GONE
     )
-    found = session.scalars(rows.distinct().order_by(Backup.id)).all()
+    found = session.scalars(select(Backup).where(Backup.id.in_(there)).order_by(Backup.id)).all()
     return [requests.delete(session, backup, by) for backup in found if _can_go(session, backup)]
 
 

@@ -308,6 +308,30 @@ def test_removing_ends_what_runs_and_proves_it_gone(session: Session, launched: 
     assert not Path(place.backup_directory).exists()
 
 
+def test_a_launch_that_comes_after_the_deletion_does_not_bring_it_back(
+    session: Session, launched: Launched
+) -> None:
+    place = launched(WORKS)
+    detached.remove(session, place.root, place.backup_id)
+    with pytest.raises(RunStopped, match="has been deleted"):
+        launched(WORKS)
+    assert not running(place)
+    assert sorted(path.name for path in Path(place.root).iterdir()) == [".removed"]
+
+
+def test_what_was_deleted_is_remembered_for_a_week(session: Session, launched: Launched) -> None:
+    place = launched("true")
+    detached.remove(session, place.root, place.backup_id)
+    remembered = Path(place.root, ".removed")
+    old = remembered / "old"
+    old.touch()
+    os.utime(old, (0, 0))
+    detached.remove(session, place.root, "another")
+    assert sorted(path.name for path in remembered.iterdir()) == sorted(
+        ["another", place.backup_id]
+    )
+
+
 def test_what_may_not_be_removed_is_reported(plain_backups: Backups) -> None:
     if not IS_ROOT:
         must_run("root", "only root can put something into another one's folder")

@@ -25,6 +25,7 @@ from tests.support.database import SECRET_KEY
 from tests.support.openssh import Sshd
 from tests.support.panel import Processes, running
 from tests.support.until import until
+from tests.support.world import left_below
 
 pytestmark = pytest.mark.xdist_group("journeys")
 
@@ -95,7 +96,8 @@ def add_server(tab: Page, sshd: Sshd, root: Path) -> None:
     press(tab, "Add the server")
     command = tab.locator("#setup-command").input_value()
     sshd.authorize(sshd.user, _public_key(command))  # what the command would do
-    tab.fill("[name=host_keys]", f"cloudpilot-host-keys {sshd.fingerprint}")
+    server_id = tab.url.rpartition("/")[2]
+    tab.fill("[name=host_keys]", f"cloudpilot-ready {server_id} plain {sshd.fingerprint}")
     press(tab, "Approve these keys")
 
 
@@ -151,11 +153,11 @@ def test_from_nothing_to_a_backup_and_back_to_nothing(
     add_site(tab, files)
 
     watch_and_stop(tab, gated_sshd.home / "gate")
-    until(lambda: list(root.iterdir()), lambda left: left == [])
+    until(lambda: left_below(root), lambda left: left == [])
     watch_to_the_end(tab, root)
     press(tab, "Delete")
     press(tab, "Delete the backup")
-    until(lambda: list(root.iterdir()), lambda left: left == [])
+    until(lambda: left_below(root), lambda left: left == [])
     until(lambda: latest_backup().deleted_at, bool)
     tab.goto("/backups")
     expect(tab.get_by_text("shop")).to_have_count(1)  # the one that was stopped

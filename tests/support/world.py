@@ -137,8 +137,8 @@ class World:
             return archive.getnames()
 
     def left_over(self) -> list[str]:
-        """Folders below the backup directory."""
-        return sorted(path.name for path in self.root.iterdir()) if self.root.exists() else []
+        """Backups below the backup directory; the names of deleted ones do not count."""
+        return left_below(self.root)
 
     def working(self) -> list[str]:
         """Command lines of processes that work in the backup directory."""
@@ -208,6 +208,12 @@ def enrolled(
         person = add_person(session)
     gate = sshd.home / "gate"
     return World(core, processes, sshd, server_id, site.id, root, files, gate, person.id)
+
+
+def left_below(root: Path) -> list[str]:
+    """What is in a backup directory, beside the names of what was deleted there."""
+    found = root.iterdir() if root.exists() else ()
+    return sorted(path.name for path in found if path.name != ".removed")
 
 
 def _name(pid: int) -> str:

@@ -102,22 +102,20 @@ install_tar() {
 }
 
 # copy_tar SOURCE: nobody but root may change it or put another one in its place.
-copy_tar() (
-  set -e
-  umask 022
-  mkdir -p /usr/local/lib
-  umask 077
-  mkdir -p $LIBRARY
-  cp "$1" $LIBRARY/.tar.new
-  sha256sum "$1" >$LIBRARY/tar.sha256
-  echo 'Only root may read this, and a tar that reads everything.' >$LIBRARY/proof
-  chown "0:$group" $LIBRARY $LIBRARY/.tar.new $LIBRARY/tar.sha256
-  chmod 750 $LIBRARY $LIBRARY/.tar.new
-  chmod 640 $LIBRARY/tar.sha256
-  chmod 400 $LIBRARY/proof
-  setcap cap_dac_read_search+ep $LIBRARY/.tar.new
-  mv $LIBRARY/.tar.new $LIBRARY/tar
-)
+copy_tar() {
+  local new=$LIBRARY/.tar.new
+  (umask 022 && mkdir -p /usr/local/lib) &&
+    mkdir -p $LIBRARY &&
+    cp "$1" $new &&
+    sha256sum "$1" >$LIBRARY/tar.sha256 &&
+    echo 'Only root may read this, and a tar that reads everything.' >$LIBRARY/proof &&
+    chown "0:$group" $LIBRARY $new $LIBRARY/tar.sha256 &&
+    chmod 750 $LIBRARY $new &&
+    chmod 640 $LIBRARY/tar.sha256 &&
+    chmod 400 $LIBRARY/proof &&
+    setcap cap_dac_read_search+ep $new &&
+    mv $new $LIBRARY/tar
+}
 
 # install_rule: checked before it counts; sudo does not read names with a dot in them.
 install_rule() {
