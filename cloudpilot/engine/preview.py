@@ -12,7 +12,7 @@ from cloudpilot.errors import CommandFailed
 from cloudpilot.kinds import Privilege
 from cloudpilot.text import decode, lines
 
-SECONDS = 34  # the script stops itself after some 30
+SECONDS = 32  # a job has 40 for all of it; the script stops itself after some 27
 NAME_AT_MOST = 500  # characters of a name that is shown
 
 

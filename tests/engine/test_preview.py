@@ -104,7 +104,7 @@ def test_nothing_is_left_on_the_server(session: Session, site: Path, tmp_path: P
     assert sorted(tmp_path.rglob("*")) == listed
 
 
-@pytest.mark.parametrize("limit", ["WALK_SECONDS=12", "FILTER_SECONDS=7", "PATTERN_SECONDS=5"])
+@pytest.mark.parametrize("limit", ["WALK_SECONDS=11", "FILTER_SECONDS=7", "PATTERN_SECONDS=5"])
 def test_short_of_time_it_says_so(session: Session, site: Path, limit: str) -> None:
     class Hurried(Question):
         def text(self) -> bytes:
