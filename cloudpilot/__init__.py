@@ -9,7 +9,8 @@
     engine       a server, over SSH: commands, parsers, runs that outlive us
     db           the database: sessions, transactions, types
     reports      the word that all share: how is the work going?
-    settings options log text secrets kinds errors clock     small basics
+    outbound     the only way to an address that somebody has typed
+    settings options log text secrets kinds errors clock redaction     small basics
 
 Imports point downwards in this list; domain and engine do not know each other. The rules are
 kept by import-linter, see pyproject.toml.
