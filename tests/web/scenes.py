@@ -316,6 +316,23 @@ def much(session: Session) -> Scene:
     return scene
 
 
+def seasoned(session: Session) -> Scene:
+    """A site that has been backed up every night for months, mostly well."""
+    scene = little(session)
+    server = session.get_one(Server, scene.ids["server"])
+    site = session.get_one(Site, scene.ids["site"])
+    for day in range(1, 76):
+        columns: dict[str, Any] = {"age": timedelta(days=day, hours=day % 3)}
+        if day in {9, 31, 32}:
+            add_made(session, server, site, Status.FAILED, **columns, **DISK_FULL)
+            if day == 32:
+                continue
+        warned = {"warning_count": 2, "warnings": ["a changed"] * 2} if day % 13 == 4 else {}
+        size = 1_840_000_000 - 6_500_000 * day + 21_000_000 * (day % 5)
+        add_made(session, server, site, Status.COMPLETED, **columns, **warned, size=size)
+    return scene
+
+
 WARNED = {
     "warnings": [f"tar: /srv/shop/cache/{n}: file changed as we read it" for n in range(200)],
     "warning_count": 1_234,
@@ -331,6 +348,7 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "not proven": not_proven,
     "little": little,
     "much": much,
+    "seasoned": seasoned,
     "pending": with_backup(Status.PENDING),
     "waiting": with_backup(Status.PENDING, run=WAITING),
     "running": with_backup(Status.RUNNING, run=RUNNING),
