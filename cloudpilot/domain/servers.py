@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from cloudpilot import clock
+from cloudpilot import clock, outbound
 from cloudpilot.db import Base
 from cloudpilot.domain.status import values_of
-from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
+from cloudpilot.errors import AddressRefused, InvalidConfig, InvalidPath, NotFound
 from cloudpilot.kinds import Privilege
 from cloudpilot.text import has_controls
 
@@ -132,10 +132,12 @@ def valid_name(text: str) -> str:
 
 
 def valid_host(text: str) -> str:
-    """A host name or address; raises InvalidConfig."""
+    """A host name or address; raises InvalidConfig, AddressRefused."""
     host = text.strip().removeprefix("[").removesuffix("]")
     if not _HOST.fullmatch(host) or len(host) > 253:
         raise InvalidConfig("Give a host name or an address, for example web-1.example.com.")
+    if reason := outbound.refusal(host):
+        raise AddressRefused(reason)
     return host
 
 

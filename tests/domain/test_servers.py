@@ -9,7 +9,7 @@ from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import servers
 from cloudpilot.domain.servers import Checkup, Server
-from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
+from cloudpilot.errors import AddressRefused, InvalidConfig, InvalidPath, NotFound
 from tests.support.rows import add_server
 
 
@@ -35,6 +35,12 @@ def test_a_host_is_a_name_or_an_address(typed: str, host: str) -> None:
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=x", "a b", "http://x", "a/b", "x" * 300])
 def test_anything_else_is_no_host(host: str) -> None:
     with pytest.raises(InvalidConfig):
+        servers.valid_host(host)
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "metadata.google.internal", "fe80::1%eth0"])
+def test_what_is_never_connected_to_is_refused_at_the_field(host: str) -> None:
+    with pytest.raises(AddressRefused):
         servers.valid_host(host)
 
 
