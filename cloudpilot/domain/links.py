@@ -30,6 +30,7 @@ GOOD_FOR: Mapping[Purpose, timedelta] = {
     Purpose.INVITATION: timedelta(days=7),
     Purpose.RESET: timedelta(days=1),
 }
+_DEAD = "This link does not work: it was used, withdrawn, or has expired."
 
 
 class OneTimeLink(Base):
@@ -80,17 +81,17 @@ def opened(session: Session, token: str) -> OneTimeLink:
         select(OneTimeLink).where(OneTimeLink.token_hash == hash_of(token), *_good())
     )
     if link is None:
-        raise LinkInvalid("This link does not work: it was used, withdrawn, or has expired.")
+        raise LinkInvalid(_DEAD)
     return link
 
 
 def spend(session: Session, token: str) -> OneTimeLink:
     """Use the link up: of several who come with it at once, one succeeds; raises LinkInvalid."""
-    link = opened(session, token)
-    unused = update(OneTimeLink).where(OneTimeLink.id == link.id, *_good())
-    if not session.execute(unused.values(used_at=clock.now()).returning(OneTimeLink.id)).first():
-        raise LinkInvalid("This link does not work: somebody has just used it.")
-    return link
+    unused = update(OneTimeLink).where(OneTimeLink.token_hash == hash_of(token), *_good())
+    spent = session.scalar(unused.values(used_at=clock.now()).returning(OneTimeLink.id))
+    if spent is None:
+        raise LinkInvalid(_DEAD)
+    return session.get_one(OneTimeLink, spent)
 
 
 def invitations(session: Session) -> list[OneTimeLink]:
