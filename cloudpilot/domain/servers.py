@@ -81,7 +81,7 @@ class Checkup(Base):
     """What a server said of itself at one Check."""
 
     __tablename__ = "checkups"
-    __table_args__ = (Index(None, "server_id", "at"),)
+    __table_args__ = (Index(None, "server_id", "at"), Index(None, "at"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id))

@@ -127,6 +127,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table("checkups", schema=None) as batch_op:
         batch_op.add_column(sa.Column("changes", sa.JSON(), nullable=False, server_default="[]"))
+        batch_op.create_index(batch_op.f("ix_checkups_at"), ["at"], unique=False)
 
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("options", sa.JSON(), nullable=False, server_default="{}"))
@@ -207,6 +208,7 @@ def downgrade() -> None:
         batch_op.drop_column("options")
 
     with op.batch_alter_table("checkups", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_checkups_at"))
         batch_op.drop_column("changes")
 
     with op.batch_alter_table("sessions", schema=None) as batch_op:
