@@ -43,7 +43,6 @@ class Settings:
         """Whether cookies may insist on an encrypted connection."""
         return urlsplit(self.url).scheme == "https"
 
-
     def secrets(self) -> tuple[str, ...]:
         """The values that must not be printed anywhere: keys, and passwords in addresses."""
         keys = (self.secret_key, *self.secret_keys_old, self.setup_code)
