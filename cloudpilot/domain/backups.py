@@ -41,7 +41,13 @@ class Backup(HasStatus, Base):
         Index(None, "site_id", "created_at", "id"),
         Index(None, "status", "created_at", "id"),
         Index(None, "type", "created_at", "id"),
-        Index("ix_backups_warned", "created_at", sqlite_where=_WARNED, postgresql_where=_WARNED),
+        Index(
+            "ix_backups_warned",
+            "created_at",
+            "warning_count",  # so that counting looks at no row
+            sqlite_where=_WARNED,
+            postgresql_where=_WARNED,
+        ),
     )
 
     NEXT: ClassVar[Next] = NEXT

@@ -156,7 +156,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_backups_warned",
         "backups",
-        ["created_at"],
+        ["created_at", "warning_count"],
         sqlite_where=sa.text("warning_count > 0"),
         postgresql_where=sa.text("warning_count > 0"),
     )
