@@ -31,7 +31,7 @@ class ServerForm(Form):
         "User",
         servers.valid_username,
         default=USERNAME,
-        hint="The set-up command creates cloudpilot.",
+        hint="The set-up command creates it.",
     )
     backup_root = Text(
         "Backup directory",
