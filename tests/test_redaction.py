@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudpilot import log
+from cloudpilot.engine.keypair import new_key
 from cloudpilot.redaction import PATTERNS, for_sed, redacted
 from cloudpilot.settings import from_environment
-from tests.support.openssh import new_key
 
 HIDDEN = "cAnArY0123456789abcdef"
 LINES = [

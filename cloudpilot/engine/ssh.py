@@ -12,8 +12,6 @@ from types import TracebackType
 from typing import Self
 
 import paramiko
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloudpilot import outbound
 from cloudpilot.engine.program import Program
@@ -47,20 +45,6 @@ class Address:
     username: str
     host_keys: tuple[str, ...]  # empty: none approved yet
     may_be_private: bool = True  # see outbound.connect
-
-
-def new_key(comment: str) -> tuple[Secret, str]:
-    """A fresh ed25519 key pair: the private key as OpenSSH writes it, and the public line."""
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.OpenSSH,
-        serialization.NoEncryption(),
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return Secret(private.decode()), f"{public.decode()} {comment}"
 
 
 def connect(address: Address, private_key: Secret, *, timeout: float = 5) -> "Session":

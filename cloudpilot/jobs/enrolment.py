@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot.domain import servers
 from cloudpilot.domain.servers import Server
-from cloudpilot.engine import pasted, ssh
+from cloudpilot.engine import keypair, pasted
 from cloudpilot.errors import InvalidConfig, InvalidState
 from cloudpilot.kinds import Privilege
 from cloudpilot.secrets import Sealer
@@ -25,7 +25,7 @@ def enrol(
 ) -> Server:
     """A new server with an ed25519 key pair of its own; the private key is sealed at once."""
     server_id = uuid4()
-    private_key, public_key = ssh.new_key(servers.key_comment(server_id))
+    private_key, public_key = keypair.new_key(servers.key_comment(server_id))
     sealer: Sealer = current_app.extensions["sealer"]
     server = Server(
         id=server_id,

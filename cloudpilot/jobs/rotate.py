@@ -15,7 +15,7 @@ from cloudpilot.domain.audit import Action, Actor
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
-from cloudpilot.engine import ssh
+from cloudpilot.engine import keypair, ssh
 from cloudpilot.engine.program import Program
 from cloudpilot.errors import InvalidState, KeyNotTaken, KeyStillAccepted
 from cloudpilot.jobs import lifecycle
@@ -74,7 +74,7 @@ def _take_away_the_other(server_id: UUID, session: ssh.Session) -> None:
 
 def _let_in(server_id: UUID, session: ssh.Session) -> None:
     """A new pair: kept first, so that whoever goes on from here knows it; then let in; tried."""
-    private_key, public_key = ssh.new_key(servers.key_comment(server_id))
+    private_key, public_key = keypair.new_key(servers.key_comment(server_id))
     with transaction() as database:
         keys.keep_next(database.get_one(Server, server_id), _sealer(), private_key, public_key)
     session.run(Program("rekey", ("add", _lines(server_id).key, public_key)))

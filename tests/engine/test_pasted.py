@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import (
     Ready,
     parse_fingerprints,
@@ -17,7 +18,6 @@ from cloudpilot.engine.pasted import (
     uninstall_command,
 )
 from cloudpilot.engine.program import REMOTE
-from cloudpilot.engine.ssh import new_key
 from cloudpilot.errors import InvalidConfig
 from cloudpilot.kinds import Privilege
 

@@ -11,8 +11,9 @@ from threading import Thread
 
 import pytest
 
+from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.program import Program
-from cloudpilot.engine.ssh import Address, Session, connect, new_key
+from cloudpilot.engine.ssh import Address, Session, connect
 from cloudpilot.errors import (
     CommandFailed,
     DiskFull,

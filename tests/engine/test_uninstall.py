@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 
 from cloudpilot.engine import detached, ssh
+from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import Removed, parse_removed, uninstall, uninstall_command
-from cloudpilot.engine.ssh import new_key
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import Privilege
 from cloudpilot.text import decode
