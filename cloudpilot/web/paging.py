@@ -1,6 +1,6 @@
 """Numbered pages, for short lists that are in order of name."""
 
-PAGE = 100  # rows
+PAGE = 50  # rows: a page of them stays light
 
 
 def page_number(text: str | None) -> int:

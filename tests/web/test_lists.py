@@ -116,12 +116,12 @@ def test_a_filter_that_fits_nothing_says_so(app: Flask, owner: Browser) -> None:
     assert "No backup fits" in owner.get(f"/backups?server={uuid4()}").text
 
 
-def test_servers_come_a_hundred_a_page(app: Flask, owner: Browser) -> None:
+def test_servers_come_fifty_a_page(app: Flask, owner: Browser) -> None:
     with app.app_context(), transaction() as session:
         for n in range(230):
             add_server(session, f"server {n:03}")
     found = []
-    for number in (1, 2, 3):
+    for number in range(1, 6):
         found += re.findall(r"server (\d{3})<", owner.get(f"/servers?page={number}").text)
     assert found == [f"{n:03}" for n in range(230)]
     assert len(owner.get("/servers").text) < 150_000
@@ -154,6 +154,8 @@ def test_a_hundred_thousand_rows_are_as_fast_as_few(crowded: Browser) -> None:
         "/activity",
         "/",
         "/servers",
+        "/sites",
+        "/sites?q=web&state=never",
     ):
         seconds = []
         for _ in range(20):
