@@ -114,17 +114,10 @@ class SshUnreachable(CloudPilotError):
 
 
 class SshAuthFailed(CloudPilotError):
-    """`refused`: the server with the approved host key has said no to this very key."""
-
     code = "SSH_AUTH_FAILED"
-    remedy = (
-        "Run the set-up command from the server's page again: it puts the panel's key in place."
-    )
+    remedy = "Run the set-up command from the server's page again: it puts the key in place."
     http_status = 502
-
-    def __init__(self, message: str, *, refused: bool = False) -> None:
-        super().__init__(message)
-        self.refused = refused
+    refused = False  # whether, by its approved host key, the server said no to this very key
 
 
 class KeyNotTaken(CloudPilotError):
@@ -153,10 +146,7 @@ class HostKeyUnknown(CloudPilotError):
 
 class HostKeyChanged(HostKeyUnknown):
     code = "HOST_KEY_CHANGED"
-    remedy = (
-        "Compare the fingerprint with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's own"
-        " console. If it matches, approve the new key on the server's page; if not, do not connect."
-    )
+    remedy = "Compare the fingerprint with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server's own console. If it matches, approve the new key on the server's page; if not, do not connect."
     http_status = 502
 
 
@@ -165,9 +155,7 @@ class HostKeyChanged(HostKeyUnknown):
 
 class CommandFailed(CloudPilotError):
     code = "COMMAND_FAILED"
-    remedy = (
-        "The log's last lines say what the server answered; Check the server for what is missing."
-    )
+    remedy = "The log's last lines say what the server answered; Check it for what is missing."
     http_status = 502
 
 

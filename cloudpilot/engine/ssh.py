@@ -186,7 +186,9 @@ def _log_in(transport: paramiko.Transport, address: Address, private_key: Secret
             # The same exception also stands for a connection that broke and for a timeout.
             if not transport.is_active() or "timeout" in str(error).lower():
                 raise
-            raise SshAuthFailed(refused, refused=True) from error
+            answer = SshAuthFailed(refused)
+            answer.refused = True
+            raise answer from error
     if not transport.is_authenticated():
         raise SshAuthFailed(f"{address.host} asks {address.username} for more than a key.")
 
