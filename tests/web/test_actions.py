@@ -330,7 +330,7 @@ def test_a_running_backup_is_not_deleted(app: Flask, owner: Browser) -> None:
 
 def test_a_removed_server_leaves_its_backups_a_name(app: Flask, owner: Browser) -> None:
     ids = build(app, "little")
-    assert "What stays on the server" in owner.get(f"/servers/{ids['server']}/remove").text
+    assert "Everything stays on the server" in owner.get(f"/servers/{ids['server']}/remove").text
     owner.post(f"/servers/{ids['server']}/remove")
     owner.get(f"/servers/{ids['server']}", 404)
     owner.get(f"/sites/{ids['site']}", 404)
@@ -388,7 +388,7 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_shown_as_it_was_typed(app: Flask, owner: Browser, name: str) -> None:
     ids = build(app, "little")
-    owner.post(f"/servers/{ids['server']}/edit", **SERVER | {"name": name})
+    owner.post(f"/servers/{ids['server']}/edit", **SERVER | {"name": name, "same_machine": "y"})
     path = "/srv/" + name.replace("/", "∕")
     site = {"name": name, "paths": path, "excludes": f"/{name.replace('/', '∕')}"}
     added = owner.post(
@@ -429,12 +429,9 @@ def test_ids_of_other_kinds_are_not_found(app: Flask, owner: Browser) -> None:
     owner.get(f"/backups/new?site={uuid4()}", 404)
 
 
-def test_another_user_than_cloudpilot_is_told_what_the_command_does_not_do(
-    app: Flask, owner: Browser
-) -> None:
-    """And nobody is told to remove root."""
-    location = owner.post("/servers/new", **SERVER | {"username": "root"}).answer.location
-    page = owner.get(location)
-    server = row(app, Server, UUID(location.rsplit("/", 1)[1]))
-    assert page.one("pre", id="public-key").text == server.public_key.strip()
-    assert "userdel" not in owner.get(f"{location}/remove").text
+def test_the_command_is_for_the_server_s_own_user(owner: Browser) -> None:
+    for name in ("backup-1", "root"):
+        location = owner.post("/servers/new", **SERVER | {"username": name}).answer.location
+        page = owner.get(location)
+        assert f" {name} " in page.one("textarea", id="setup-command").text
+        assert ("It refuses root" in page.text) is (name == "root")
