@@ -313,3 +313,13 @@ def test_nothing_of_a_failure_is_left(backups: Backups, tmp_path: Path) -> None:
     place = backups.start(tmp_path / "missing")
     backups.over(place)
     assert left_of(place) == []
+
+
+def test_a_path_behind_a_link_of_another_path_is_packed(backups: Backups, tmp_path: Path) -> None:
+    """tar stores the link and does not follow it: the path is not in the archive already."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "data/inner").mkdir(parents=True)
+    (tmp_path / "data/inner/file").write_text("kept")
+    (tmp_path / "site/link").symlink_to(tmp_path / "data")
+    made = backups.make(tmp_path / "site", tmp_path / "site/link/inner")
+    assert f"files{tmp_path}/site/link/inner/file" in made.names()
