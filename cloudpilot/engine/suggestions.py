@@ -1,8 +1,7 @@
 """Folders on a server that look like somebody's site: what remote/probe.sh has seen, understood."""
 
 from collections.abc import Sequence
-
-from cloudpilot.engine.excludes import is_inside
+from pathlib import PurePosixPath
 
 AT_MOST = 50
 ROW_AT_MOST = 900  # characters; a longer one may have been cut, and names another folder then
@@ -55,7 +54,8 @@ def sites(seen: Sequence[str], *, sees_all: bool) -> list[dict[str, str | bool]]
         readable = access == "open" or (sees_all and access in {"closed", "hidden"})
         named = name_of(name, path)
         found[path] = {"name": named, "path": path, "kind": kind, "readable": readable}
-    kept = [one for path, one in found.items() if not _only_holds_others(path, one, found)]
+    holding = {str(folder) for path in found for folder in PurePosixPath(path).parents}
+    kept = [one for path, one in found.items() if one["kind"] != "folder" or path not in holding]
     return sorted(kept, key=lambda one: str(one["path"]))[:AT_MOST]
 
 
@@ -77,11 +77,3 @@ def name_of(said: str, path: str) -> str:
     parts = [part for part in path.split("/") if part]
     telling = [part for part in parts if part not in _COMMON]
     return (telling or parts)[-1][:100]
-
-
-def _only_holds_others(
-    path: str, one: dict[str, str | bool], found: dict[str, dict[str, str | bool]]
-) -> bool:
-    return one["kind"] == "folder" and any(
-        is_inside(other, path) and other != path for other in found
-    )

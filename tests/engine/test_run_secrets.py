@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -11,7 +12,7 @@ from cloudpilot.engine import detached
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.ssh import Session
 from cloudpilot.secrets import Secret
-from tests.engine.conftest import script_of
+from tests.engine.conftest import Backups, script_of
 from tests.support.canaries import Sightings, files, processes, watching
 from tests.support.until import until
 
@@ -99,9 +100,10 @@ def test_a_file_that_has_to_be_is_in_memory_and_ours_alone(session: Session, pla
 
 
 @pytest.mark.parametrize("act", ["launch", "stop", "remove"])
-def test_what_a_killed_run_leaves_in_memory_is_swept(
-    session: Session, place: Place, act: str
-) -> None:
+def test_what_a_killed_run_leaves_in_memory_is_swept(plain_backups: Backups, act: str) -> None:
+    """As a user of our own: root's is swept by whatever else is tested at the same time."""
+    session = plain_backups.session
+    place = Place(str(plain_backups.root), f"b-{uuid4().hex[:8]}", "r1")
     launch(session, place, f"{MEMORY}; {WAITS}")
     folder = memory_of(place)
     pid = int(run_file(place, "pid").read_text().split()[0])
