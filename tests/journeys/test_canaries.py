@@ -178,6 +178,10 @@ def back_up(panel: Panel, owner: Client, page: str) -> None:
 
 
 def change_keys(panel: Panel, owner: Client, page: str) -> None:
+    """A host key is announced and called off; the panel's own key is changed."""
+    announced = panel.server.sshd.fingerprint[:-1] + "A"
+    owner.send(f"{page}/host-key", expected=announced)
+    owner.send(f"{page}/host-key/cancel", page)
     owner.send(f"{page}/ssh-key", page)
     panel.done()
     panel.plant_private_key("second")
@@ -206,6 +210,11 @@ def invite(panel: Panel, owner: Client) -> None:
 def change_password(panel: Panel, owner: Client) -> None:
     owner.send("/account/password", "/account", status=422, old=WRONG, password=SECOND)
     owner.send("/account/password", "/account", old=FIRST, password=SECOND)
+    elsewhere = panel.client()
+    elsewhere.send("/sign-in", email="ada@example.com", password=SECOND)
+    panel.plant_session(elsewhere, "the owner elsewhere")
+    owner.send("/account/sessions/end-others", "/account")
+    elsewhere.get("/", 303)
     for path in ("/people", "/audit", "/audit/export", "/account", "/nothing-here-at-all"):
         owner.get(path, 404 if "nothing" in path else 200)
 
@@ -213,7 +222,11 @@ def change_password(panel: Panel, owner: Client) -> None:
 def test_no_secret_is_seen_anywhere(panel: Panel, tmp_path: Path) -> None:
     looked_through = (
         processes(panel.own),
-        files(Path("/dev/shm"), *(tmp_path / "panel" / f"{name}.log" for name in PROGRAMS)),
+        files(
+            Path("/dev/shm"),
+            tmp_path / "server" / "log",
+            *(tmp_path / "panel" / f"{name}.log" for name in PROGRAMS),
+        ),
         files(*(tmp_path / f"panel.db{suffix}" for suffix in ("", "-wal"))),
         stored_in(panel.core.extensions["redis"]),
     )

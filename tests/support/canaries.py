@@ -1,8 +1,7 @@
 """Canaries: values that must stay secret, looked for ten times a second wherever they could sing.
 
-Looked through: command lines and environments of all processes of this machine, which is panel
-and server at once; what the panel's processes log; the panel's database and Redis as raw bytes;
-what lies in the server's backup directory, in /dev/shm and in the temporary folder.
+A test names the places: command lines and environments of all processes of this machine, which is
+panel and server at once, files and folders, and whatever else it can turn into bytes.
 """
 
 import os
