@@ -20,17 +20,26 @@ from cloudpilot.errors import AddressRefused
 
 Ip = IPv4Address | IPv6Address
 
-# Where clouds answer their machines, apart from the link-local networks:
-# EC2 over IPv6, Alibaba, Azure's wire server, Oracle's classic service.
-_METADATA = frozenset(
-    ip_address(text)
-    for text in ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+# Where clouds answer their machines, apart from the link-local networks: EC2 and EKS, Google,
+# Oracle and Scaleway over IPv6; Alibaba; Azure's wire server; Oracle's classic service.
+_METADATA = tuple(
+    ip_network(text)
+    for text in (
+        "fd00:ec2::/32",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:42::42",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+    )
 )
 _METADATA_NAMES = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "instance-data"}
 )
 _SHARED = ip_network("100.64.0.0/10")  # carrier-grade NAT, and what VPNs of machines use
-_NAT64 = ip_network("64:ff9b::/96")
+# Of an address in one of these the last four bytes are an IPv4 address.
+_WITH_IPV4 = tuple(ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 
 ATTEMPTS_AT_MOST = 4  # addresses of one name that are tried
 
@@ -94,7 +103,7 @@ def _permitted(host: str, addresses: Iterable[Ip], *, private: bool) -> Sequence
 def _never(address: Ip) -> str | None:
     """Why nobody may connect there, whatever the settings say."""
     meant = _meant(address)
-    if meant in _METADATA:
+    if any(meant in network for network in _METADATA):
         return f"{meant} is a cloud's metadata service."
     if meant.is_link_local:
         return f"{meant} is link-local."
@@ -119,8 +128,8 @@ def _meant(address: Ip) -> Ip:
     """
     if isinstance(address, IPv4Address):
         return address
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and address in _NAT64:
+    inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+    if inner is None and int(address) > 1 and any(address in network for network in _WITH_IPV4):
         inner = IPv4Address(int(address) & 0xFFFFFFFF)
     return inner or address
 

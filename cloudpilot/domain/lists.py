@@ -42,7 +42,7 @@ class Cursor:
             cursor = cls(datetime.fromisoformat(at), UUID(row_id))
         except ValueError:
             raise InvalidConfig("This link to a page of the list is damaged.") from None
-        if cursor.at.tzinfo is None:
+        if cursor.at.tzinfo is None or not 1970 < cursor.at.year < 9000:
             raise InvalidConfig("This link to a page of the list is damaged.")
         return cursor
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from cloudpilot import clock
+from cloudpilot import clock, excludes
 from cloudpilot.db import Base
 from cloudpilot.domain.servers import Server, valid_path
 from cloudpilot.domain.status import values_of
@@ -83,36 +82,18 @@ def valid_patterns(text: str, paths: Sequence[str]) -> list[str]:
     >>> valid_patterns("*.log\\n/cache/", ["/srv/www"])
     ['*.log', '/cache']
     """
-    patterns = list(dict.fromkeys(_valid_pattern(line, paths) for line in _typed_lines(text)))
+    patterns = list(dict.fromkeys(_valid_pattern(line) for line in _typed_lines(text)))
     if len(patterns) > PATTERNS_AT_MOST or len("".join(patterns).encode()) > PATTERN_BYTES_AT_MOST:
         raise InvalidConfig(f"Give at most {PATTERNS_AT_MOST} exclude patterns, 50 kB in all.")
+    excludes.options(patterns, paths)  # what it refuses would fail every backup
     return patterns
 
 
-def _valid_pattern(text: str, paths: Sequence[str]) -> str:
+def _valid_pattern(text: str) -> str:
     pattern = text.rstrip("/").removeprefix("**/")
-    if not pattern.strip("/"):
-        raise InvalidConfig(f"The pattern “{text}” would exclude everything.")
     if has_controls(pattern):
         raise InvalidConfig("A pattern holds a character that cannot be seen; type it again.")
-    if "**" in pattern:
-        raise InvalidConfig(f"“{text}”: ** is not known. A name without a slash fits any depth.")
-    if {".", ".."} & set(pattern.split("/")):
-        raise InvalidConfig(f"“{text}” must not hold . or .. between slashes.")
-    hit = "" if "/" in pattern else _component_hit(pattern, paths)
-    if hit:
-        raise InvalidConfig(
-            f"“{text}” fits {hit} itself, so nothing of it would be backed up."
-            " Begin with a slash what is meant directly below it, such as /cache."
-        )
     return pattern
-
-
-def _component_hit(pattern: str, paths: Sequence[str]) -> str:
-    for path in paths:
-        if any(fnmatchcase(part, pattern) for part in path.split("/") if part):
-            return path
-    return ""
 
 
 def _typed_lines(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from cloudpilot.domain.audit import Action, AuditEntry
 from cloudpilot.errors import InvalidConfig
 
 PAGE = 50  # entries
+LAST_DAY = date(8999, 12, 31)  # there is a day after it, in every time zone
 GROUPS = tuple(sorted({action.partition(".")[0] for action in Action}))
 
 
@@ -34,9 +35,9 @@ class Wanted:
         if self.group:
             yield AuditEntry.action.startswith(f"{self.group}.", autoescape=True)
         if self.first_day:
-            yield AuditEntry.at >= _midnight(self.first_day)
+            yield AuditEntry.at >= _midnight(min(self.first_day, LAST_DAY))
         if self.last_day:
-            yield AuditEntry.at < _midnight(self.last_day) + timedelta(days=1)
+            yield AuditEntry.at < _midnight(min(self.last_day, LAST_DAY)) + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Place:
             place = cls(datetime.fromisoformat(at), int(number))
         except ValueError:
             raise damaged from None
-        if place.at.tzinfo is None:
+        if place.at.tzinfo is None or not 1970 < place.at.year < 9000:
             raise damaged
         return place
 

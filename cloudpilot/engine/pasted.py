@@ -87,14 +87,19 @@ def parse_removed(text: str, server_id: UUID) -> Removed:
     return Removed({thing: said[thing] == "gone" for thing in THINGS})
 
 
-def parse_fingerprints(text: str) -> tuple[str, ...]:
-    """The host keys in such a line, or in what `ssh-keygen -lf` prints; raises InvalidConfig.
+def parse_fingerprints(text: str, server_id: UUID) -> tuple[str, ...]:
+    """The host keys in that server's line, or in what `ssh-keygen -lf` prints.
 
-    >>> parse_fingerprints("256 SHA256:" + "a" * 43 + " root@web (ED25519)")
+    Raises InvalidConfig, also for the line of another server.
+
+    >>> parse_fingerprints("256 SHA256:" + "a" * 43 + " root@web (ED25519)", UUID(int=0))
     ('SHA256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',)
     """
     if READY in text:
-        return parse_ready(text).host_keys
+        ready = parse_ready(text)
+        if ready.server_id != server_id:
+            raise InvalidConfig("This line is another server's.")
+        return ready.host_keys
     words = [word for word in text.split() if word.startswith("SHA256:")]
     if not words or not all(_FINGERPRINT.fullmatch(word) for word in words):
         raise InvalidConfig("Paste what `ssh-keygen -lf` prints: a fingerprint is SHA256:…")

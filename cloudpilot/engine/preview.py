@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudpilot.engine.excludes import distinct, options
 from cloudpilot.engine.findings import numbers
 from cloudpilot.engine.program import Program, quoted_words, source
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed
+from cloudpilot.excludes import distinct, options
 from cloudpilot.kinds import Privilege
 from cloudpilot.text import decode, lines
 

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from cloudpilot.engine.excludes import distinct, is_inside, merged, options
 from cloudpilot.engine.program import quoted_words, source
 from cloudpilot.errors import InvalidConfig, InvalidPath
+from cloudpilot.excludes import distinct, is_inside, merged, options
 from cloudpilot.kinds import Compression, Privilege
 
 __all__ = ["FilesBackup", "files_backup", "merged"]

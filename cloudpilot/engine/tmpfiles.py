@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from cloudpilot.engine.excludes import is_inside
+from cloudpilot.excludes import is_inside
 
 SECONDS = {
     "us": 1e-6,

@@ -87,7 +87,7 @@ def expect(session: Session, server: Server, text: str) -> None:
     """
     if not server.is_ready:
         raise InvalidState("Approve its present host key first.")
-    keys = pasted.parse_fingerprints(text)
+    keys = pasted.parse_fingerprints(text, server.id)
     if set(keys) <= set(server.host_keys):
         raise InvalidConfig("These are the keys that it has now. Paste those that it will get.")
     session.add(server)

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, redirect, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import attempts, membership, passwords, people, sessions
+from cloudpilot.domain import attempts, audit, membership, passwords, people, sessions
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.errors import InvalidConfig
@@ -34,7 +34,8 @@ def rename() -> BaseResponse:
     def act() -> str:
         with transaction() as session:
             mine = people.find(session, me().id)
-            note(session, Action.PERSON_RENAMED, mine, name=mine.email, before=mine.name)
+            changes = audit.changes(mine, form.values())
+            note(session, Action.PERSON_RENAMED, mine, name=mine.email, changes=changes)
             mine.name = form.name.value
         return url_for(".show")
 

@@ -1,5 +1,7 @@
 """Passwords: what is kept of them, and what is compared."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -51,3 +53,15 @@ def test_a_new_password_has_a_length(text: str) -> None:
     with pytest.raises(InvalidConfig, match="at least 10"):
         passwords.valid(text)
     assert passwords.valid("1234567890").reveal() == "1234567890"
+
+
+def test_a_flood_of_sign_ins_does_not_fill_the_memory() -> None:
+    """Each hash takes 64 MiB; sixteen threads ask for one at once."""
+    program = (
+        "import re; from concurrent.futures import ThreadPoolExecutor as Pool\n"
+        "from cloudpilot.domain import passwords; from cloudpilot.secrets import Secret\n"
+        "with Pool(16) as pool: list(pool.map(passwords.hashed, [Secret('x' * 12)] * 16))\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+    )
+    said = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=60)
+    assert int(said) < 320 * 1024  # kB

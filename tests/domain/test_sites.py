@@ -47,8 +47,10 @@ def test_a_pattern_is_kept_as_it_is_meant(typed: str, pattern: str) -> None:
     ("pattern", "why"),
     [
         ("/", "everything"),
-        ("a/**/b", "not known"),
-        ("../x", "must not hold"),
+        ("a/**/b", "match nothing"),
+        ("../x", "match nothing"),
+        ("a//b", "match nothing"),
+        ("\\www", "itself"),
         ("a\u200bb", "cannot be seen"),
         ("www", "itself"),
         ("s?v", "itself"),
@@ -58,6 +60,16 @@ def test_a_pattern_is_kept_as_it_is_meant(typed: str, pattern: str) -> None:
 def test_a_pattern_that_would_surprise_is_refused(pattern: str, why: str) -> None:
     with pytest.raises(InvalidConfig, match=why):
         sites.valid_patterns(pattern, ["/srv/www"])
+
+
+def test_brackets_are_letters_like_any_other() -> None:
+    assert sites.valid_patterns("[w]", ["/home/w"]) == ["[w]"]
+
+
+def test_patterns_that_are_too_long_at_all_paths_together_are_refused() -> None:
+    paths = [f"/srv/{'x' * 50}{n}" for n in range(100)]
+    with pytest.raises(InvalidConfig, match="all paths together"):
+        sites.valid_patterns("\n".join(f"/{n}" for n in range(490)), paths)
 
 
 def test_there_are_not_too_many_patterns() -> None:

@@ -113,8 +113,10 @@ def test_what_is_gone_is_said_one_by_one() -> None:
 
 def test_announced_keys_are_taken_from_either_line() -> None:
     listed = f"256 {KEY} root@web (ED25519)\n3072 {KEY.replace('x', 'y')} root@web (RSA)"
-    assert parse_fingerprints(listed) == (KEY, KEY.replace("x", "y"))
-    assert parse_fingerprints(f"cloudpilot-ready {uuid4()} plain {KEY}") == (KEY,)
+    assert parse_fingerprints(listed, ID) == (KEY, KEY.replace("x", "y"))
+    assert parse_fingerprints(f"cloudpilot-ready {ID} plain {KEY}", ID) == (KEY,)
+    with pytest.raises(InvalidConfig, match="another server"):
+        parse_fingerprints(f"cloudpilot-ready {uuid4()} plain {KEY}", ID)
     for broken in ("", "hello", f"{KEY} SHA256:short", f"cloudpilot-ready x plain {KEY}"):
         with pytest.raises(InvalidConfig):
-            parse_fingerprints(broken)
+            parse_fingerprints(broken, ID)

@@ -35,7 +35,7 @@ def test_one_is_called_something_else(app: Flask, owner: Browser) -> None:
     page = owner.post("/account/name", 422, name="")
     assert page.one("input", name="name").attrs["aria-invalid"] == "true"
     (entry,) = entries(app, "person.renamed")
-    assert entry.details == {"before": "Owner Lovelace"}
+    assert entry.details["changes"]["name"][0] == "Owner Lovelace"
 
 
 def test_a_new_password_signs_out_everywhere_else(

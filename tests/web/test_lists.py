@@ -164,3 +164,23 @@ def test_a_hundred_thousand_rows_are_as_fast_as_few(crowded: Browser) -> None:
             seconds.append(time.perf_counter() - begin)
         timed[path] = round(sorted(seconds)[18] * 1000)
     assert max(timed.values()) < 400, json.dumps(timed, indent=1)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/audit?to=9999-12-31",
+        "/audit?from=9999-12-31",
+        "/audit/export?to=9999-12-31",
+        "/servers?page=99999999999999999999999",
+    ],
+)
+def test_the_end_of_time_is_no_fault(owner: Browser, address: str) -> None:
+    assert owner.client.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/backups", "/activity", "/audit"])
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_place_that_no_row_can_have_is_refused(owner: Browser, path: str, at: str) -> None:
+    place = 1 if path == "/audit" else UUID(int=1)
+    assert "INVALID_CONFIG" in owner.get(f"{path}?after={at}_{place}", 422).text

@@ -145,7 +145,9 @@ choose_excludes() {
 measure_tar() {
   in_background run_tar /dev/null --totals 2>work/measured
   tar_bytes=$(sed -n 's/^Total bytes written: \([0-9]*\).*/\1/p' work/measured)
-  [ -n "$tar_bytes" ] || fail 70 "tar cannot measure: $(tail -n 1 work/measured)"
+  [ -n "$tar_bytes" ] && return
+  (($(stat -f -c %a -- "$backup") > 64)) || fail 71 "The disk of $(shown "$backup_root") is full."
+  fail 70 "tar cannot measure: $(tail -n 1 work/measured)"
 }
 
 # run_tar FILE OPTION…: always in a process of its own, which becomes tar.

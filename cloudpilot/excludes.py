@@ -1,4 +1,4 @@
-"""Exclude patterns and paths, translated for tar. Pure: text in, text out."""
+"""Exclude patterns and paths, judged and translated for tar. Pure: text in, text out."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -91,7 +91,10 @@ def _refuse_own_path(pattern: str, name: str, paths: Sequence[str]) -> None:
     expression = re.compile(_regular(name), re.DOTALL)
     for path in paths:
         if any(expression.fullmatch(part) for part in _byte_texts(path)):
-            raise InvalidConfig(f"The pattern “{pattern}” would exclude all of {path}.")
+            raise InvalidConfig(
+                f"The pattern “{pattern}” fits {path} itself, so nothing of it would be backed up."
+                " Begin with a slash what is meant directly below it, such as /cache."
+            )
 
 
 def _byte_texts(path: str) -> list[str]:
