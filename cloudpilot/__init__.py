@@ -10,6 +10,7 @@
     db           the database: sessions, transactions, types
     reports      the word that all share: how is the work going?
     outbound     the only way to an address that somebody has typed
+    excludes     what patterns mean, judged and said for tar
     settings options log text secrets kinds errors clock redaction     small basics
 
 Imports point downwards in this list; domain and engine do not know each other. The rules are

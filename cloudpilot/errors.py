@@ -213,6 +213,11 @@ class ReadFailed(CloudPilotError):
     http_status = 502
 
 
+class SecretKeyWrong(CloudPilotError):
+    code = "SECRET_KEY_WRONG"
+    remedy = "Put the key that the panel had before into CLOUDPILOT_SECRET_KEYS_OLD (or back into CLOUDPILOT_SECRET_KEY) and restart all its processes."
+
+
 class RunLost(CloudPilotError):
     code = "RUN_LOST"
     remedy = "Start it again. If it happens again, look for reboots or an out-of-memory kill on the server."

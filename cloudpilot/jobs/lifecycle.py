@@ -18,10 +18,11 @@ from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
-from cloudpilot.errors import CloudPilotError, RunLost, Unexpected
+from cloudpilot.errors import CloudPilotError, RunLost, SecretKeyWrong, Unexpected
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
+from cloudpilot.secrets import CannotOpenError
 from cloudpilot.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -122,8 +123,10 @@ def recorded(run: Run) -> Iterator[None]:
         _put_off_or_fail(run.id, unexpected(error))
 
 
-def unexpected(error: Exception) -> Unexpected:
-    """What nobody thought of, in a sentence that tells no secret."""
+def unexpected(error: Exception) -> CloudPilotError:
+    """What nobody thought of, in a sentence that tells no secret; and a key that is wrong."""
+    if isinstance(error, CannotOpenError):
+        return SecretKeyWrong(f"With the panel's secret key it cannot be read: {error}")
     return Unexpected(f"{type(error).__name__}; the worker's log has the details.")
 
 

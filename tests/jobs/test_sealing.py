@@ -12,9 +12,9 @@ from sqlalchemy.orm import class_mapper
 
 from cloudpilot import cli, create_core
 from cloudpilot.db import Base, db, reading, transaction
-from cloudpilot.domain import servers
+from cloudpilot.domain import requests, servers
 from cloudpilot.domain.servers import Server
-from cloudpilot.jobs import sealing
+from cloudpilot.jobs import lifecycle, runs, sealing
 from cloudpilot.jobs.on_server import login
 from cloudpilot.secrets import CannotOpenError, Sealer, Secret
 from cloudpilot.settings import Settings
@@ -119,3 +119,15 @@ def test_every_column_that_sounds_like_a_secret_is_sealed_or_hashed() -> None:
         if secret.search(column.name)
     ]
     assert {column.name for column in columns} == known
+
+
+def test_work_with_a_wrong_key_says_what_to_do(core: Flask, settings: Settings) -> None:
+    server_id = add_sealed(core, "one")
+    with transaction() as session:
+        run = requests.check(session, servers.find(session, server_id), by=None)
+    with panel_with(settings).app_context():
+        runs.start(str(run.id))
+        ended = lifecycle.current(run.id)
+        db.engine.dispose()
+    assert ended.error_code == "SECRET_KEY_WRONG"
+    assert "CLOUDPILOT_SECRET_KEYS_OLD" in ended.remedy
