@@ -90,6 +90,12 @@ def test_axe_finds_nothing_on_any_page(app: Flask, tab: Page) -> None:
     assert {"/", "/sites", "/people", "/audit", "/sign-in", "/setup"} <= set(seen)
 
 
+@pytest.mark.parametrize("tab", ["light", "phone"], indirect=True)
+def test_a_word_of_a_hundred_letters_breaks_no_page(app: Flask, tab: Page) -> None:
+    wide = "document.documentElement.scrollWidth > innerWidth"
+    assert [path for path in walk(app, tab, "long words") if tab.evaluate(wide)] == []
+
+
 @pytest.mark.parametrize(
     "scene", ["nothing", "changed key", "new server", "trapped", "much unread"]
 )
