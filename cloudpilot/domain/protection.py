@@ -1,13 +1,15 @@
 """How well each site is protected: computed from its backups at every look, never stored.
 
-A good backup is completed, still whole on its server, and has no serious warnings. Without
+A good backup is completed, was whole when it was made, has not been deleted by us, and has no
+serious warnings; nobody has looked since whether its archive is still there. It protects what the
+site is now only if it holds all of its paths. Without
 schedules nobody has said how often a site should be backed up, so one rule is for all: a good
 backup is fresh for a day, and for two hours more, so that tonight's may take longer than last
 night's.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -36,6 +38,7 @@ class State(StrEnum):
     NEVER = "never"  # no backup of it has ever been completed
     LOST = "lost"  # it had backups; none that is good is left
     FAILED = "failed"  # there is a good one, but the latest attempt failed
+    CHANGED = "changed"  # the newest good one lacks a path that the site has now
     OLD = "old"
     FRESH = "fresh"
 
@@ -46,41 +49,63 @@ RANK = {state: rank for rank, state in enumerate(State)}
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one site stands; good_at is when its newest good backup was asked for."""
+    """How one site stands.
+
+    good_at  when its newest good backup was asked for
+    is_held  whether that one holds all paths that the site has now
+    """
 
     site_id: UUID
     name: str
     state: State
     good_at: datetime | None
+    is_held: bool
 
 
-def state_of(good_at: datetime | None, tried: Status | None, ever: bool, now: datetime) -> State:
+def state_of(
+    good_at: datetime | None, tried: Status | None, ever: bool, now: datetime, *, held: bool
+) -> State:
     """How a site stands.
 
     tried  how its latest attempt ended that nobody stopped; None: there was none
     ever   whether a backup of it was ever completed, deleted or not
+    held   whether its newest good backup holds all of its paths
     """
     if good_at is None:
         return State.LOST if ever else State.NEVER
     if tried is Status.FAILED:
         return State.FAILED
+    if not held:
+        return State.CHANGED
     return State.FRESH if now - good_at < FRESH_FOR else State.OLD
+
+
+def holds(backed_up: Sequence[str], paths: Sequence[str]) -> bool:
+    """Whether each path is one that was backed up, or lies in one; what was excluded is not asked.
+
+    >>> holds(["/srv", "/etc"], ["/srv/www", "/etc"]), holds(["/"], ["/"]), holds(["/a"], ["/ab"])
+    (True, True, False)
+    """
+    folders = tuple(f"{path.rstrip('/')}/" for path in backed_up)
+    return all(f"{path.rstrip('/')}/".startswith(folders) for path in paths)
 
 
 def standings(session: Session, search: str = "") -> list[Standing]:
     """Every site, or those whose name or server's name holds `search`, the worst first."""
-    rows = select(Site.id, Site.name, *columns()).where(Site.removed_at.is_(None))
+    backed_up = newest_of_site(Backup.paths, *is_good()).label("backed_up")
+    rows = select(Site.id, Site.name, Site.paths, backed_up, *columns())
+    rows = rows.where(Site.removed_at.is_(None))
     if search:
         names = (func.lower(name) for name in (Site.name, Server.name))
         fits = (name.contains(search.lower(), autoescape=True) for name in names)
         rows = rows.join(Server).where(or_(*fits))
     seen = session.execute(rows).all()
     once = backed_up_once(session, [row.id for row in seen if row.good_at is None])
-    now = clock.now()
-    found = [
-        Standing(site_id, name, state_of(good_at, tried, site_id in once, now), good_at)
-        for site_id, name, good_at, tried in seen
-    ]
+    now, found = clock.now(), []
+    for site_id, name, paths, held, good_at, tried in seen:
+        is_held = holds(held or (), paths)
+        state = state_of(good_at, tried, site_id in once, now, held=is_held)
+        found.append(Standing(site_id, name, state, good_at, is_held))
     return sorted(found, key=_worst_first)
 
 
@@ -112,7 +137,7 @@ def columns() -> tuple[Any, Any]:
 
 
 def is_good() -> tuple[ColumnElement[bool], ...]:
-    """Completed, still whole on its server, and without serious warnings."""
+    """Completed, on its server as far as we know, and without serious warnings."""
     copy = select(Copy.id).where(
         Copy.backup_id == Backup.id,
         Copy.place == Place.SERVER,

@@ -78,6 +78,28 @@ def test_how_a_site_stands(shop: None, history: list[Any], expected: State) -> N
     assert state() is expected
 
 
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([(3, ["/srv"])], State.FRESH),
+        ([(3, ["/srv/shop", "/etc"])], State.FRESH),
+        ([(3, ["/srv/sho"])], State.CHANGED),
+        ([(30, ["/srv/shop/images"])], State.CHANGED),
+        ([(5, ["/srv/shop"]), (3, ["/etc"])], State.CHANGED),
+        ([(5, ["/etc"]), (3, ["/srv/shop"])], State.FRESH),
+    ],
+)
+def test_a_backup_protects_a_site_only_if_it_holds_the_paths_of_today(
+    shop: None, history: list[Any], expected: State
+) -> None:
+    for hours, paths in history:
+        add(hours, Status.COMPLETED, {"paths": paths})
+    assert state() is expected
+    with reading() as session:
+        [standing] = protection.standings(session)
+    assert standing.is_held is (expected is State.FRESH)
+
+
 @pytest.mark.parametrize("gone", [CopyStatus.DELETING, CopyStatus.GONE, CopyStatus.FAILED])
 def test_a_backup_without_its_archive_protects_nothing(shop: None, gone: CopyStatus) -> None:
     backup = add(1, Status.COMPLETED, {})
@@ -121,6 +143,7 @@ def test_sites_come_worst_first_and_are_found_by_their_name_or_their_servers(cor
             State.NEVER: 1,
             State.LOST: 0,
             State.FAILED: 0,
+            State.CHANGED: 0,
             State.OLD: 2,
             State.FRESH: 2,
         }

@@ -58,6 +58,12 @@ def words(page: Page) -> str:
                 " 1 server could not be checked and 1 server has got worse since yesterday."
             ),
         ),
+        (
+            {State.FRESH: 2, State.CHANGED: 1},
+            {},
+            "warn",
+            "2 of 3 sites were backed up in the last 26 hours. 1 has paths not backed up yet.",
+        ),
         ({State.FRESH: 2}, {"worse": 2}, "warn", "2 servers have got worse since yesterday."),
     ],
 )
