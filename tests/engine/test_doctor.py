@@ -119,6 +119,18 @@ def test_more_than_it_was_given_is_found(
     assert line.level == "warning", line
 
 
+def test_a_rule_of_sudo_that_cannot_be_seen_is_not_ruled_out(
+    server: Machine, session: Session
+) -> None:
+    server.set_up(Privilege.PLAIN)
+    server.as_root("chmod 750 /etc/sudoers.d")
+    try:
+        assert "is not known" in said(server, session, Privilege.PLAIN).detail
+    finally:
+        server.as_root("chmod 755 /etc/sudoers.d")
+    assert "is not known" not in said(server, session, Privilege.PLAIN).detail
+
+
 def test_sites_are_found_where_web_servers_say(server: Machine, session: Session) -> None:
     server.as_root(SITES)
     server.set_up(Privilege.PLAIN)

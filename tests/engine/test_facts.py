@@ -116,6 +116,7 @@ CASES: list[tuple[dict[str, str | None], str, str]] = [
     ({"curl": None}, "optional", "ok"),
     ({"directory": "ours"}, "directory", "ok"),
     ({"directory": "link"}, "directory", "failed"),
+    ({"directory": "shared"}, "directory", "failed"),
     ({"directory": "foreign", "owner": "mallory"}, "directory", "failed"),
     ({"directory": "other"}, "directory", "failed"),
     ({"directory": "readonly"}, "directory", "failed"),
@@ -164,6 +165,7 @@ def test_a_line_follows_from_what_was_found(
             "warning",
             "sudo lets it do anything",
         ),
+        (Privilege.PLAIN, {"sudo": "unknown"}, "ok", "sudo lets it do more is not known"),
         (Privilege.FULL, {"sudo": "yes"}, "ok", "anything, through sudo"),
         (Privilege.FULL, {"sudo": "no"}, "failed", "sudo refuses"),
         (Privilege.FULL, {}, "failed", "sudo refuses"),
@@ -306,6 +308,9 @@ def test_the_real_server_shows_what_is_wrong_with_a_directory(
     root.unlink()
     root.mkdir()
     assert "directory" not in levels(facts.check(session, str(root)))
+    root.chmod(0o1777)  # launch.sh refuses it
+    assert levels(facts.check(session, str(root)))["directory"] == "failed"
+    root.chmod(0o755)
     if IS_ROOT:
         tmp_path.chmod(0o755)
         foreign = facts.check(plain_backups.session, str(root))

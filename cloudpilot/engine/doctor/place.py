@@ -27,6 +27,7 @@ def directory(found: Found) -> Line:
     wrong = {
         "link": f"{root} is a symbolic link: whoever made it chooses where backups go.",
         "foreign": f"{root} belongs to {found['owner'] or 'somebody else'}.",
+        "shared": f"{root} is shared by everybody: it has a sticky bit.",
         "other": f"{root} is not a directory.",
         "readonly": f"{root} cannot be written to.",
         "absent": f"{root} cannot be created: {above} is not writable.",

@@ -60,6 +60,8 @@ def _no_more(found: Found, detail: str) -> Line:
     powers = sorted(AS_GOOD_AS_ROOT & set(found["groups"] or ()))
     if powers:
         return _too_much(f"{detail} But its group {powers[0]} is as good as root.")
+    if found["sudo"] == "unknown":
+        detail += " Whether sudo lets it do more is not known: its rules are hidden from it."
     return Line("privilege", "ok", TITLE, detail)
 
 

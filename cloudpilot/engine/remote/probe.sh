@@ -4,6 +4,7 @@
 # answered with the first line that COMMAND says, if there is such a program.
 
 COPY=/usr/local/lib/cloudpilot/tar # the tar that may read everything, see setup.sh
+SUDO_RULES=/etc/sudoers.d
 
 probe() {
   local root=$1 privilege=$2 question
@@ -65,10 +66,13 @@ tar_knows() {
 }
 
 # privilege LEVEL: whether we are what we should be. Somebody who may not use sudo and tries is
-# reported to root by mail, so it is only tried where it should work or is likely to.
+# reported to root by mail, so it is only tried where it should work or is likely to. Where the
+# folder of sudo's rules is closed to us, it is not known whether one is ours.
 privilege() {
-  if [ "$1" = full ] || [ -e /etc/sudoers.d/cloudpilot ] || [[ " $(id -Gn) " =~ \ (sudo|wheel|admin)\  ]]; then
+  if [ "$1" = full ] || [ -e "$SUDO_RULES/cloudpilot" ] || [[ " $(id -Gn) " =~ \ (sudo|wheel|admin)\  ]]; then
     if timeout 5 sudo -n true </dev/null 2>/dev/null; then say sudo yes; else say sudo no; fi
+  elif command -v sudo >/dev/null && [ -d "$SUDO_RULES" ] && ! [ -x "$SUDO_RULES" ]; then
+    say sudo unknown
   fi
   if [ -e "$COPY" ]; then
     say copy there
@@ -83,13 +87,14 @@ reads_all() {
   [ -n "$("$COPY" --create --file=- --absolute-names -- "${COPY%/*}/proof" 2>/dev/null | tr -d '\0')" ]
 }
 
-# kind PATH: ours, link, foreign (another one's), other (no directory), readonly, hidden or absent.
+# kind PATH: ours, shared (sticky), link, foreign (another one's), other (no directory), readonly,
+# hidden or absent.
 kind() {
   local error
   if [ -L "$1" ]; then
     echo link
   elif [ -d "$1" ]; then
-    if ! [ -O "$1" ]; then echo foreign; elif [ -w "$1" ]; then echo ours; else echo readonly; fi
+    if ! [ -O "$1" ]; then echo foreign; elif [ -k "$1" ]; then echo shared; elif [ -w "$1" ]; then echo ours; else echo readonly; fi
   elif [ -e "$1" ]; then
     echo other
   else
