@@ -15,7 +15,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.servers import Checkup, Server
+from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import BackupType, Compression, Place, Privilege, Role, RunKind
@@ -337,6 +337,17 @@ WARNED = {
     "warnings": [f"tar: /srv/shop/cache/{n}: file changed as we read it" for n in range(200)],
     "warning_count": 1_234,
 }
+def long_words(session: Session) -> Scene:
+    """Names that are as long as they may be, without a space."""
+    scene = little(session)
+    word = "W" * NAME_LENGTH
+    session.get_one(Server, scene.ids["server"]).name = word
+    session.get_one(Site, scene.ids["site"]).name = word
+    backup = session.get_one(Backup, scene.ids["backup"])
+    backup.server_name = backup.site_name = word
+    return scene
+
+
 SCENES: dict[str, Callable[[Session], Scene]] = {
     "nothing": nothing,
     "new server": new_server,
@@ -347,6 +358,7 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "announced": announced,
     "not proven": not_proven,
     "little": little,
+    "long words": long_words,
     "much": much,
     "seasoned": seasoned,
     "pending": with_backup(Status.PENDING),
