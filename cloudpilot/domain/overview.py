@@ -149,10 +149,11 @@ def site_rows(
     seen = session.execute(rows.limit(limit)).all()
     without = [row[0].id for row in seen if row.good_at is None]
     once, now = protection.backed_up_once(session, without), clock.now()
-    found = []
+    unkept, found = protection.trapped(session), []
     for site, server, made, tried, good_at, how in seen:
-        held = protection.holds(made.paths if made else (), site.paths)
-        state = state_of(good_at, how, site.id in once, now, held=held)
+        held = made.paths if made else ()
+        doubt = protection.doubt_of(held, site.paths, server.id not in unkept)
+        state = state_of(good_at, how, site.id in once, now, doubt)
         found.append(SiteRow(site, server, made, tried, state))
     return sorted(found, key=lambda row: site_ids.index(row.site.id)) if site_ids else found
 

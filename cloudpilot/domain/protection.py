@@ -2,7 +2,7 @@
 
 A good backup is completed, was whole when it was made, has not been deleted by us, and has no
 serious warnings; nobody has looked since whether its archive is still there. It protects what the
-site is now only if it holds all of its paths. Without
+site is now only if it holds all of its paths, and only where files stay. Without
 schedules nobody has said how often a site should be backed up, so one rule is for all: a good
 backup is fresh for a day, and for two hours more, so that tonight's may take longer than last
 night's.
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from cloudpilot import clock
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
-from cloudpilot.domain.servers import Server
+from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import RunStopped
@@ -39,6 +39,7 @@ class State(StrEnum):
     LOST = "lost"  # it had backups; none that is good is left
     FAILED = "failed"  # there is a good one, but the latest attempt failed
     CHANGED = "changed"  # the newest good one lacks a path that the site has now
+    UNKEPT = "unkept"  # the last Check says that its server's backup directory keeps no files
     OLD = "old"
     FRESH = "fresh"
 
@@ -52,32 +53,47 @@ class Standing:
     """How one site stands.
 
     good_at  when its newest good backup was asked for
-    is_held  whether that one holds all paths that the site has now
+    is_sound  whether that one holds all paths that the site has now, and lies where files stay
     """
 
     site_id: UUID
     name: str
     state: State
     good_at: datetime | None
-    is_held: bool
+    is_sound: bool
 
 
 def state_of(
-    good_at: datetime | None, tried: Status | None, ever: bool, now: datetime, *, held: bool
+    good_at: datetime | None, tried: Status | None, ever: bool, now: datetime, doubt: State | None
 ) -> State:
     """How a site stands.
 
     tried  how its latest attempt ended that nobody stopped; None: there was none
     ever   whether a backup of it was ever completed, deleted or not
-    held   whether its newest good backup holds all of its paths
+    doubt  what keeps its newest good backup from protecting it, see doubt_of
     """
     if good_at is None:
         return State.LOST if ever else State.NEVER
     if tried is Status.FAILED:
         return State.FAILED
-    if not held:
-        return State.CHANGED
+    if doubt:
+        return doubt
     return State.FRESH if now - good_at < FRESH_FOR else State.OLD
+
+
+def doubt_of(backed_up: Sequence[str], paths: Sequence[str], is_kept: bool) -> State | None:
+    """Why a good backup of `backed_up` does not protect a site of `paths`; None: it does."""
+    if not holds(backed_up, paths):
+        return State.CHANGED
+    return None if is_kept else State.UNKEPT
+
+
+def trapped(session: Session) -> set[UUID]:
+    """Servers whose backup directory keeps no files, as their last Check says."""
+    last = select(Checkup.id).where(Checkup.server_id == Server.id)
+    last = last.order_by(Checkup.at.desc()).limit(1).correlate(Server)
+    rows = select(Server.id).join(Checkup, Checkup.id == last.scalar_subquery())
+    return set(session.scalars(rows.where(Checkup.facts["trap"].as_string().is_not(None))))
 
 
 def holds(backed_up: Sequence[str], paths: Sequence[str]) -> bool:
@@ -93,7 +109,7 @@ def holds(backed_up: Sequence[str], paths: Sequence[str]) -> bool:
 def standings(session: Session, search: str = "") -> list[Standing]:
     """Every site, or those whose name or server's name holds `search`, the worst first."""
     backed_up = newest_of_site(Backup.paths, *is_good()).label("backed_up")
-    rows = select(Site.id, Site.name, Site.paths, backed_up, *columns())
+    rows = select(Site.id, Site.name, Site.server_id, Site.paths, backed_up, *columns())
     rows = rows.where(Site.removed_at.is_(None))
     if search:
         names = (func.lower(name) for name in (Site.name, Server.name))
@@ -101,11 +117,11 @@ def standings(session: Session, search: str = "") -> list[Standing]:
         rows = rows.join(Server).where(or_(*fits))
     seen = session.execute(rows).all()
     once = backed_up_once(session, [row.id for row in seen if row.good_at is None])
-    now, found = clock.now(), []
-    for site_id, name, paths, held, good_at, tried in seen:
-        is_held = holds(held or (), paths)
-        state = state_of(good_at, tried, site_id in once, now, held=is_held)
-        found.append(Standing(site_id, name, state, good_at, is_held))
+    unkept, now, found = trapped(session), clock.now(), []
+    for site_id, name, server_id, paths, held, good_at, tried in seen:
+        doubt = doubt_of(held or (), paths, server_id not in unkept)
+        state = state_of(good_at, tried, site_id in once, now, doubt)
+        found.append(Standing(site_id, name, state, good_at, doubt is None))
     return sorted(found, key=_worst_first)
 
 

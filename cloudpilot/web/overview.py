@@ -96,5 +96,5 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
 
 def _verdict(standings: list[Standing], **counts: int) -> Verdict:
     begin = clock.now() - FRESH_FOR
-    fresh = sum(1 for one in standings if one.is_held and one.good_at and one.good_at > begin)
+    fresh = sum(1 for one in standings if one.is_sound and one.good_at and one.good_at > begin)
     return verdict(protection.numbers(standings), fresh, **counts)

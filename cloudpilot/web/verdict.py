@@ -32,7 +32,7 @@ def verdict(
     """What is true of all sites and servers.
 
     sites      how many stand how
-    fresh      how many have a fresh good backup of all their paths, whatever has failed since
+    fresh      how many have a fresh good backup without a doubt, whatever has failed since
     failed     how many other backups failed lately: of paths of a server
     unreached  how many servers do not let us in, or must not
     unchecked  how many servers answer, but their Check could not be done
@@ -41,11 +41,13 @@ def verdict(
     count = sum(sites.values())
     lost, never, old = sites[State.LOST], sites[State.NEVER], sites[State.OLD]
     broken, changed = sites[State.FAILED], sites[State.CHANGED]
+    unkept = sites[State.UNKEPT]
     parts = [
         f"{broken:,} failed at the last attempt" if broken else "",
         f"{never:,} {_has(never)} never been backed up" if never else "",
         f"{lost:,} {_has(lost)} no good backup left" if lost else "",
         f"{changed:,} {_has(changed)} paths not backed up yet" if changed else "",
+        f"{unkept:,} {_has(unkept)} backups where files do not stay" if unkept else "",
         f"{old:,} {_has(old)} only older backups" if old else "",
         f"{plural(failed, 'other backup')} failed" if failed else "",
         f"{plural(unreached, 'server')} cannot be reached" if unreached else "",
@@ -53,7 +55,7 @@ def verdict(
         f"{plural(worse, 'server')} {_has(worse)} got worse since yesterday" if worse else "",
     ]
     bad = broken or failed or never or lost or unreached or unchecked
-    level = "bad" if bad else "warn" if changed or old or worse else "ok"
+    level = "bad" if bad else "warn" if changed or unkept or old or worse else "ok"
     return Verdict(level, _first(count, fresh), _sentence([part for part in parts if part]))
 
 

@@ -14,7 +14,7 @@ from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.protection import FRESH_FOR, State
 from cloudpilot.domain.status import Status
 from tests.support.rows import add_person, add_server, add_site
-from tests.web.scenes import add_backup
+from tests.web.scenes import add_backup, add_checkup
 
 NOW = clock.now()
 GOOD = (Status.COMPLETED, {})
@@ -97,7 +97,18 @@ def test_a_backup_protects_a_site_only_if_it_holds_the_paths_of_today(
     assert state() is expected
     with reading() as session:
         [standing] = protection.standings(session)
-    assert standing.is_held is (expected is State.FRESH)
+    assert standing.is_sound is (expected is State.FRESH)
+
+
+def test_a_backup_where_files_do_not_stay_protects_nothing_until_a_check_says_otherwise(
+    shop: None,
+) -> None:
+    add(1, Status.COMPLETED, {})
+    for trap, expected in (("It is in memory.", State.UNKEPT), (None, State.FRESH)):
+        with transaction() as session:
+            [site] = sites.listed(session)
+            add_checkup(session, servers.find(session, site.server_id), trap=trap)
+        assert state() is expected
 
 
 @pytest.mark.parametrize("gone", [CopyStatus.DELETING, CopyStatus.GONE, CopyStatus.FAILED])
@@ -144,6 +155,7 @@ def test_sites_come_worst_first_and_are_found_by_their_name_or_their_servers(cor
             State.LOST: 0,
             State.FAILED: 0,
             State.CHANGED: 0,
+            State.UNKEPT: 0,
             State.OLD: 2,
             State.FRESH: 2,
         }

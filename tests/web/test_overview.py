@@ -17,7 +17,7 @@ from cloudpilot.web.verdict import growth_words, verdict
 from tests.support.page import Page
 from tests.support.rows import add_server, add_site
 from tests.web.conftest import Browser
-from tests.web.scenes import add_backup
+from tests.web.scenes import add_backup, add_checkup
 from tests.web.test_pages import build
 
 NUMBERS = dict.fromkeys(State, 0)
@@ -64,6 +64,7 @@ def words(page: Page) -> str:
             "warn",
             "2 of 3 sites were backed up in the last 26 hours. 1 has paths not backed up yet.",
         ),
+        ({State.UNKEPT: 2}, {}, "warn", "2 have backups where files do not stay."),
         ({State.FRESH: 2}, {"worse": 2}, "warn", "2 servers have got worse since yesterday."),
     ],
 )
@@ -107,6 +108,27 @@ def test_a_backup_with_serious_warnings_is_not_called_good(app: Flask, owner: Br
     page = owner.get(f"/backups/{ids['backup']}")
     assert "Much unreadable" in page.text
     assert "Too much is missing for it to count as a good backup" in page.text
+
+
+@pytest.mark.parametrize(
+    ("paths", "trap", "state", "said"),
+    [
+        (["/etc"], None, "changed", "a path that the site has now is not in it"),
+        (["/srv/shop"], "In memory.", "unkept", "backup directory does not keep files"),
+    ],
+)
+def test_a_backup_that_does_not_protect_the_site_is_not_called_fresh(
+    app: Flask, owner: Browser, paths: list[str], trap: str | None, state: str, said: str
+) -> None:
+    with app.app_context(), transaction() as session:
+        server = add_server(session, "web-1")
+        site = add_site(session, server, "shop", paths=["/srv/shop"])
+        add_backup(session, server, site, Status.COMPLETED, paths=paths)
+        add_checkup(session, server, trap=trap)
+        address = f"/sites/{site.id}"
+    assert said in words(owner.get(address))
+    assert "The only site was not backed up" in words(owner.get("/"))
+    assert address in owner.get(f"/sites?state={state}").text
 
 
 def fill(app: Flask, count: int) -> None:
