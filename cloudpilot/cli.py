@@ -74,6 +74,14 @@ def reseal() -> None:
     Fails if something opens with none of the keys; that is named, and stays as it is.
     """
     outcome = sealing.seal_anew()
+    with transaction() as session:
+        audit.record(
+            session,
+            audit.COMMAND_LINE,
+            Action.SEALED_ANEW,
+            done=outcome.done,
+            stuck=list(outcome.stuck),
+        )
     click.echo(f"{outcome.done} sealed anew.")
     if outcome.stuck:
         raise click.ClickException(f"No key opens {', '.join(outcome.stuck)}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 
-from sqlalchemy import ColumnElement, Index, delete, select
+from sqlalchemy import ColumnElement, Index, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
@@ -78,9 +78,11 @@ def begin(session: Session, knock: Knock) -> SignInFailure:
     lately neither counts there nor is refused, so that nobody can lock the owner out.
     """
     _prune(session)
+    _take_turns(session, f"network {knock.network}")
     _refuse_after(session, BY_ADDRESS, [SignInFailure.address == knock.network])
     known = _known_networks(session, knock.email) if knock.account_hash else set()
     if knock.account_hash and knock.network not in known:
+        _take_turns(session, f"account {knock.account_hash}")
         there = SignInFailure.account_hash == knock.account_hash
         _refuse_after(session, BY_ACCOUNT, [there, SignInFailure.address.not_in(known)])
     attempt = SignInFailure(address=knock.network, account_hash=knock.account_hash)
@@ -118,6 +120,13 @@ def _refuse_after(
         if last:
             seconds = int((last + window - now).total_seconds()) + 1
             raise TooManyAttempts("Too many attempts from here or for this account.", seconds)
+
+
+def _take_turns(session: Session, whose: str) -> None:
+    """One at a time until the transaction ends, so that each counts those before it. SQLite needs
+    no lock: there one transaction writes at a time anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(whose, 0))))
 
 
 def _known_networks(session: Session, email: str) -> set[str]:

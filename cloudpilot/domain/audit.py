@@ -62,6 +62,7 @@ class Action(StrEnum):
     PERSON_ENABLED = "person.enabled"
     OWNER_RESTORED = "person.owner-restored"
     SITE_PREVIEWED = "site.preview-requested"
+    SEALED_ANEW = "panel.sealed-anew"
 
 
 @dataclass(frozen=True, slots=True)

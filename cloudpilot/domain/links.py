@@ -94,14 +94,19 @@ def spend(session: Session, token: str) -> OneTimeLink:
     return session.get_one(OneTimeLink, spent)
 
 
-def invitations(session: Session) -> list[OneTimeLink]:
-    """Those that wait for an answer, and those of late that have got none."""
+def invitations(session: Session, email: str | None = None) -> list[OneTimeLink]:
+    """Those that wait for an answer, and those of late that have got none.
+
+    email  folded: of this address only
+    """
     rows = select(OneTimeLink).where(
         OneTimeLink.purpose == Purpose.INVITATION,
         OneTimeLink.used_at.is_(None),
         OneTimeLink.withdrawn_at.is_(None),
         OneTimeLink.expires_at > clock.now() - GOOD_FOR[Purpose.INVITATION],
     )
+    if email is not None:
+        rows = rows.where(OneTimeLink.email == email)
     return list(session.scalars(rows.order_by(OneTimeLink.created_at.desc())))
 
 

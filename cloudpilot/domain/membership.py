@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.domain import links, people, sessions
-from cloudpilot.domain.links import Purpose
+from cloudpilot.domain.links import OneTimeLink, Purpose
 from cloudpilot.domain.people import Person, Right, folded
 from cloudpilot.errors import InvalidState, LinkInvalid, NotAllowed, NotFound, SignInFailed
 from cloudpilot.kinds import Role
@@ -51,7 +51,18 @@ def invite(session: Session, by: Person, email: str, role: Role) -> Secret:
     if role not in roles_to_give(actor):
         raise NotAllowed(f"As {actor.role} you may not make somebody {role}.")
     _refuse_taken(session, email)
+    for link in links.invitations(session, folded(email)):
+        _refuse_replacing(actor, link)
     return links.make(session, Purpose.INVITATION, folded(email), role=role, made_by=by.id)
+
+
+def withdraw(session: Session, by: Person, link_id: UUID) -> OneTimeLink:
+    """Have an invitation let nobody in; raises NotAllowed for a role that `by` may not give."""
+    actor = _locked(session, by.id)[by.id]
+    link = links.invitation(session, link_id)
+    _refuse_replacing(actor, link)
+    links.withdraw(session, link)
+    return link
 
 
 def join(session: Session, token: str, *, name: str, password_hash: str) -> Person:
@@ -197,6 +208,11 @@ def _locked(session: Session, *ids: UUID) -> dict[UUID, Person]:
     rows = select(Person).where(or_(Person.id.in_(ids), Person.role == Role.OWNER))
     locked = rows.order_by(Person.id).with_for_update().execution_options(populate_existing=True)
     return {person.id: person for person in session.scalars(locked)}
+
+
+def _refuse_replacing(by: Person, link: OneTimeLink) -> None:
+    if link.role not in roles_to_give(by):
+        raise NotAllowed(f"As {by.role} you may not end the invitation of {link.email}.")
 
 
 def _refuse_taken(session: Session, email: str) -> None:

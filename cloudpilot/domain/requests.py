@@ -142,6 +142,7 @@ def delete(session: Session, backup: Backup, by: Person) -> Run:
         raise InvalidState("This backup is being made. Stop it first, then delete it.")
     if backup.deleted_at:
         raise InvalidState("This backup has been deleted.")
+    _refuse_out_of_reach(session, backup)
     under_way = backups.latest_run(session, backup, RunKind.DELETE)
     if under_way is None or under_way.status.is_final:
         return backups.remove(session, backup, by=by)
@@ -151,6 +152,17 @@ def delete(session: Session, backup: Backup, by: Person) -> Run:
     if runs.take_over(session, under_way, by):
         return under_way
     return backups.remove(session, backup, by=by)  # it has just ended
+
+
+def _refuse_out_of_reach(session: Session, backup: Backup) -> None:
+    """The panel has no way to a server that it has left: what lies there stays there."""
+    server = session.get_one(Server, backup.server_id)
+    if server.removed_at:
+        paths = ", ".join(copy.path for copy in backup.copies if copy.place is Place.SERVER)
+        raise InvalidState(
+            f"CloudPilot cannot reach {server.name} any more:"
+            f" delete it on the server by hand, {paths}."
+        )
 
 
 def valid_retention(text: str | None) -> int:

@@ -28,6 +28,10 @@ class Belongings:
     size: int  # bytes of those whose size is known
     leaving: int  # of them, being deleted
 
+    def stay(self, wished: bool) -> bool:
+        """Whether archives stay there: somebody wants it, and there are any."""
+        return wished and self.backups > 0
+
 
 def belongings(session: Session, server: Server) -> Belongings:
     """What lies there, as far as the panel knows."""

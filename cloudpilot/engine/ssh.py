@@ -202,8 +202,18 @@ def _translated(address: Address) -> Iterator[None]:
     except TimeoutError as error:
         raise SshUnreachable(f"{where} did not answer in time.") from error
     except (OSError, EOFError, paramiko.SSHException, UnicodeError) as error:
-        reason = decode(str(error).encode(errors="replace"), limit=200).replace("\n", " ")
-        raise SshUnreachable(f"{where} cannot be reached: {reason or 'it hung up'}.") from error
+        raise SshUnreachable(f"{where} cannot be reached: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    """In words of ours and of the system: what paramiko says repeats what the peer has sent."""
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "its name was not found"
+    if isinstance(error, OSError):
+        return error.strerror or "the connection broke"
+    if isinstance(error, EOFError):
+        return "it hung up"
+    return "it could not be understood as SSH"
 
 
 def _read(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes]:

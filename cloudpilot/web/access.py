@@ -50,11 +50,11 @@ def public(view: View) -> View:
     return view
 
 
-def needs(right: Right) -> Callable[[View], View]:
-    """Only who has signed in and has that right may."""
+def needs(*rights: Right) -> Callable[[View], View]:
+    """Only who has signed in and has all of these rights may."""
 
     def mark(view: View) -> View:
-        view.access = right  # type: ignore[attr-defined]
+        view.access = frozenset(rights)  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -153,7 +153,7 @@ def _guard() -> BaseResponse | None:
         return None
     if g.me is None:
         return _to_sign_in()
-    if access is None or not g.me.may(access):
+    if not access or not all(map(g.me.may, access)):
         raise NotAllowed(f"As {g.me.role} you may not do this.")
     return None
 
@@ -179,7 +179,7 @@ def _by_a_person() -> bool:
 
 
 def access_of(endpoint: str | None) -> Any:
-    """What the view behind `endpoint` asks for: PUBLIC, a Right, or None if it does not say."""
+    """What the view behind `endpoint` asks for: PUBLIC, rights, or None if it says nothing."""
     view = current_app.view_functions.get(endpoint or "")
     return getattr(view, "access", None)
 

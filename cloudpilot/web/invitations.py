@@ -48,8 +48,7 @@ def renew(link_id: UUID) -> BaseResponse:
 def withdraw(link_id: UUID) -> BaseResponse:
     """Have a link let nobody in."""
     with transaction() as session:
-        link = links.invitation(session, link_id)
-        links.withdraw(session, link)
+        link = membership.withdraw(session, me(), link_id)
         note(session, Action.INVITATION_WITHDRAWN, link, name=link.email, role=link.role)
     return redirect(url_for("people.index"), 303)
 

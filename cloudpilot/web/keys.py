@@ -10,7 +10,7 @@ from cloudpilot.domain import keys, servers
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.jobs import enrolment, queue
-from cloudpilot.web.access import me, needs, note
+from cloudpilot.web.access import address, me, needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.servers import ExpectedKeysForm
 
@@ -24,6 +24,7 @@ def change(server_id: UUID) -> BaseResponse:
     with transaction() as session:
         server = servers.find(session, server_id)
         run = keys.change(session, server, me())
+        run.options = run.options | {"address": address()}
         queue.ring(session, run)
         note(session, Action.KEY_CHANGE_REQUESTED, server)
     return redirect(url_for("runs.show", run_id=run.id), 303)

@@ -15,6 +15,7 @@ from cloudpilot.errors import InvalidState
 from cloudpilot.jobs import queue
 from cloudpilot.jobs import uninstall as job
 from cloudpilot.kinds import Privilege
+from cloudpilot.web import access
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
 from cloudpilot.web.forms.servers import DeleteAllForm, RemovedForm
@@ -41,7 +42,7 @@ def left(server_id: UUID) -> Response:
 
 
 @bp.post("/backups")
-@needs(Right.SERVERS)
+@needs(Right.SERVERS, Right.DELETE)
 def delete_backups(server_id: UUID) -> BaseResponse:
     """Have every backup deleted that lies there."""
     form = DeleteAllForm()
@@ -86,9 +87,11 @@ def now(server_id: UUID) -> BaseResponse:
 
 
 def _ring(session: Session, server: Server, *, said: dict[str, bool] | None) -> str:
-    run = uninstalls.prove(session, server, me(), keep=_keeps(), said=said)
+    there = uninstalls.belongings(session, server)
+    run = uninstalls.prove(session, server, me(), keep=there.stay(_keeps()), said=said)
+    run.options = run.options | {"address": access.address()}
     queue.ring(session, run)
-    note(session, Action.UNINSTALL_REQUESTED, server, keep=_keeps(), said=said)
+    note(session, Action.UNINSTALL_REQUESTED, server, keep=run.options["keep"], said=said)
     return url_for("runs.show", run_id=run.id)
 
 
@@ -98,7 +101,7 @@ def _page(server_id: UUID, doomed: Form, removed: Form) -> Response:
         there = uninstalls.belongings(session, server)
         run = uninstalls.latest(session, server)
     refused = doomed if doomed.problem or doomed.errors else removed
-    keep = _keeps() and there.backups > 0
+    keep = there.stay(_keeps())
     return page(
         "servers/uninstall.html",
         refused,
@@ -115,5 +118,5 @@ def _page(server_id: UUID, doomed: Form, removed: Form) -> Response:
 
 
 def _keeps() -> bool:
-    """Whether the archives are to stay."""
+    """Whether the archives are to stay, if there are any: see `Belongings.stay`."""
     return request.values.get("archives") == "keep"

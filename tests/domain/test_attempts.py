@@ -1,6 +1,8 @@
 """Attempts to get in: counted by address and by account, in rows."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from flask import Flask
@@ -91,6 +93,21 @@ def test_an_account_is_tried_six_times_a_minute_from_wherever(
     assert tries(["192.0.2.9"]) == [True]
     age(61)
     assert tries(strangers, account) == [True] * 6 + [False] * 2
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_of_twelve_at_once_as_many_get_through_as_may(core: Flask, far: bool) -> None:
+    if not far:
+        tries(["192.0.2.1"] * 14)  # of the address's twenty, six are left
+    together = Barrier(12)
+
+    def one(n: int) -> bool:
+        with core.app_context():
+            together.wait()
+            return tries([f"192.0.2.{n}"], EVE)[0] if far else tries(["192.0.2.1"])[0]
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(one, range(12))) == 6
 
 
 def test_an_account_is_tried_sixty_times_an_hour(core: Flask) -> None:

@@ -150,6 +150,27 @@ def test_who_resets_whose_password(core: Flask, by: Role, role: Role) -> None:
     assert refused(lambda: offer(actor, person)) is (role not in RESETS[by])
 
 
+def test_an_admin_does_not_end_an_invitation_to_be_an_owner(core: Flask) -> None:
+    owner, admin = add(O), add(A)
+    token = invite(owner, "new@example.com", O)
+    with reading() as session:
+        link = links.opened(session, token.reveal())
+
+    def withdraw(by: Person) -> None:
+        with transaction() as session:
+            membership.withdraw(session, by, link.id)
+
+    assert refused(lambda: invite(admin, " New@example.com", V))
+    assert refused(lambda: withdraw(admin))
+    with reading() as session:
+        assert links.opened(session, token.reveal()).role is O
+    assert not refused(lambda: invite(admin, "another@example.com", V))
+    assert not refused(lambda: invite(admin, "another@example.com", M))
+    withdraw(owner)
+    with reading() as session, pytest.raises(LinkInvalid):
+        links.opened(session, token.reveal())
+
+
 @pytest.mark.parametrize("act", [disable, enable, offer])
 def test_nobody_does_it_to_themselves(core: Flask, act: Callable[[Person, Person], object]) -> None:
     add(O)

@@ -8,7 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import transaction
-from cloudpilot.domain import audit, backups, keys, moving, requests, runs, servers, uninstalls
+from cloudpilot.domain import (
+    audit,
+    backups,
+    keys,
+    moving,
+    removals,
+    requests,
+    runs,
+    servers,
+    uninstalls,
+)
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
@@ -112,6 +122,27 @@ def test_archives_stay_only_if_somebody_says_so(server_id: UUID) -> None:
         assert uninstalls.prove(session, server, owner, keep=True).options == {"keep": True}
         with pytest.raises(BackupInProgress):  # a key that goes is not changed
             keys.change(session, server, owner)
+
+
+def test_what_stays_behind_is_not_deleted_by_us(server_id: UUID) -> None:
+    with transaction() as session:
+        server, owner = of(session, server_id)
+        [backup] = session.scalars(select(Backup)).all()
+        removals.forget(session, server)
+        with pytest.raises(InvalidState, match=rf"by hand, {backup.copies[0].path}"):
+            requests.delete(session, backup, owner)
+        assert backups.latest_run(session, backup, RunKind.DELETE) is None
+
+
+def test_nothing_stays_where_nothing_is(server_id: UUID) -> None:
+    with transaction() as session:
+        server, _ = of(session, server_id)
+        [backup] = session.scalars(select(Backup)).all()
+        there = uninstalls.belongings(session, server)
+        assert (there.stay(True), there.stay(False)) == (True, False)
+        backup.copies[0].move(session, CopyStatus.DELETING)
+        backup.copies[0].move(session, CopyStatus.GONE)
+        assert not uninstalls.belongings(session, server).stay(True)
 
 
 def test_a_key_that_is_still_there_is_not_tried(server_id: UUID) -> None:

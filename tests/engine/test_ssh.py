@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
+import paramiko
 import pytest
 
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.program import Program
-from cloudpilot.engine.ssh import Address, Session, connect
+from cloudpilot.engine.ssh import Address, Session, _reason, connect
 from cloudpilot.errors import (
     CommandFailed,
     DiskFull,
@@ -190,3 +191,34 @@ def listener(banner: bytes) -> Iterator[int]:
         thread.join()
         for peer in held:
             peer.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (paramiko.SSHException("Invalid packet <peer's text>"), "could not be understood as SSH"),
+        (EOFError("<peer's text>"), "it hung up"),
+        (socket.gaierror(-2, "Name or service not known"), "its name was not found"),
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (OSError("<peer's text>"), "the connection broke"),
+    ],
+)
+def test_what_a_peer_says_is_not_repeated(error: Exception, words: str) -> None:
+    assert words in _reason(error)
+    assert "peer" not in _reason(error)
+
+
+def test_a_peer_that_speaks_something_else_is_not_quoted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with listener.accept()[0] as peer:
+                peer.sendall(b"HTTP/1.1 400 secret-of-the-peer\r\n" * 200)
+
+        speaker = Thread(target=answer)
+        speaker.start()
+        address = Address("127.0.0.1", listener.getsockname()[1], "backup", ())
+        with pytest.raises(SshUnreachable) as raised:
+            connect(address, Secret("no key"))
+        speaker.join()
+    assert "secret-of-the-peer" not in str(raised.value)

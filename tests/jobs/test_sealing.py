@@ -13,6 +13,7 @@ from sqlalchemy.orm import class_mapper
 from cloudpilot import cli, create_core
 from cloudpilot.db import Base, db, reading, transaction
 from cloudpilot.domain import requests, servers
+from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.servers import Server
 from cloudpilot.jobs import lifecycle, runs, sealing
 from cloudpilot.jobs.on_server import login
@@ -56,6 +57,10 @@ def test_after_it_the_old_key_is_not_needed(core: Flask, settings: Settings) -> 
     first, second = add_sealed(core, "one", "next"), add_sealed(core, "two")
     said = reseal(panel_with(settings, settings.secret_key))
     assert said.exit_code == 0
+    with transaction() as session:
+        (entry,) = session.query(AuditEntry).all()
+        assert (entry.actor, entry.action) == ("command line", "panel.sealed-anew")
+        assert entry.details == {"done": 3, "stuck": []}
     assert said.output.startswith("3 sealed anew.\nAll that is sealed opens")
     with panel_with(settings).app_context():
         assert [login(one).private_key.reveal() for one in (first, second)] == ["one", "two"]

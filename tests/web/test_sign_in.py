@@ -249,8 +249,22 @@ def test_codes_and_links_are_not_guessed_at_for_long(fresh: Flask, door: str) ->
             data = OWNER | {"code": f"guess {n}", "csrf_token": client.token()}
             statuses.append(client.client.post(door, data=data).status_code)
         else:
-            statuses.append(client.client.get(f"{door}{n}").status_code)
+            data = {"csrf_token": client.token()}
+            statuses.append(client.client.post(f"{door}{n}", data=data).status_code)
     assert statuses == [422 if door == "/setup" else 410] * 20 + [429] * 2
+
+
+def test_a_foreign_page_that_loads_links_locks_nobody_out(app: Flask, anonymous: Browser) -> None:
+    for n in range(22):
+        assert anonymous.client.get(f"/link/{n}").status_code == 410
+        assert anonymous.client.post(f"/link/{n}").status_code == 400
+    with app.app_context(), reading() as session:
+        assert session.query(SignInFailure).count() == 0
+        assert session.query(AuditEntry).count() == 0
+    data = {"csrf_token": anonymous.token()}
+    for n in range(20):
+        assert anonymous.client.post(f"/link/{n}", data=data).status_code == 410
+    anonymous.post("/sign-in", email="owner@example.com", password=PASSWORD)
 
 
 def test_refusals_are_written_down_but_do_not_flood_the_log(app: Flask) -> None:
