@@ -53,7 +53,10 @@ def _remove(run: Run) -> None:
     except SshAuthFailed as error:
         if not error.refused:
             raise
-        return  # an earlier attempt did it, and was killed before it could say so
+        raise SshAuthFailed(
+            f"{who.address.host} refuses the panel's key, so the panel cannot look whether anything"
+            " was removed: run the command there and paste its last line."
+        ) from error
     with session:
         lifecycle.begin(run)
         said = _run_script(run, session)

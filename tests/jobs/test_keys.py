@@ -276,3 +276,13 @@ def test_the_panel_takes_itself_off_where_it_may_do_all(prepared: Machine, serve
     assert "proven" in run.log
     assert prepared.as_root(f"cat {KEYS}") == f"{FOREIGN}\n"
     assert prepared.as_root("ls -A /etc/sudoers.d | grep cloudpilot || true") == ""
+
+
+def test_a_key_that_is_refused_at_once_is_no_proof_of_removal(
+    prepared: Machine, server_id: UUID
+) -> None:
+    prepared.as_root(f"sed -i /cloudpilot-/d {KEYS}")
+    run = work(ask(server_id, uninstalls.prove, keep=False))
+    assert (run.status, run.error_code) == (Status.FAILED, "SSH_AUTH_FAILED")
+    assert "paste its last line" in (run.error_detail or "")
+    assert row(server_id).removed_at is None

@@ -25,10 +25,10 @@ uninstall() {
   uid=$(id -u "$user" 2>/dev/null)
   [ "$uid" != 0 ] || stop 'The panel does not log in as root; nothing was done.'
   refuse_while_it_works
-  take_key
-  lets_in "cloudpilot-$UUID" && shared=1
+  another_panel && shared=1
   take_rights
   take_directories
+  take_key # after all that may be cut short: with it, the panel can look and begin again
   take_user
   report
 }
@@ -72,6 +72,12 @@ take_key() {
 # lets_in PATTERN: whether a key with such a comment is in the file.
 lets_in() {
   [ -n "$home" ] && sed 's/[[:space:]]*$//' "$home/.ssh/authorized_keys" 2>/dev/null | grep -qE "(^| )$1\$"
+}
+
+# another_panel: whether a key with a comment like ours, but not ours, is in the file.
+another_panel() {
+  [ -n "$home" ] && sed 's/[[:space:]]*$//' "$home/.ssh/authorized_keys" 2>/dev/null |
+    grep -E "(^| )cloudpilot-$UUID\$" | grep -qv -- "cloudpilot-$id\$"
 }
 
 take_rights() {
@@ -120,7 +126,7 @@ hand_over() {
       others=1
     fi
   done
-  [ -n "$others" ] || chown root:root "$1"
+  [ -n "$others" ] || chown -h root:root "$1"
 }
 
 # take_user: who is logged in cannot be removed.
