@@ -17,7 +17,7 @@ class RunKind(StrEnum):
     DELETE = "delete"  # removes a backup's copy and proves that it is gone
     PREVIEW = "preview"  # counts what a site holds and what its exclude patterns leave out
     ROTATE = "rotate"  # gives a server a new SSH key and takes the old one away
-    UNINSTALL = "uninstall"  # proves that nothing of the panel is left on a server
+    UNINSTALL = "uninstall"  # takes the panel off a server, and proves that its key is refused
 
     @property
     def must_end(self) -> bool:

@@ -26,6 +26,11 @@ def allow(session: Session, server: Server, values: Mapping[str, Any], *, same: 
     """
     if not moves(server, values):
         return
+    if server.is_ready and values.get("username", server.username) != server.username:
+        raise InvalidConfig(
+            f"The panel's key is with {server.username} there. Remove CloudPilot from this server,"
+            " then add it with the other user."
+        )
     run = removals.keeps_server(session, server)
     if run:
         raise BackupInProgress(

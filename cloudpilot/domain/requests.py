@@ -15,8 +15,8 @@ from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.domain.status import Status
-from cloudpilot.errors import InvalidConfig, InvalidState, SshNotConfigured
+from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, SshNotConfigured
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
 from cloudpilot.text import has_controls
 
@@ -46,6 +46,7 @@ def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
     server, site = wish.server, wish.site
     if not server.is_ready:
         raise SshNotConfigured(f"{server.name} has not been set up yet: its host key is unknown.")
+    _refuse_while_removed(session, server)
     now = clock.now()
     backup = Backup(
         id=uuid4(),
@@ -80,6 +81,16 @@ def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
             subject=backup.subject,
         ),
     )
+
+
+def _refuse_while_removed(session: Session, server: Server) -> None:
+    """The row is locked: who asks for the removal looks under the same lock for backups."""
+    session.scalar(select(Server.id).where(Server.id == server.id).with_for_update())
+    leaving = select(Run.id).where(
+        Run.server_id == server.id, Run.kind == RunKind.UNINSTALL, Run.status.in_(ACTIVE)
+    )
+    if session.scalar(leaving.limit(1)):
+        raise BackupInProgress(f"CloudPilot is being removed from {server.name}.")
 
 
 def check(session: Session, server: Server, by: Person | None) -> Run:

@@ -109,6 +109,7 @@ def _can_go(session: Session, backup: Backup) -> bool:
 
 
 def _refuse_while_it_works(session: Session, server: Server) -> None:
+    session.scalar(select(Server.id).where(Server.id == server.id).with_for_update())
     rows = select(Run).where(
         Run.server_id == server.id, Run.status.in_(ACTIVE), Run.kind.in_(ANOTHER_RUN)
     )

@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ from typing import Self
 import paramiko
 
 from cloudpilot import outbound
+from cloudpilot.engine.address import Address
 from cloudpilot.engine.program import Program
 from cloudpilot.engine.statuses import failure
 from cloudpilot.errors import (
@@ -34,17 +34,6 @@ ERRORS_KEPT = 8 * 1024  # bytes, the last ones, of its standard error
 CHUNK = 64 * 1024
 # A peer that vanished without a word is noticed after about half a minute of silence.
 KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 4}
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Whom to connect to, and which host keys are approved: fingerprints, `SHA256:…`."""
-
-    host: str
-    port: int
-    username: str
-    host_keys: tuple[str, ...]  # empty: none approved yet
-    may_be_private: bool = True  # see outbound.connect
 
 
 def connect(address: Address, private_key: Secret, *, timeout: float = 5) -> "Session":

@@ -11,7 +11,8 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import audit
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.servers import Server
-from cloudpilot.engine.ssh import Address, Session, connect
+from cloudpilot.engine.address import Address
+from cloudpilot.engine.ssh import Session, connect
 from cloudpilot.errors import HostKeyUnknown, SshAuthFailed
 from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.settings import Settings

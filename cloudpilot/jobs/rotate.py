@@ -42,8 +42,7 @@ def perform(run: Run) -> None:
         lifecycle.begin(run)
         _take_away_the_other(run.server_id, session)
         if not lifecycle.current(run.id).options.get(CHANGED):
-            _let_in(run.server_id, session)
-            _change(run)
+            _change(run, _let_in(run.server_id, session))
             _take_away_the_other(run.server_id, session)
     lifecycle.complete(run, Report(stage="rotate", log=DONE, over=True))
 
@@ -72,8 +71,11 @@ def _take_away_the_other(server_id: UUID, session: ssh.Session) -> None:
         keys.forget_next(database.get_one(Server, server_id), other)
 
 
-def _let_in(server_id: UUID, session: ssh.Session) -> None:
-    """A new pair: kept first, so that whoever goes on from here knows it; then let in; tried."""
+def _let_in(server_id: UUID, session: ssh.Session) -> str:
+    """A new pair: kept first, so that whoever goes on from here knows it; then let in; tried.
+
+    Returns the public key that is proven.
+    """
     private_key, public_key = keypair.new_key(servers.key_comment(server_id))
     with transaction() as database:
         keys.keep_next(database.get_one(Server, server_id), _sealer(), private_key, public_key)
@@ -81,6 +83,7 @@ def _let_in(server_id: UUID, session: ssh.Session) -> None:
     who = login(server_id)
     if ssh.refuses(who.address, private_key):
         _give_up(who, public_key, session)
+    return public_key
 
 
 def _give_up(who: Login, public_key: str, session: ssh.Session) -> None:
@@ -93,17 +96,22 @@ def _give_up(who: Login, public_key: str, session: ssh.Session) -> None:
     )
 
 
-def _change(run: Run) -> None:
-    """In one transaction: the key, what is on record of it, and that this run has done it."""
+def _change(run: Run, proven: str) -> None:
+    """In one transaction: the key, what is on record of it, and that this run has done it.
+
+    Another job may be at the same run, if this one was put to sleep for longer than its lease:
+    only the key that was proven becomes the key, and only once.
+    """
     with transaction() as session:
+        server = session.get_one(Server, run.server_id, with_for_update=True)
         row = runs.find(session, run.id)
-        if row.status.is_final:
-            raise InvalidState("It was ended meanwhile.")
-        server = session.get_one(Server, run.server_id)
+        done = row.status.is_final or row.options.get(CHANGED)
+        if done or server.next_public_key != proven:
+            raise InvalidState("Another attempt at it was faster.")
         keys.swap(server, _sealer())
         row.options = row.options | {CHANGED: True}
         by = session.get(Person, run.requested_by) if run.requested_by else None
-        who = Actor(by.email, by.id) if by else audit.PANEL
+        who = Actor(by.email, by.id, row.options.get("address", "")) if by else audit.PANEL
         audit.record(session, who, Action.KEY_CHANGED, server, public_key=server.public_key)
 
 

@@ -93,9 +93,11 @@ def _forget(run: Run) -> Run:
         if server.removed_at is None:
             removals.forget(session, server)
             by = session.get(Person, run.requested_by) if run.requested_by else None
-            who = Actor(by.email, by.id) if by else audit.PANEL
+            details = dict(row.options)
+            address = details.pop("address", "")
+            who = Actor(by.email, by.id, address) if by else audit.PANEL
             proof = f"{server.host}:{server.port} refused the key, shown {server.host_keys}"
-            audit.record(session, who, Action.UNINSTALLED, server, proof=proof, **row.options)
+            audit.record(session, who, Action.UNINSTALLED, server, proof=proof, **details)
     return row
 
 

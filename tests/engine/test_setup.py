@@ -95,3 +95,26 @@ def test_the_panel_gets_in_and_finds_a_safe_place(server: Machine) -> None:
     assert levels["directory"] == "ok"
     assert levels["privilege"] == "ok"
     assert checkup.facts["alternative"] == "/var/backups/cloudpilot"
+
+
+@pytest.mark.parametrize(
+    "prepare", ["useradd -r -s /bin/bash www", "useradd -m -s /usr/sbin/nologin www"]
+)
+def test_the_user_of_a_service_is_refused(server: Machine, prepare: str) -> None:
+    """With the panel's rights every script of a web site would have them."""
+    server.as_root(prepare)
+    said = server.as_root(f"{server.command(Privilege.FULL, 'www')} 2>&1 || true")
+    assert "user of a service" in said
+    assert server.as_root("ls /etc/sudoers.d").split().count("cloudpilot") == 0
+
+
+@pytest.mark.parametrize(
+    "join",
+    ["useradd -g cloudpilot -M mallory", "useradd -M mallory; usermod -aG cloudpilot mallory"],
+)
+def test_a_tar_that_reads_everything_is_for_nobody_else(server: Machine, join: str) -> None:
+    server.set_up()
+    server.as_root(join)
+    said = server.as_root(f"{server.command(Privilege.READ_ALL)} 2>&1 || true")
+    assert "mallory is in the group of cloudpilot" in said
+    assert server.as_root("ls /usr/local/lib 2>/dev/null || true") == ""

@@ -12,9 +12,10 @@ from threading import Thread
 import paramiko
 import pytest
 
+from cloudpilot.engine.address import Address
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.program import Program
-from cloudpilot.engine.ssh import Address, Session, _reason, connect
+from cloudpilot.engine.ssh import Session, _reason, connect
 from cloudpilot.errors import (
     CommandFailed,
     DiskFull,

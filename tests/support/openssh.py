@@ -7,8 +7,9 @@ import socket
 import subprocess
 from pathlib import Path
 
+from cloudpilot.engine.address import Address
 from cloudpilot.engine.keypair import new_key
-from cloudpilot.engine.ssh import Address, Session, connect
+from cloudpilot.engine.ssh import Session, connect
 from tests.support.until import until
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")

@@ -337,6 +337,8 @@ WARNED = {
     "warnings": [f"tar: /srv/shop/cache/{n}: file changed as we read it" for n in range(200)],
     "warning_count": 1_234,
 }
+
+
 def long_words(session: Session) -> Scene:
     """Names that are as long as they may be, without a space."""
     scene = little(session)

@@ -26,7 +26,8 @@ lets_in() {
 # edit OLD LINE: before each line that has OLD, the same with the new key; where there is none, LINE
 # comes first. Without LINE, those lines go.
 edit() {
-  local new=$file.cloudpilot whole=1 status
+  local new whole=1 status
+  new=$(mktemp "$file.XXXXXXXX") || fail 77 "$(id -un) may not write beside $file."
   if [ -s "$file" ] && [ -n "$(tail -c 1 -- "$file")" ]; then whole=0; fi
   OLD=$1 LINE=${2:-} WHOLE=$whole awk "$AWK" "$file" >"$new" && chmod --reference="$file" -- "$new" &&
     sync -- "$new" && mv -fT -- "$new" "$file"

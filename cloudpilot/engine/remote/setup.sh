@@ -41,9 +41,23 @@ stop() {
 # make_user: with a password that nothing matches; "!" would lock the account for keys as well. The
 # comment tells uninstall.sh that nobody else needs this user.
 make_user() {
-  getent passwd "$user" >/dev/null && return
-  useradd -m -s /bin/bash -c 'Made by CloudPilot' "$user" || stop "The user $user could not be made."
+  if getent passwd "$user" >/dev/null; then
+    refuse_service
+    return
+  fi
+  useradd -m -U -s /bin/bash -c 'Made by CloudPilot' "$user" || stop "The user $user could not be made."
   usermod -p '*' "$user" || stop "The user $user could not be unlocked."
+}
+
+# refuse_service: www-data with the rights of the panel would give them to every script of a site.
+refuse_service() {
+  local least shell
+  [ "$(getent passwd "$user" | cut -d : -f 5)" = 'Made by CloudPilot' ] && return
+  least=$(awk '$1 == "UID_MIN" { print $2 }' /etc/login.defs 2>/dev/null)
+  shell=$(getent passwd "$user" | cut -d : -f 7)
+  if (($(id -u "$user") < ${least:-1000})) || [[ $shell =~ /(nologin|false)$ ]]; then
+    [ "$(id -u "$user")" = 0 ] || stop "$user is the user of a service: give the server a user of the panel's own, such as cloudpilot."
+  fi
 }
 
 # put_key COMMENT LINE: in place of the line with that comment. As the user: its home is its own,
@@ -94,11 +108,23 @@ give() {
 install_tar() {
   local source
   source=$(readlink -f "$(type -P tar)") || stop 'tar is not installed.'
+  nobody_else_in_the_group
   command -v setcap >/dev/null ||
     stop 'setcap is not installed: apt-get install libcap2-bin, or dnf install libcap. Then run this again.'
   copy_tar "$source" || stop "tar could not be copied to $LIBRARY, or its file system takes no capabilities."
   runuser -u "$user" -- $LIBRARY/tar --create --file=- -P $LIBRARY/proof 2>/dev/null | tr -d '\0' | grep -q . ||
     stop "$LIBRARY/tar cannot read everything: is its file system mounted with nosuid?"
+}
+
+# nobody_else_in_the_group: whoever is in it may run that tar.
+nobody_else_in_the_group() {
+  local others
+  others=$({
+    getent passwd | awk -F : -v gid="$(id -g "$user")" '$4 == gid { print $1 }'
+    getent group "$(id -g "$user")" | cut -d : -f 4 | tr , '\n'
+  } | grep -vxF -e "$user" -e '' | head -n 1)
+  [ -z "$others" ] ||
+    stop "$others is in the group of $user and could read everything, too: give the server a user whose group is its own."
 }
 
 # copy_tar SOURCE: nobody but root may change it or put another one in its place.

@@ -14,7 +14,7 @@ RULE=/etc/sudoers.d/cloudpilot
 UUID='[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 
 uninstall() {
-  local id=${1:-} user=${2:-} archives=${3:-} roots home uid shared='' kept=()
+  local id=${1:-} user=${2:-} archives=${3:-} roots home uid gid shared='' kept=()
   [[ $id =~ ^$UUID$ && $user =~ ^[a-z_][a-z0-9_-]{0,31}$ && $archives =~ ^(keep|empty)$ ]] ||
     stop 'The command is not whole: copy it again.'
   mapfile -t roots < <(printf %s "${4:-}" | base64 -d 2>/dev/null)
@@ -23,6 +23,7 @@ uninstall() {
   [ "$(id -u)" = 0 ] || stop 'Run it as root, or with sudo.'
   home=$(getent passwd "$user" | cut -d : -f 6)
   uid=$(id -u "$user" 2>/dev/null)
+  gid=$(id -g "$user" 2>/dev/null)
   [ "$uid" != 0 ] || stop 'The panel does not log in as root; nothing was done.'
   refuse_while_it_works
   another_panel && shared=1
@@ -91,13 +92,13 @@ take_rights() {
   loginctl disable-linger "$user" 2>/dev/null
 }
 
-# has_rule, has_tar: whether there is one, and this user's.
+# has_rule, has_tar: whether there is one, and this user's: by the group that it has, or had.
 has_rule() {
   grep -q "^$user " "$RULE" 2>/dev/null
 }
 
 has_tar() {
-  [ -e "$LIBRARY" ] && { [ -z "$uid" ] || [ "$(stat -c %g "$LIBRARY")" = "$(id -g "$user")" ]; }
+  [ -n "$gid" ] && [ "$(stat -c %g "$LIBRARY" 2>/dev/null)" = "$gid" ]
 }
 
 take_directories() {
