@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
@@ -34,6 +35,7 @@ FILTERS = (
 COLUMNS = ("time", "who", "address", "action", "subject", "subject_name", "subject_id", "details")
 # A spreadsheet takes what begins with one of these for a formula; the last four are full-width.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_INNER_FORMULA = re.compile(r"([;\t|])(?=\s*[=+\-@＝＋－＠])")
 
 
 @bp.get("")
@@ -75,11 +77,12 @@ def export() -> Response:
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet calculates.
+    """A cell that no spreadsheet calculates, also one that cuts at semicolons.
 
-    >>> harmless("=1+1"), harmless("shop")
-    ("'=1+1", 'shop')
+    >>> harmless("=1+1"), harmless("shop"), harmless("a;=1+1")
+    ("'=1+1", 'shop', "a;'=1+1")
     """
+    cell = _INNER_FORMULA.sub(r"\1'", cell)
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

@@ -118,3 +118,16 @@ def test_a_tar_that_reads_everything_is_for_nobody_else(server: Machine, join: s
     said = server.as_root(f"{server.command(Privilege.READ_ALL)} 2>&1 || true")
     assert "mallory is in the group of cloudpilot" in said
     assert server.as_root("ls /usr/local/lib 2>/dev/null || true") == ""
+
+
+@pytest.mark.parametrize("level", [Privilege.READ_ALL, Privilege.FULL])
+def test_what_another_panel_was_given_stays(server: Machine, level: Privilege) -> None:
+    """Two panels with a user each: neither takes the other's rights away, whatever it is given."""
+    server.set_up(level)
+    there = "cat /etc/sudoers.d/cloudpilot; ls -l /usr/local/lib/cloudpilot"
+    before = server.as_root(f"({there}) 2>/dev/null || true")
+    server.set_up(Privilege.PLAIN, "other")
+    assert server.as_root(f"({there}) 2>/dev/null || true") == before
+    said = server.as_root(f"{server.command(level, 'other')} 2>&1 || true")
+    assert "is another panel's" in said
+    assert server.as_root(f"({there}) 2>/dev/null || true") == before

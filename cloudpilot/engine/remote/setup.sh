@@ -93,10 +93,18 @@ make_directory() {
   chown "$user:$group" $place && chmod 700 $place
 }
 
-# give LEVEL
+# give LEVEL: and take back what a former one gave; of another panel's user nothing is taken.
 give() {
-  [ "$1" = full ] || rm -f "$RULE" || stop "$RULE could not be removed."
-  [ "$1" = read-all ] || rm -rf "$LIBRARY" || stop "$LIBRARY could not be removed."
+  if [ -e "$RULE" ] && ! grep -q "^$user " "$RULE"; then
+    [ "$1" != full ] || stop "$RULE is another panel's: two panels cannot both have all rights here."
+  elif [ "$1" != full ]; then
+    rm -f "$RULE" || stop "$RULE could not be removed."
+  fi
+  if [ -e "$LIBRARY" ] && [ "$(stat -c %g "$LIBRARY")" != "$(id -g "$user")" ]; then
+    [ "$1" != read-all ] || stop "$LIBRARY is another panel's: two panels cannot both read everything here."
+  elif [ "$1" != read-all ]; then
+    rm -rf "$LIBRARY" || stop "$LIBRARY could not be removed."
+  fi
   case $1 in
     read-all) install_tar ;;
     full) install_rule ;;
