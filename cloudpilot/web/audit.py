@@ -35,7 +35,7 @@ FILTERS = (
 COLUMNS = ("time", "who", "address", "action", "subject", "subject_name", "subject_id", "details")
 # A spreadsheet takes what begins with one of these for a formula; the last four are full-width.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-_INNER_FORMULA = re.compile(r"([;\t|])(?=\s*[=+\-@＝＋－＠])")
+_INNER_FORMULA = re.compile(r"(?<!^)([;\t|])(?=\s*[=+\-@＝＋－＠])")
 
 
 @bp.get("")
