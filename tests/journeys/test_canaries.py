@@ -1,4 +1,4 @@
-"""While all that the panel can do is done, its secrets are looked for wherever they could be seen.
+"""From a panel's first page to a removal its secrets are looked for wherever they could be seen.
 
 The panel is real processes, the server a machine of its own with a real sshd. Each secret is a
 canary from the moment that it is made: the panel's key, the set-up code, passwords, session tokens,
