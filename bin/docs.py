@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from cloudpilot.errors import all_failures
+from cloudpilot.catalogue import all_failures
 from cloudpilot.options import OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -11,6 +11,7 @@
     reports      the word that all share: how is the work going?
     outbound     the only way to an address that somebody has typed
     excludes     what patterns mean, judged and said for tar
+    catalogue    failures by their codes
     settings options log text secrets kinds errors clock redaction     small basics
 
 Imports point downwards in this list; domain and engine do not know each other. The rules are

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from cloudpilot import clock
+from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
 from cloudpilot.domain import runs
 from cloudpilot.domain.archives import Made
@@ -21,7 +22,6 @@ from cloudpilot.domain.status import NEXT, HasStatus, Next, Status, values_of
 from cloudpilot.errors import (
     CloudPilotError,
     NotFound,
-    by_code,
 )
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
 

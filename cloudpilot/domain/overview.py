@@ -10,6 +10,7 @@ from sqlalchemy import String, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased, raiseload
 
 from cloudpilot import clock
+from cloudpilot.catalogue import by_code
 from cloudpilot.domain import protection
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.protection import (
@@ -25,7 +26,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import RunStopped, Unexpected, by_code
+from cloudpilot.errors import RunStopped, Unexpected
 from cloudpilot.kinds import RunKind
 
 LATELY = timedelta(days=7)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
+from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.servers import Server
@@ -25,7 +26,6 @@ from cloudpilot.errors import (
     CloudPilotError,
     InvalidState,
     NotFound,
-    by_code,
 )
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
