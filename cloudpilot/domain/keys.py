@@ -3,7 +3,6 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloudpilot import clock
 from cloudpilot.domain import runs
 from cloudpilot.domain.audit import Action, AuditEntry
 from cloudpilot.domain.people import Person
@@ -66,7 +65,6 @@ def swap(server: Server, sealer: Sealer) -> None:
     server.public_key, server.next_public_key = server.next_public_key or "", server.public_key
     server.private_key = sealer.seal(coming, server.key_place)
     server.next_private_key = sealer.seal(former, server.next_key_place)
-    server.key_made_at = clock.now()
 
 
 def forget_next(server: Server, public_key: str) -> None:

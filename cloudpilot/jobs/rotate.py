@@ -9,6 +9,7 @@ from uuid import UUID
 
 from flask import current_app
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import audit, keys, runs, servers
 from cloudpilot.domain.audit import Action, Actor
@@ -37,7 +38,7 @@ class Lines:
 
 def perform(run: Run) -> None:
     """Whatever state the last attempt has left, go on from there."""
-    _settle_which_is_the_key(run.server_id)
+    _settle_which_is_the_key(run)
     with opened(login(run.server_id)) as session:
         lifecycle.begin(run)
         _take_away_the_other(run.server_id, session)
@@ -47,14 +48,22 @@ def perform(run: Run) -> None:
     lifecycle.complete(run, Report(stage="rotate", log=DONE, over=True))
 
 
-def _settle_which_is_the_key(server_id: UUID) -> None:
-    """If the key is refused and the other one is not, somebody has put things back by hand."""
-    who = login(server_id)
+def _settle_which_is_the_key(run: Run) -> None:
+    """If the key is refused and the other one is not, somebody has put things back by hand: then
+    that is the key again, and this run has not changed it yet."""
+    who = login(run.server_id)
     if who.next_key is None or not ssh.refuses(who.address, who.private_key):
         return
     if not ssh.refuses(who.address, who.next_key):
         with transaction() as session:
-            keys.swap(session.get_one(Server, server_id), _sealer())
+            server = session.get_one(Server, run.server_id, with_for_update=True)
+            keys.swap(server, _sealer())
+            runs.find(session, run.id).options = {
+                name: value for name, value in run.options.items() if name != CHANGED
+            }
+            audit.record(
+                session, audit.PANEL, Action.KEY_CHANGED, server, public_key=server.public_key
+            )
 
 
 def _take_away_the_other(server_id: UUID, session: ssh.Session) -> None:
@@ -109,6 +118,7 @@ def _change(run: Run, proven: str) -> None:
         if done or server.next_public_key != proven:
             raise InvalidState("Another attempt at it was faster.")
         keys.swap(server, _sealer())
+        server.key_made_at = clock.now()
         row.options = row.options | {CHANGED: True}
         by = session.get(Person, run.requested_by) if run.requested_by else None
         who = Actor(by.email, by.id, row.options.get("address", "")) if by else audit.PANEL

@@ -165,6 +165,24 @@ def test_killed_at_any_point_it_ends_right(
     assert step > 5, "there are that many points"
 
 
+def test_a_key_that_somebody_put_back_by_hand_is_changed_all_the_same(
+    prepared: Machine, server_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former, line = login(server_id).private_key, row(server_id).public_key
+    run_id = ask(server_id, keys.change)
+    with killed_after(monkeypatch, 3), pytest.raises(Killed):
+        work(run_id)  # the new key is the key; the former is still to be taken away
+    lost = row(server_id).public_key
+    assert lost != line
+    prepared.as_root(f"printf '%s' '{line}\n{FOREIGN}' >{KEYS}")
+    run = work(run_id)
+    assert run.status is Status.COMPLETED, (run.error_code, run.error_detail)
+    assert_one_key(prepared, server_id, former)
+    told = [(entry.actor, entry.details["public_key"]) for entry in acts(Action.KEY_CHANGED)]
+    owner = "owner@example.com"
+    assert told == [(owner, lost), ("CloudPilot", line), (owner, row(server_id).public_key)]
+
+
 def test_a_key_change_that_failed_half_way_is_no_burden_for_the_next(
     prepared: Machine, server_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
