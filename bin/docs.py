@@ -17,7 +17,7 @@ def errors() -> str:
         for kind in all_failures()
     ]
     return (
-        NOTICE.format(source="cloudpilot/errors.py") + "# Errors\n\n"
+        NOTICE.format(source="cloudpilot/errors/") + "# Errors\n\n"
         "Every failure has a code that never changes and says what to do. *Passing* ones are tried"
         " again by themselves before anything fails.\n\n"
         "| code | what to do | passing | HTTP |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"

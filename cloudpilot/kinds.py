@@ -7,6 +7,36 @@ class BackupType(StrEnum):
     """What is backed up."""
 
     FILES = "files"
+    DATABASE = "database"
+    FULL = "full"  # both as one restore point
+
+    @property
+    def has_files(self) -> bool:
+        """Whether paths are part of it."""
+        return self is not BackupType.DATABASE
+
+    @property
+    def has_databases(self) -> bool:
+        """Whether dumps are part of it."""
+        return self is not BackupType.FILES
+
+
+class Engine(StrEnum):
+    """A kind of database server."""
+
+    MARIADB = "mariadb"
+    MYSQL = "mysql"
+    POSTGRESQL = "postgresql"
+
+    @property
+    def brand(self) -> str:
+        """As its makers write it."""
+        return {"mariadb": "MariaDB", "mysql": "MySQL", "postgresql": "PostgreSQL"}[self.value]
+
+    @property
+    def port(self) -> int:
+        """Where it listens unless somebody has chosen otherwise."""
+        return 5432 if self is Engine.POSTGRESQL else 3306
 
 
 class RunKind(StrEnum):
@@ -16,6 +46,7 @@ class RunKind(StrEnum):
     CHECK = "check"  # asks a server what it has and what is wrong with it
     DELETE = "delete"  # removes a backup's copy and proves that it is gone
     PREVIEW = "preview"  # counts what a site holds and what its exclude patterns leave out
+    INSPECT = "inspect"  # asks a site's database server what is there and what may be read
     ROTATE = "rotate"  # gives a server a new SSH key and takes the old one away
     UNINSTALL = "uninstall"  # takes the panel off a server, and proves that its key is refused
 

@@ -7,6 +7,7 @@ def load() -> None:
         attempts,  # noqa: F401
         audit,  # noqa: F401
         backups,  # noqa: F401
+        databases,  # noqa: F401
         links,  # noqa: F401
         servers,  # noqa: F401
         sessions,  # noqa: F401

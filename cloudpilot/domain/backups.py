@@ -60,6 +60,7 @@ class Backup(HasStatus, Base):
     site_name: Mapped[str]
     paths: Mapped[list[str]]
     excludes: Mapped[list[str]]
+    databases: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # see Database.plan
     compression: Mapped[Compression] = mapped_column(values_of(Compression))
     retention_days: Mapped[int] = mapped_column(default=RETENTION_DAYS)
     note: Mapped[str] = mapped_column(default="")
@@ -76,6 +77,7 @@ class Backup(HasStatus, Base):
     tar_size: Mapped[int | None] = mapped_column(BigInteger)  # bytes before compression
     sha256: Mapped[str | None]
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # entries of the archive by kind
+    census: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # see archives.Dumped
     tools: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what made it
     warnings: Mapped[list[str]] = mapped_column(default=list)  # the first WARNINGS_KEPT
     warning_count: Mapped[int] = mapped_column(default=0)
@@ -128,6 +130,7 @@ class Backup(HasStatus, Base):
                 "site": {"id": str(self.site_id), "name": self.site_name} if self.site_id else None,
                 "paths": self.paths,
                 "excludes": self.excludes,
+                "databases": self.databases,
                 "compression": self.compression,
             },
             indent=2,

@@ -11,6 +11,8 @@ _STAGES = {
     "delete": "Deleting from the server",
     "check": "Checking the server",
     "preview": "Counting files",
+    "inspect": "Asking the database server",
+    "dump": "Dumping databases",
     "rotate": "Changing the key",
     "uninstall": "Proving that the panel is out",
 }
@@ -19,6 +21,7 @@ _KINDS = {
     RunKind.CHECK: "Check",
     RunKind.DELETE: "Deletion",
     RunKind.PREVIEW: "Preview",
+    RunKind.INSPECT: "Look at databases",
     RunKind.ROTATE: "Key change",
     RunKind.UNINSTALL: "Removal",
 }

@@ -1,0 +1,71 @@
+"""What a person asked for cannot be done."""
+
+from cloudpilot.errors.base import CloudPilotError
+
+
+class InvalidConfig(CloudPilotError):
+    code = "INVALID_CONFIG"
+    remedy = "Correct the setting that is named and try again."
+    http_status = 422
+
+
+class InvalidPath(CloudPilotError):
+    code = "INVALID_PATH"
+    remedy = "Give whole paths such as /var/www, one a line."
+    http_status = 422
+
+
+class InvalidState(CloudPilotError):
+    code = "INVALID_STATE"
+    remedy = "Reload the page to see how things stand now."
+    http_status = 409
+
+
+class BackupInProgress(CloudPilotError):
+    code = "BACKUP_IN_PROGRESS"
+    remedy = "Wait until it has ended, or stop it first."
+    http_status = 409
+
+
+class NotAllowed(CloudPilotError):
+    code = "NOT_ALLOWED"
+    remedy = "Ask an owner or admin of this panel to do it or to change your role."
+    http_status = 403
+
+
+class NotFound(CloudPilotError):
+    code = "NOT_FOUND"
+    remedy = "It may have been removed. Go back to the list and look again."
+    http_status = 404
+
+
+class SignInFailed(CloudPilotError):
+    """It does not say whether the address or the password is wrong."""
+
+    code = "SIGN_IN_FAILED"
+    remedy = "Check both and try again; an owner or admin can tell you which address is yours."
+    http_status = 422
+
+
+class TooManyAttempts(CloudPilotError):
+    """`seconds` until it may be tried again."""
+
+    code = "TOO_MANY_ATTEMPTS"
+    remedy = "Wait a minute, then try again."
+    http_status = 429
+
+    def __init__(self, message: str, seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class LinkInvalid(CloudPilotError):
+    code = "LINK_INVALID"
+    remedy = "Ask whoever gave it to you for a new one."
+    http_status = 410
+
+
+class FormExpired(CloudPilotError):
+    code = "FORM_EXPIRED"
+    remedy = "Go back, reload the page and send the form again."
+    http_status = 400
