@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.support.database",
+    "tests.support.databases",
     "tests.support.rows",
     "tests.support.sshd",
     "tests.support.world",

@@ -33,7 +33,7 @@ def running() -> Iterator[str]:
         raise RuntimeError("no PostgreSQL here: bin/setup test installs one")
     with TemporaryDirectory(prefix="cloudpilot-pg-", ignore_cleanup_errors=True) as home:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        run: dict[str, Any] = quiet | _as_plain_user(home)
+        run: dict[str, Any] = quiet | as_plain_user(home)
         initdb = ["-D", f"{home}/data", "-A", "trust", "-U", "panel", "-E", "UTF8", "--no-sync"]
         subprocess.run([folder / "initdb", *initdb], check=True, **run)
         control = [folder / "pg_ctl", "-D", f"{home}/data", "-w"]
@@ -54,7 +54,8 @@ def create(url: str, name: str, template: str = "template1") -> str:
     return url.format(name=name)
 
 
-def _as_plain_user(home: str) -> dict[str, Any]:
+def as_plain_user(home: str) -> dict[str, Any]:
+    """Arguments of subprocess that start it as somebody who owns `home`, where we are root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam(USER)
