@@ -18,6 +18,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
+from cloudpilot.engine.pasted import THINGS
 from cloudpilot.kinds import BackupType, Compression, Place, Privilege, Role, RunKind
 from tests.support.rows import add_server, add_site
 
@@ -250,6 +251,20 @@ def not_proven(session: Session) -> Scene:
     return scene
 
 
+def taken_off(said: dict[str, bool]) -> Callable[[Session], Scene]:
+    """A server that the panel was removed from, with what was said to be gone."""
+
+    def build(session: Session) -> Scene:
+        server = add_server(session, "web-1", host="web-1.example.com", removed_at=clock.now())
+        options = {"keep": True, "said": said}
+        log = "web-1 refuses the panel's key, by its approved host key: proven."
+        columns = {"options": options, "log": log}
+        run = add_run(session, server, RunKind.UNINSTALL, Status.COMPLETED, **columns)
+        return Scene({"run": run.id})
+
+    return build
+
+
 def with_backup(status: Status, **columns: Any) -> Callable[[Session], Scene]:
     """`little`, and one more backup in that state."""
 
@@ -359,6 +374,8 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "trapped": trapped,
     "announced": announced,
     "not proven": not_proven,
+    "taken off": taken_off(dict.fromkeys(THINGS, True) | {"directories": False}),
+    "taken off, word lost": taken_off({"key": True}),
     "little": little,
     "long words": long_words,
     "much": much,
