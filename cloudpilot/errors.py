@@ -135,7 +135,6 @@ class KeyStillAccepted(CloudPilotError):
 class RemovalUnproven(CloudPilotError):
     code = "REMOVAL_UNPROVEN"
     remedy = "Run the removing command on the server as root and paste its last line: it says what is gone. If the server is no more, forget it."
-    http_status = 409
 
 
 class HostKeyUnknown(CloudPilotError):
@@ -211,6 +210,11 @@ class BackupDirMissing(CloudPilotError):
     code = "BACKUP_DIR_MISSING"
     remedy = "Mount its disk. If the directory was removed for good, create it again, empty: that proves what was in it gone."
     http_status = 502
+
+
+class ArchiveMissing(CloudPilotError):
+    code = "ARCHIVE_MISSING"
+    remedy = "Mount its disk, or put the archive back: the next Check finds it. If it is lost, delete the backup here and make a new one."
 
 
 class ReadFailed(CloudPilotError):

@@ -222,6 +222,22 @@ def trapped(session: Session) -> Scene:
     return scene
 
 
+def missing(session: Session) -> Scene:
+    """A disk with backups that is not mounted any more."""
+    scene = little(session, backup_root="/mnt/disk/cloudpilot")
+    server = session.get_one(Server, scene.ids["server"])
+    site = session.get_one(Site, scene.ids["site"])
+    why = "Nothing is left in /mnt/disk/cloudpilot: is its disk mounted?"
+    add_backup(session, server, site, Status.COMPLETED, age=timedelta(days=1, hours=3))
+    for backup in session.scalars(select(Backup)).all():
+        [copy] = backup.copies
+        copy.status, copy.missing_why = CopyStatus.MISSING, why
+        copy.missing_at = clock.now() - timedelta(hours=1)
+        copy.seen_at = clock.now() - timedelta(hours=25)
+    session.flush()
+    return scene
+
+
 def little(session: Session, **columns: Any) -> Scene:
     """One server, one site, one good backup."""
     values = {"host": "web-1.example.com", "host_keys": [FINGERPRINT]} | columns
@@ -372,6 +388,7 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "changed key": changed_key,
     "checking": checking,
     "trapped": trapped,
+    "missing": missing,
     "announced": announced,
     "not proven": not_proven,
     "taken off": taken_off(dict.fromkeys(THINGS, True) | {"directories": False}),
