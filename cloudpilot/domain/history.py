@@ -24,8 +24,9 @@ from sqlalchemy.orm import Session
 from cloudpilot.db import UtcDateTime
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
-from cloudpilot.domain.protection import has_ended, has_failed
+from cloudpilot.domain.protection import has_ended, has_failed, newest_of_site, reads
 from cloudpilot.domain.servers import Checkup, Server
+from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 
 A_MONTH = timedelta(days=30)
@@ -150,6 +151,15 @@ def stores(session: Session, server_id: UUID | None = None, *, limit: int = 1) -
         if size
     ]
     return sorted(found, key=_tightness)[:limit]
+
+
+def largest_last(session: Session, server_id: UUID) -> tuple[str, int] | None:
+    """The site of that server whose newest completed backup is the largest, and its bytes."""
+    completed = reads(Backup.status, Status.COMPLETED)
+    size = newest_of_site(Backup.size, completed, Backup.size.is_not(None))
+    rows = select(Site.name, size).where(Site.server_id == server_id, Site.removed_at.is_(None))
+    found = [(name, int(count)) for name, count in session.execute(rows) if count]
+    return max(found, key=lambda one: one[1], default=None)
 
 
 def _tightness(store: Store) -> tuple[float, str]:

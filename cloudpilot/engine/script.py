@@ -11,7 +11,7 @@ from cloudpilot.kinds import Compression, Privilege
 __all__ = ["FilesBackup", "files_backup", "merged"]
 
 # Of which scripts a backup of files is made.
-FILES = ("ending", "prelude", "rights", "measure", "judge", "files")
+FILES = ("words", "ending", "prelude", "rights", "measure", "judge", "files")
 
 _ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 

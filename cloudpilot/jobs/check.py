@@ -7,12 +7,13 @@ from uuid import UUID
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import checkups, daily, presence, servers
+from cloudpilot.domain import checkups, daily, history, presence, servers
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
 from cloudpilot.engine import facts
 from cloudpilot.engine.doctor.line import Line
+from cloudpilot.engine.findings import Last
 from cloudpilot.engine.presence import Archive, Seen, look, unanswered
 from cloudpilot.engine.presence import line as line_of
 from cloudpilot.engine.ssh import Session
@@ -29,6 +30,7 @@ class _Asking:
     ssh: Session
     server: Server
     login_seconds: float
+    last: Last | None
 
     def about(self, root: str) -> facts.Checkup:
         """All lines, for backups that go to `root`."""
@@ -38,6 +40,7 @@ class _Asking:
             privilege=self.server.privilege,
             retention_days=RETENTION_DAYS,
             login_seconds=self.login_seconds,
+            last=self.last,
         )
 
 
@@ -45,9 +48,10 @@ def perform(run: Run) -> None:
     """Ask the server, and keep what it says."""
     with reading() as session:
         server = session.get_one(Server, run.server_id)
+        largest = history.largest_last(session, server.id)
     began = time.monotonic()
     with connected(run.server_id) as ssh:
-        asking = _Asking(ssh, server, time.monotonic() - began)
+        asking = _Asking(ssh, server, time.monotonic() - began, Last(*largest) if largest else None)
         lifecycle.begin(run)
         found = asking.about(server.backup_root)
         moved = _better_root(server, found)

@@ -68,25 +68,28 @@ class Backups:
     session: Session
     root: Path
 
-    def start(
+    def files(
         self,
         *paths: Path | str,
         excludes: tuple[str, ...] = (),
         compression: Compression = Compression.GZIP,
         expected_ratio: int = 100,
-    ) -> Place:
-        place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
-        files = script.files_backup(
-            FilesBackup(
-                paths=tuple(str(path) for path in paths),
-                excludes=excludes,
-                compression=compression,
-                archive=f"a{compression.suffix}",
-                backup_root=str(self.root),
-                plan=PLAN,
-                expected_ratio=expected_ratio,
-            )
+    ) -> Mapping[str, bytes]:
+        """What is sent for it."""
+        what = FilesBackup(
+            paths=tuple(str(path) for path in paths),
+            excludes=excludes,
+            compression=compression,
+            archive=f"a{compression.suffix}",
+            backup_root=str(self.root),
+            plan=PLAN,
+            expected_ratio=expected_ratio,
         )
+        return script.files_backup(what)
+
+    def start(self, *paths: Path | str, **what: object) -> Place:
+        place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
+        files = self.files(*paths, **what)  # type: ignore[arg-type]
         detached.launch(self.session, place, files)
         return place
 
@@ -98,14 +101,14 @@ class Backups:
 
     def fails(self, *paths: Path | str, **what: object) -> Report:
         """A backup that does not succeed, and leaves nothing but its words."""
-        place = self.start(*paths, **what)  # type: ignore[arg-type]
+        place = self.start(*paths, **what)
         report = self.over(place)
         assert report.error
         assert left_of(place) == []
         return report
 
     def make(self, *paths: Path | str, **what: object) -> Made:
-        place = self.start(*paths, **what)  # type: ignore[arg-type]
+        place = self.start(*paths, **what)
         report = self.over(place)
         assert report.error is None, (report.error, report.log)
         return Made(report, place, report.result["archive"])
@@ -136,6 +139,7 @@ def script_of(body: str) -> Mapping[str, bytes]:
     """The files of a run that does `body` after the prelude, and is complete if that succeeds."""
     lines = (
         b"main() {",
+        source("words.sh"),
         source("ending.sh"),
         source("prelude.sh"),
         b"begin",

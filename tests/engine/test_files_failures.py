@@ -277,6 +277,20 @@ def test_a_disk_that_fills_up_in_the_middle(
         assert report.stage == "archive"
 
 
+def test_a_disk_that_is_nearly_full_is_said_to_be_full(backups: Backups, tmp_path: Path) -> None:
+    """Whatever fits no more, from the claim to the last word: never a run that is lost."""
+    (tmp_path / "site").mkdir()
+    backups.root.mkdir()
+    page = 4096
+    sent = sum(-(-len(content) // page) for content in backups.files(tmp_path / "site").values())
+    for left in (sent - 1, *range(sent, sent + 5), sent + 16, sent + 20):
+        with mounted(backups.root, "1m"):
+            (backups.root / "other").write_bytes(b"\0" * (MIB - left * page))
+            with suppress(DiskFull):
+                report = backups.over(backups.start(tmp_path / "site"))
+                assert isinstance(report.error, DiskFull), left
+
+
 def test_a_disk_that_others_fill_up_still_hears_our_last_words(
     backups: Backups, tools: Tools, tmp_path: Path
 ) -> None:
