@@ -22,9 +22,13 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("seen_at", at, nullable=True))
         batch_op.add_column(sa.Column("missing_at", at, nullable=True))
         batch_op.add_column(sa.Column("missing_why", sa.String(), nullable=True))
+    with op.batch_alter_table("runs") as batch_op:
+        columns = ["server_id", "kind", "created_at", "id"]
+        batch_op.create_index("ix_runs_server_id_kind_created_at_id", columns)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_runs_server_id_kind_created_at_id", "runs")
     op.execute("UPDATE copies SET status = 'stored' WHERE status = 'missing'")
     with op.batch_alter_table("copies") as batch_op:
         for name in ("missing_why", "missing_at", "seen_at"):
