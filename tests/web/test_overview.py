@@ -129,7 +129,7 @@ def test_a_backup_with_serious_warnings_is_not_called_good(app: Flask, owner: Br
 @pytest.mark.parametrize(
     ("paths", "trap", "state", "said"),
     [
-        (["/etc"], None, "changed", "a path that the site has now is not in it"),
+        (["/etc"], None, "changed", "A path that the site has now is not in it."),
         (["/srv/shop"], "In memory.", "unkept", "backup directory does not keep files"),
     ],
 )
