@@ -4,5 +4,6 @@ pytest_plugins = [
     "tests.support.database",
     "tests.support.rows",
     "tests.support.sshd",
+    "tests.support.together",
     "tests.support.world",
 ]

@@ -26,6 +26,9 @@ from tests.support.at_work import (
 )
 from tests.support.machine import USER, Machine
 
+# What is proven here is about sshd and our order of steps: one database is enough for it.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 def assert_one_key(prepared: Machine, server_id: UUID, former: Secret) -> None:
     """The key of the row is let in, the former is not, and the file holds nothing else of ours."""

@@ -31,6 +31,9 @@ from tests.support.at_work import (
 )
 from tests.support.machine import Machine
 
+# What is proven here is about sshd and our order of steps: one database is enough for it.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 def test_removed_is_what_refuses_the_key_and_nothing_else(
     prepared: Machine, server_id: UUID
