@@ -44,6 +44,7 @@ class Program:
             b"}\nsecrets() {\n:",
             *(_tell(name, secret) for name, secret in self.secrets.items()),
             b"}",
+            source("words.sh"),
             source("ending.sh"),
             source("common.sh"),
             source(f"{self.name}.sh"),
