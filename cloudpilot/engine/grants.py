@@ -16,9 +16,9 @@ _NAME = rf"(?:{_QUOTED}|\*)"
 # Names of columns stand between parentheses: SELECT (`a`, `b`), which is not SELECT.
 _ONE = rf"([A-Z_]+(?: [A-Z_]+)*)( \({_QUOTED}(?:, {_QUOTED})*\))?"
 _SOME = _ONE.replace("([A-Z", "(?:[A-Z", 1).replace(r"( \(", r"(?: \(", 1)
-_PRIVILEGES = re.compile(rf"{_ONE}(?:, |$)")
+_PRIVILEGES = re.compile(rf"{_ONE}(?:, ?|$)")
 _GRANT = re.compile(
-    rf"(GRANT|REVOKE) ({_SOME}(?:, {_SOME})*) ON (?:([A-Z ]+) )?"
+    rf"(GRANT|REVOKE) ({_SOME}(?:, ?{_SOME})*) ON (?:([A-Z ]+) )?"
     rf"({_NAME})\.({_NAME}) (?:TO|FROM) (.+)",
     re.DOTALL,
 )

@@ -39,6 +39,7 @@ _POSTGRESQL: Sequence[tuple[str, str]] = (
     ("no pg_hba.conf entry", "wrong"),
     ("pg_hba.conf rejects", "wrong"),
     ("is not permitted to log in", "wrong"),
+    ("FATAL:  role ", "wrong"),
     ('" does not exist', "absent"),
     ("permission denied for database", "closed"),
     ("not currently accepting connections", "closed"),
@@ -60,7 +61,7 @@ def in_short(words: str) -> str:
     """What a client says of a failure, in one line and without a secret."""
     kept = [line.strip() for line in words.split("\n") if line.strip()]
     telling = [line for line in kept if re.match(r"ERROR|psql: error|FATAL", line)] or kept[-1:]
-    text = re.sub(r" ?\(using password: \w+\)", "", telling[0] if telling else "")
+    text = re.sub(r" ?\(using password: \w+\)|^psql: error: ", "", telling[0] if telling else "")
     return redacted(shown(text))[:400]
 
 

@@ -77,7 +77,7 @@ def judged(login: Login, selection: Selection, said: Said) -> Judgement:
 
 def newcomer(login: Login, selection: Selection, said: Said) -> list[Statement]:
     """Statements that make a user who may read, where ours is not let in."""
-    del selection, said  # pg_read_all_data is for all databases
+    del said
     found = pasted(
         "A user for backups, if there is none",
         lambda user: (
@@ -85,6 +85,8 @@ def newcomer(login: Login, selection: Selection, said: Said) -> list[Statement]:
         ),
         login.user,
     )
+    for name in () if selection.all_but else selection.names:
+        found += pasted(f"Connect to {shown(name)}", _grant_connect, name, login.user)
     return found + pasted(
         "Read all tables (PostgreSQL 14 and later)",
         lambda user: f"GRANT pg_read_all_data TO {postgresql_name(user)};",

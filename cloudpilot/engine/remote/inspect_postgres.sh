@@ -31,7 +31,7 @@ begin_in() {
     ((status)) || return
     [ -n "$words" ] || words=$said
     case $said in
-      *'" does not exist'* | *'permission denied for database'* | *'not currently accepting'* | *'no pg_hba.conf entry'*) ;;
+      *'FATAL:  database "'*'" does not exist'* | *'permission denied for database'* | *'not currently accepting'* | *'no pg_hba.conf entry'*) ;;
       *) break ;;
     esac
   done
