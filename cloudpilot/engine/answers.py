@@ -57,6 +57,7 @@ def parse(answer: bytes) -> Report:
         over=over,
         error=_why(words, life, status, result) if over else None,
         result=result if over else {},
+        census=tuple(words.all("C")) if over else (),
         warnings=tuple(map(redacted, words.all("W"))) if over else (),
         never_started=life in {"none", "gone"} and not over,
     )

@@ -13,7 +13,7 @@ import pytest
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.program import source
-from cloudpilot.engine.script import FilesBackup
+from cloudpilot.engine.script import LOCK_SECONDS, Contents, Dump
 from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Compression
 from cloudpilot.reports import Report
@@ -74,20 +74,22 @@ class Backups:
         excludes: tuple[str, ...] = (),
         compression: Compression = Compression.GZIP,
         expected_ratio: int = 100,
+        dumps: tuple[Dump, ...] = (),
+        lock_seconds: int = LOCK_SECONDS,
     ) -> Place:
         place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
-        files = script.files_backup(
-            FilesBackup(
-                paths=tuple(str(path) for path in paths),
-                excludes=excludes,
-                compression=compression,
-                archive=f"a{compression.suffix}",
-                backup_root=str(self.root),
-                plan=PLAN,
-                expected_ratio=expected_ratio,
-            )
+        what = Contents(
+            paths=tuple(str(path) for path in paths),
+            excludes=excludes,
+            compression=compression,
+            archive=f"a{compression.suffix}",
+            backup_root=str(self.root),
+            plan=PLAN,
+            expected_ratio=expected_ratio,
+            dumps=dumps,
+            lock_seconds=lock_seconds,
         )
-        detached.launch(self.session, place, files)
+        detached.launch(self.session, place, script.backup(what), what.secrets())
         return place
 
     def look(self, place: Place) -> Report:
@@ -114,7 +116,7 @@ class Backups:
 def left_of(place: Place) -> list[str]:
     """What there is of an archive, whole or in part."""
     words = {"exit", "error", "warnings", "log", "pid", "progress", "stop", "made"}
-    inputs = {"script", "pack.pl", "manifest.json"}
+    inputs = {"script", "manifest.json", *script.PROGRAMS, *script.DUMP_PROGRAMS}
     run = {path.name for path in Path(place.run_directory).iterdir()} - words - inputs
     beside = {path.name for path in Path(place.backup_directory).iterdir()}
     return sorted(run | (beside - {Path(place.run_directory).name}))

@@ -31,50 +31,11 @@ from cloudpilot.kinds import Compression
 from tests.engine.conftest import Backups, left_of, mounted
 from tests.engine.test_detached import running, script_process
 from tests.support.sshd import Sshd, private_sshd
+from tests.support.tools import Tools
 from tests.support.until import until
 
 MIB = 1024 * 1024
 FAILS = "exit 1"
-
-
-class Tools:
-    """Stands before the server's own tools."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.gate = folder / "gate"
-
-    def put(self, name: str, body: str) -> None:
-        (self.folder / name).write_text(f"#!/bin/bash\n{body}\n")
-        (self.folder / name).chmod(0o755)
-
-    def hold(self, name: str) -> None:
-        """The second call of a tool (the first is its trial) waits until the gate is gone."""
-        real = shutil.which(name)
-        self.gate.touch()
-        wait = f"while [ -e {self.gate} ]; do sleep 0.02; done"
-        first = f"mkdir {self.folder}/tried-{name} 2>/dev/null"
-        self.put(name, f'{first} || {wait}\nexec {real} "$@"')
-
-    def let_go(self) -> None:
-        self.gate.unlink(missing_ok=True)
-
-
-@pytest.fixture(scope="module")
-def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, Path]]:
-    folder = tmp_path_factory.mktemp("tools")
-    path = f"PATH={folder}:{os.environ['PATH']}"
-    with private_sshd(tmp_path_factory.mktemp("stubbed"), environment=path) as sshd:
-        yield sshd, folder
-
-
-@pytest.fixture
-def tools(stubbed: tuple[Sshd, Path]) -> Iterator[Tools]:
-    found = Tools(stubbed[1])
-    yield found
-    found.let_go()
-    for path in found.folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture
@@ -421,8 +382,8 @@ def test_what_tar_says_is_a_warning_or_a_failure(tmp_path: Path, line: str) -> N
     status = 2 if ": Cannot" in line and "Warning" not in line else 1
     judge = (
         f'set -u; paths=(/a); warn() {{ echo "$1"; }}; fail() {{ exit $1; }};'
-        f" . {REMOTE}/rights.sh; . {REMOTE}/files.sh; . {REMOTE}/judge.sh; judge_tar {status}"
-    ).replace(f". {REMOTE}/files.sh", f"eval \"$(sed '/^begin$/,$d' {REMOTE}/files.sh)\"")
+        f" . {REMOTE}/rights.sh; . {REMOTE}/archive.sh; . {REMOTE}/judge.sh; judge_tar {status}"
+    ).replace(f". {REMOTE}/archive.sh", f"eval \"$(sed '/^begin$/,$d' {REMOTE}/archive.sh)\"")
     done = subprocess.run(
         ["bash", "-c", judge], cwd=tmp_path, check=False, capture_output=True, text=True
     )

@@ -17,7 +17,7 @@ from cloudpilot.engine.address import Address
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import Ready, parse_ready, setup_command
-from cloudpilot.engine.script import FilesBackup
+from cloudpilot.engine.script import Contents
 from cloudpilot.engine.ssh import Session, connect
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import Compression, Privilege
@@ -76,7 +76,7 @@ class Machine:
     def start(self, session: Session, level: Privilege, *paths: str) -> Place:
         """Begin a backup."""
         place = Place(self.root, str(uuid4()), "r1")
-        what = FilesBackup(
+        what = Contents(
             paths=paths,
             excludes=(),
             compression=Compression.GZIP,
@@ -85,7 +85,7 @@ class Machine:
             plan=b"{}",
             privilege=level,
         )
-        detached.launch(session, place, script.files_backup(what))
+        detached.launch(session, place, script.backup(what))
         return place
 
     def over(self, session: Session, place: Place) -> Report:

@@ -15,6 +15,9 @@ look() {
     tagged exit exit
     redacted E error
     tagged R result
+    # Of very many tables not all are said; what is said of all of them is.
+    { grep -v '^T ' census | head -c 1000000; grep '^T ' census | head -c 500000; } 2>/dev/null | sed 's/^/C /'
+    echo
     head -n 200 warnings 2>/dev/null | cut -c 1-500 | tag W
   fi
   tail -c 4000 log 2>/dev/null | tag L

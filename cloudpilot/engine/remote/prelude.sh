@@ -104,6 +104,7 @@ on_exit() {
   local status=$?
   trap '' TERM INT HUP
   end_children
+  ((status == 0)) || ! declare -F let_go >/dev/null || let_go
   rm -rf -- work reserve
   [ -n "$(readers "${CLOUDPILOT_RUN:-}" "$run")" ] || rm -f reader # else who stops or deletes needs it
   [ -z "$memory_folder" ] || rm -rf -- "$memory_folder"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2034 # privilege stands before this, see files.sh; tar_tool, see measure.sh
+# shellcheck disable=SC2154,SC2034 # privilege stands before this, see archive.sh; tar_tool, see measure.sh
 # The tar that reads: plain as we are, or with the rights that the server was set up for.
 
 READ_ALL=/usr/local/lib/cloudpilot/tar # by setup.sh: a tar that may read everything
