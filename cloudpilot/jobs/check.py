@@ -2,21 +2,24 @@
 
 import time
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import checkups, daily, servers
+from cloudpilot.domain import checkups, daily, inspections, servers
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
 from cloudpilot.engine import facts
 from cloudpilot.engine.doctor.line import Line
 from cloudpilot.engine.ssh import Session
-from cloudpilot.jobs import lifecycle
+from cloudpilot.jobs import inspect, lifecycle
 from cloudpilot.jobs.on_server import connected
+from cloudpilot.jobs.queue import JOB_SECONDS
 from cloudpilot.reports import Report
+
+TO_WRITE_IT_DOWN = 6  # seconds of the job that asking leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ def perform(run: Run) -> None:
     """Ask the server, and keep what it says."""
     with reading() as session:
         server = session.get_one(Server, run.server_id)
+        logins = inspections.on_server(session, run.server_id)
     began = time.monotonic()
     with connected(run.server_id) as ssh:
         asking = _Asking(ssh, server, time.monotonic() - began)
@@ -50,8 +54,18 @@ def perform(run: Run) -> None:
         moved = _better_root(server, found)
         if moved:
             found = asking.about(moved)
-    _keep(run, found, moved)
-    words = "\n".join(f"{line.level}: {line.title}: {line.detail}" for line in found.lines)
+        looked = inspect.each(ssh, logins, began + JOB_SECONDS - TO_WRITE_IT_DOWN)
+    lines = [asdict(line) for line in found.lines]
+    if moved:
+        lines.append(_note_of_the_move(moved))
+    lines += inspections.lines(logins, looked)
+    with transaction() as session:
+        row = servers.find(session, run.server_id)
+        row.backup_root = moved or row.backup_root
+        row.next_check_at = _next(row)
+        checkups.keep(session, row, lines, found.facts)
+        inspections.keep_each(session, logins, looked)
+    words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
     lifecycle.complete(run, Report(stage="check", log=words, over=True))
 
 
@@ -63,16 +77,9 @@ def _better_root(server: Server, found: facts.Checkup) -> str | None:
     return SAFE_BACKUP_ROOT if server.checked_at is None and trapped and safe else None
 
 
-def _keep(run: Run, found: facts.Checkup, moved: str | None) -> None:
-    lines = [asdict(line) for line in found.lines]
-    if moved:
-        lines.append(_note_of_the_move(moved))
-    with transaction() as session:
-        server = servers.find(session, run.server_id)
-        server.backup_root = moved or server.backup_root
-        every = timedelta(hours=lifecycle.settings().check_hours)
-        server.next_check_at = daily.slot(server.id, clock.now(), every)
-        checkups.keep(session, server, lines, found.facts)
+def _next(server: Server) -> datetime:
+    every = timedelta(hours=lifecycle.settings().check_hours)
+    return daily.slot(server.id, clock.now(), every)
 
 
 def _note_of_the_move(moved: str) -> dict[str, Any]:

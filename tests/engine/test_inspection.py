@@ -1,5 +1,8 @@
 """engine.inspection: what other servers answer, judged; from documentation unless said."""
 
+import subprocess
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from cloudpilot.engine import inspection
 from cloudpilot.engine.doctor.statements import Selection
 from cloudpilot.engine.inspection import Asked
 from cloudpilot.engine.logins import Login
+from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed, InvalidConfig
 from cloudpilot.kinds import Engine
 from cloudpilot.secrets import Secret
@@ -223,3 +227,28 @@ def test_a_password_that_no_file_can_hold_is_refused() -> None:
     login = Login(Engine.MYSQL, "", None, "/s", "u", Secret("a\nb"))
     with pytest.raises(InvalidConfig):
         inspection.question(Asked(login, Selection(())))
+
+
+@pytest.fixture(scope="module")
+def silent() -> Iterator[int]:
+    """The port of somebody who listens and never answers: as behind a firewall that drops."""
+    program = """
+        $s = IO::Socket::INET->new(Listen => 9, LocalAddr => '127.0.0.1') or die; $| = 1;
+        print $s->sockport, "\\n"; push @c, $s->accept while 1
+    """
+    command = ["perl", "-MIO::Socket::INET", "-e", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield int(process.stdout.readline())
+        process.kill()
+
+
+@pytest.mark.parametrize("engine", [Engine.MARIADB, Engine.POSTGRESQL])
+def test_who_says_nothing_is_not_waited_for(session: Session, silent: int, engine: Engine) -> None:
+    login = Login(engine, "127.0.0.1", silent, "", "u", Secret("p"))
+    began = time.monotonic()
+    found = inspection.inspect(session, Asked(login, Selection(("shop",))))
+    assert time.monotonic() - began < 9
+    assert "cannot be reached" in detail(found, "login")
+    found = inspection.inspect(session, Asked(login, Selection(("shop",))), seconds=2)
+    assert "cannot be reached" in detail(found, "login")

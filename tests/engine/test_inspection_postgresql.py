@@ -140,6 +140,7 @@ def test_a_database_that_lets_nobody_in_is_named(scene: Scene) -> None:
     assert scene.paste(scene.name) == {}
     scene.server.sql(f"ALTER DATABASE {scene.name} ALLOW_CONNECTIONS false")
     assert levels(scene.look().at(scene.name)) == {"connect": "failed"}
+    assert levels(scene.look().at(all_but=True)) == {"connect": "warning"}
     assert scene.paste(scene.name) == {}
 
 

@@ -108,7 +108,9 @@ def _host(login: Login, words: str) -> Line:
 
 
 def _wrong(login: Login, words: str) -> Line:
-    remedy = "Correct user and password, or paste what is below as the database's administrator."
+    remedy = (
+        "Correct user and password, or make the user by the statements that the site's page shows."
+    )
     return _failed(f"It refuses the user {shown(login.user)}: {words}", remedy)
 
 
@@ -123,7 +125,7 @@ def _absent(login: Login, words: str) -> Line:
 
 
 def _closed(login: Login, words: str) -> Line:
-    remedy = "Let the user connect: the statement is below."
+    remedy = "Let the user connect: the site's page shows the statement."
     return _failed(f"Not one of the databases that were tried lets it in: {words}", remedy)
 
 

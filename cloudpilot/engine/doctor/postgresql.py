@@ -51,13 +51,14 @@ def judged(login: Login, selection: Selection, said: Said) -> Judgement:
     there = [unhex(row[0]) for row in rows]
     chosen, line = selected(selection, there)
     shut = [unhex(row[0]) for row in rows if row[2] != "t" and unhex(row[0]) in chosen]
+    closed = {unhex(row[0]) for row in rows if row[3] != "t"}
     parts = said.parts()
     inside = [Inside(name, parts[name]) for name in chosen if name in parts]
     client = clients.missing(login.engine, said) or clients.compared(
         login.engine, said, version, Engine.POSTGRESQL
     )
     found = (
-        _connect(shut),
+        _connect(shut, skipped=selection.all_but and not set(shut) - closed),
         _closed(inside),
         _unreadable(inside),
         _secured(inside),
@@ -71,7 +72,7 @@ def judged(login: Login, selection: Selection, said: Said) -> Judgement:
         flavour=Engine.POSTGRESQL.value,
         databases=_databases(rows, parts),
         lines=[logins.ok(login, said), client, line, *(one for one in found if one)],
-        statements=_statements(said, rows, shut, inside),
+        statements=_statements(said, closed, shut, inside),
     )
 
 
@@ -116,9 +117,13 @@ def _faults(inside: Sequence[Inside], word: str) -> list[str]:
     return [".".join((one.name, *table)) for one in inside for table in one.tables(word)]
 
 
-def _connect(shut: Sequence[str]) -> Line | None:
+def _connect(shut: Sequence[str], *, skipped: bool) -> Line | None:
+    """skipped: of all that there are, a backup leaves out those that take no connections at all."""
     if not shut:
         return None
+    if skipped:
+        detail = f"Nobody may connect to {listed(shut)}: they are not in the backup."
+        return Line("connect", "warning", "Connecting", detail, PASTE)
     detail = f"It may not connect to {listed(shut)}: nothing of it can be dumped."
     return Line("connect", "failed", "Connecting", detail, PASTE)
 
@@ -197,10 +202,9 @@ def _cut_off(chosen: Sequence[str], shut: Sequence[str], inside: Sequence[Inside
 
 
 def _statements(
-    said: Said, rows: Sequence[Sequence[str]], shut: Sequence[str], inside: Sequence[Inside]
+    said: Said, closed: set[str], shut: Sequence[str], inside: Sequence[Inside]
 ) -> list[Statement]:
     user = said.name("account")
-    closed = {unhex(row[0]) for row in rows if row[3] != "t"}
     found: list[Statement] = []
     for name in shut:
         make = _allow if name in closed else _grant_connect

@@ -17,7 +17,7 @@ SELECT 'plain', HEX(CONVERT(table_schema USING utf8mb4)), HEX(CONVERT(table_name
   FROM information_schema.tables
   WHERE LOWER(table_schema) NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys')
     AND table_type <> 'VIEW'
-    AND engine IN (SELECT engine FROM information_schema.engines WHERE transactions <> 'YES')
+    AND engine IN (SELECT engine FROM information_schema.engines WHERE transactions <> 'YES' AND engine <> 'MEMORY')
   LIMIT 1000;
 /* Asked for data_length, MariaDB opens a view: only then does its comment say that it is broken. */
 SELECT 'broken', HEX(CONVERT(table_schema USING utf8mb4)), HEX(CONVERT(table_name USING utf8mb4))
