@@ -129,7 +129,7 @@ def _plain(said: Said, chosen: Sequence[str]) -> Line | None:
     number = "A table is" if len(plain) == 1 else f"{len(plain)} tables are"
     what = "what is written during the dump may be half in it"
     detail = f"{number} not of InnoDB, {what}: {listed(plain)}."
-    remedy = "If nothing speaks against it, change each: `ALTER TABLE … ENGINE=InnoDB`"
+    remedy = "If nothing speaks against it, change them to ENGINE=InnoDB."
     return Line("engines", "warning", "Tables without transactions", detail, remedy)
 
 
