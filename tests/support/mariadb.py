@@ -58,6 +58,17 @@ class MariaDb:
         names = self.sql("show databases").split("\n")[:-1]
         return [name for name in names if name not in SYSTEM]
 
+    def speaking(self, statements: str, database: str) -> subprocess.Popen[bytes]:
+        """A session that has said this and stays, until its input is closed."""
+        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
+        options = ["--batch", "--skip-column-names", "--unbuffered", database]
+        pipe = subprocess.PIPE
+        session = subprocess.Popen([*command, *options], stdin=pipe, stdout=pipe)
+        assert session.stdin
+        session.stdin.write(statements.encode() + b"\n")
+        session.stdin.flush()
+        return session
+
     def kill(self) -> None:
         """The server dies, as by the out-of-memory killer."""
         self.process.kill()
@@ -88,7 +99,8 @@ def running() -> Iterator[MariaDb]:
         run = as_plain_user(home)
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={home}/data"]
         auth = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        subprocess.run([*install, *auth], check=True, capture_output=True, **run)
+        done = subprocess.run([*install, *auth], check=False, capture_output=True, **run)
+        assert done.returncode == 0, (done.stdout, done.stderr)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -50,6 +50,17 @@ class PostgreSql:
         """Those of people."""
         return self.sql("select datname from pg_database where not datistemplate").split("\n")[:-1]
 
+    def speaking(self, statements: str, database: str) -> subprocess.Popen[bytes]:
+        """A session that has said this and stays, until its input is closed."""
+        command = ["psql", "-X", "-h", str(self.home), "-p", str(self.port), "-U", OWNER, "-Atq"]
+        options = ["-d", _quoted(database)]
+        pipe = subprocess.PIPE
+        session = subprocess.Popen([*command, *options], stdin=pipe, stdout=pipe)
+        assert session.stdin
+        session.stdin.write(statements.encode() + b"\n")
+        session.stdin.flush()
+        return session
+
     def kill(self) -> None:
         """The server dies at once."""
         _control(self.home, "-m", "immediate", "stop")

@@ -5,6 +5,8 @@
 # Databases of a backup: which there are, and each dumped into members of the archive. What an engine
 # does in its own way is in mysql.sh and postgresql.sh, as FAMILY_….
 
+versions=() # of each login's server
+
 # What the user of this account has set for these clients would change what they do.
 unset "${!PG@}" "${!MYSQL_@}" "${!MARIADB_@}" "${!LIBMYSQL_@}"
 # shellcheck disable=SC2034 # what these hold is for mysql.sh and postgresql.sh
@@ -20,6 +22,7 @@ measure_databases() {
     "${family}_tools" "$login"
     say "Asking ${brand} at $(shown "$where")."
     "${family}_list" "$login"
+    versions[login]=$version
     choose_databases "$login"
     "${family}_preflight" "$login"
   done
@@ -103,6 +106,8 @@ dump_all() {
     login=${dumps[number]}
     local -n where=where_$login
     family "$login"
+    "${family}_tools" "$login"
+    version=${versions[login]}
     printf '%s %s\n' "$login" "$family" >work/dumping # for let_go
     into=databases/$((number + 1)) bytes=0 exact=1
     : >work/about
@@ -156,6 +161,7 @@ pass() {
 let_go() {
   local login family
   read -r login family 2>/dev/null <work/dumping || return
+  "${family}_tools" "$login"
   "${family}_cancel" "$login" >/dev/null 2>&1
 }
 

@@ -138,16 +138,16 @@ mysql_dump() {
   about tool "$tool_version"
   mysql_description "$login" "$name"
   mysql_options
-  mysql_watch "$login" &
-  local watch=$!
+  mysql_watch "$login" >/dev/null 2>&1 & # it must not keep open what pack.pl reads
+  watch=$!
+  trap mysql_unwatch EXIT
   reads=mysql
   pass "$into/tables.sql" mysql_run "$login" "${options[@]}" --single-transaction --quick --hex-blob \
     --skip-triggers "${apart[@]}" -- "$name"
   cp work/said work/rows
   reads=programs
   pass "$into/programs.sql" mysql_programs "$login" "$name"
-  kill "$watch" 2>/dev/null
-  wait "$watch" 2>/dev/null
+  mysql_unwatch
   mysql_compare "$login" "$name" "$before"
 }
 
@@ -295,6 +295,12 @@ SQL
   done
 }
 
+mysql_unwatch() {
+  trap - EXIT
+  kill "$watch"
+  wait "$watch"
+} 2>/dev/null
+
 # mysql_cancel LOGIN
 mysql_cancel() {
   local id
@@ -308,7 +314,7 @@ mysql_cancel() {
 # mysql_explain FILE: fails with what its last error means.
 mysql_explain() {
   local said number
-  said=$(grep -E '[Ee]rror|Couldn' "$1" | tail -n 1)
+  said=$(grep -E 'ERROR|[Ee]rror|Couldn' "$1" | tail -n 1)
   number=$(grep -oE '([Ee]rror:?|ERROR) [0-9]{4}\b|\([0-9]{4}\)$' <<<"$said" | grep -oE '[0-9]{4}' | head -n 1)
   [ ! -e work/locked ] || give_up 89 "$tool waited $lock_seconds seconds for a lock on a table of $(shown "${name:-}")."
   case $number in

@@ -39,12 +39,17 @@ postgresql_sql() {
   with_service "$1" "${bin}psql" -X --no-password -At -F $'\t' -v ON_ERROR_STOP=1 -d "$target"
 }
 
-# postgresql_list LOGIN: asked in a database that we are to dump, since no other may be open to us.
-postgresql_list() {
-  local hex size
+# postgresql_home LOGIN: the database in which questions about all are asked: one that we are to dump,
+# since no other may be open to us.
+postgresql_home() {
   local -n wanted=names_$1 all_but=all_but_$1
-  home=postgres
-  [ -n "$all_but" ] || home=${wanted[0]}
+  if [ -n "$all_but" ]; then echo postgres; else printf '%s' "${wanted[0]}"; fi
+}
+
+# postgresql_list LOGIN
+postgresql_list() {
+  local hex size home
+  home=$(postgresql_home "$1")
   ask "$1" "$home" <<<'SHOW server_version'
   version=$(<work/answer)
   ask "$1" "$home" <<'SQL'
@@ -134,30 +139,36 @@ postgresql_objects() {
 
 # postgresql_cancel LOGIN: what this run has asked is known by its name.
 postgresql_cancel() {
-  local run=${CLOUDPILOT_RUN##*/}
+  local target run=${CLOUDPILOT_RUN##*/}
   export -n CLOUDPILOT_RUN # who ends the run's processes would end this one
-  local target="service=cloudpilot application_name=cloudpilot-end connect_timeout=3"
-  PGSERVICEFILE=/dev/fd/7 timeout 3 "${bin}psql" -X --no-password -At \
-    -d "$target dbname='${home//\'/\\\'}'" 7< <(reveal "login_$1") <<SQL
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cloudpilot-$run';
+  conninfo "$(postgresql_home "$1")"
+  with_service "$1" timeout 3 "${bin}psql" -X --no-password -At -d "$target" <<SQL
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'cloudpilot-$run' AND pid <> pg_backend_pid();
 SQL
 }
 
 # postgresql_explain FILE: fails with what its first error means: the others follow from it.
 postgresql_explain() {
-  local said
-  said=$(grep -E 'error:|FATAL:|ERROR:' "$1" | head -n 1)
-  said=${said#*error: }
-  case $said in
-    *'password authentication failed'* | *'no password supplied'* | *'no pg_hba.conf entry'* | *'role "'*'" does not exist'* | *'authentication failed'* | *'is not permitted to log in'*)
+  local said all
+  all=$(head -c 8000 "$1")
+  said=$(grep -E 'error:|FATAL:|ERROR:|detail:' <<<"$all" | head -n 2 | sed -E 's/^.*(error|detail): //' | tr '\n' ' ')
+  case $all in
+    *'password authentication failed'* | *'no password supplied'* | *'no pg_hba.conf entry'* | \
+      *'role "'*'" does not exist'* | *'authentication failed'* | *'is not permitted to log in'*)
       give_up 85 "$brand refuses this user: $said" ;;
     *'database "'*'" does not exist'*) give_up 86 "$brand: $said" ;;
-    *'permission denied'* | *'row-level security'* | *'must be superuser'* | *'must be owner'*) give_up 87 "$brand: $said" ;;
-    *'lock timeout'* | *'could not obtain lock'*) give_up 89 "$brand: pg_dump waited $lock_seconds seconds for a lock: $said" ;;
-    *'server version mismatch'*) give_up 78 "$tool_version is older than the server, which is $version." ;;
-    *'server closed the connection'* | *'terminating connection'* | *'connection to server was lost'* | *'SSL connection has been closed'*)
+    *'permission denied'* | *'row-level security'* | *'must be superuser'* | *'must be owner'*)
+      give_up 87 "$brand: $said" ;;
+    *'lock timeout'* | *'could not obtain lock'* | *'statement timeout'*'LOCK TABLE'*)
+      give_up 89 "$brand: pg_dump waited $lock_seconds seconds for a lock: $said" ;;
+    *'server version mismatch'*)
+      give_up 78 "$tool_version is older than the server, which is $version." ;;
+    *'server closed the connection'* | *'terminating connection'* | *'connection to server was lost'* | \
+      *'no connection to the server'* | *'SSL connection has been closed'*)
       give_up 88 "$brand ended the connection: $said" ;;
-    *'connection to server'* | *'could not connect'* | *'the database system is'* | *'too many'*'connections'* | *'remaining connection slots'* | *'could not translate host'*)
+    *'connection to server'* | *'could not connect'* | *'the database system is'* | \
+      *'too many'*'connections'* | *'remaining connection slots'* | *'could not translate host'*)
       give_up 84 "$brand cannot be reached: $said" ;;
     *) give_up 90 "${said:-$(tail -n 1 "$1")}" ;;
   esac
