@@ -68,14 +68,16 @@ class Grants:
         return frozenset().union(*rows)
 
     def by_name(self, database: str, grantee: str) -> frozenset[str]:
-        """What the most specific of the grantee's names that fit gives."""
+        """What the most specific of the grantee's names that fit gives; of two that are as specific
+        as each other, what both give: nobody knows which one the server takes."""
         fitting = [
             row
             for row in self._of_databases()
             if row.grantee == grantee and matches(row.database, database)
         ]
-        best = max(fitting, key=lambda row: _specific(row.database), default=None)
-        return best.privileges if best else frozenset()
+        best = max((_specific(row.database) for row in fitting), default=0)
+        given = [row.privileges for row in fitting if _specific(row.database) == best]
+        return frozenset.intersection(*given) if given else frozenset()
 
     def _of_databases(self, *, takes: bool = False) -> list[Grant]:
         return [

@@ -1,9 +1,13 @@
 """engine.grants: what SHOW GRANTS says, recorded and documented."""
 
+import subprocess
+
 import pytest
 
+from cloudpilot.engine.doctor.privileges import NEEDED
 from cloudpilot.engine.grants import ALL, holds, parse
 from cloudpilot.engine.inspected import unescaped
+from cloudpilot.engine.program import REMOTE
 
 # Recorded from MariaDB 10.11.19 with --batch --skip-column-names: a user, its role, a role of that
 # role, and everybody.
@@ -89,3 +93,33 @@ def test_all_is_everything() -> None:
     [row] = parse(["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"]).rows
     assert row.privileges == {ALL}
     assert holds(row.privileges, "TRIGGER")
+
+
+FOUR = "SELECT, SHOW VIEW, EVENT, TRIGGER"
+CASES = [
+    [f"GRANT {FOUR} ON *.* TO `u`@`%`"],
+    ["GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%` WITH GRANT OPTION"],
+    [f"GRANT {FOUR} ON `%`.* TO `u`@`%`", "GRANT SELECT, EVENT ON `sh%`.* TO `u`@`%`"],
+    [f"GRANT {FOUR} ON `sh%`.* TO `u`@`%`", "GRANT SELECT, EVENT ON `%`.* TO `u`@`%`"],
+    [f"GRANT {FOUR} ON `shop`.* TO `u`@`%`", "GRANT SELECT ON `sho_`.* TO `u`@`%`"],
+    [f"GRANT {FOUR} ON `sho_`.* TO `u`@`%`", "GRANT SELECT ON `sho%`.* TO `u`@`%`"],
+    [f"GRANT {FOUR} ON `%`.* TO `r`", "GRANT EVENT ON `sh%`.* TO `u`@`%`"],
+    ["GRANT SELECT, EVENT ON `%`.* TO `r`", "GRANT TRIGGER, SHOW VIEW ON `sh%`.* TO PUBLIC"],
+    [f"GRANT {FOUR} ON *.* TO `u`@`%`", "REVOKE TRIGGER ON `sh%`.* FROM `u`@`%`"],
+    [f"GRANT {FOUR} ON `shop`.`t` TO `u`@`%`", "GRANT EVENT ON `shop`.* TO `u`@`%`"],
+    [f"GRANT SELECT (`a, {FOUR}, b ON *.* TO x`) ON `shop`.`t` TO `u`@`%`"],
+    ["GRANT X_ADMIN,TRIGGER ON *.* TO `u`@`%`", "GRANT SELECT ON `sho\\p`.* TO `u`@`%`"],
+    ["odd", "GRANT SELECT ON `shop`.* TO `u`@`%`"],
+]
+
+
+@pytest.mark.parametrize("lines", CASES)
+def test_a_dump_asks_for_the_same_before_it_begins(lines: list[str]) -> None:
+    """Its script has a parser of its own, which works where no panel is near."""
+    granted_here = parse(lines).on("shop")
+    missing = [name for name in NEEDED if not holds(granted_here, name)]
+    command = ["perl", REMOTE / "grants.pl", "shop"]
+    said = subprocess.run(
+        command, input="\n".join(lines), capture_output=True, text=True, check=True
+    )
+    assert said.stdout == (f"0 {', '.join(missing)}\n" if missing else "")

@@ -1,5 +1,6 @@
 """A real MariaDB, looked at by users who lack something."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -123,6 +124,36 @@ def test_what_is_pasted_takes_nothing_away(scene: Scene) -> None:
         f"SELECT insert_priv FROM mysql.db WHERE user = '{scene.user}' AND db LIKE 'a%\\_%'"
     )
     assert inserted.split() == ["Y"]
+
+
+@pytest.mark.parametrize(
+    ("on_some", "lost"),
+    [(("SELECT", "SHOW VIEW", "EVENT"), "TRIGGER"), (("EVENT",), "SELECT")],
+)
+def test_a_more_specific_name_that_gives_less_is_found(
+    scene: Scene, on_some: tuple[str, ...], lost: str
+) -> None:
+    """The dump ends well, with all that was said of the less specific name, and lacks something."""
+    scene.server.sql("CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET @a = 1", scene.name)
+    scene.grant(*ALL, on="`%`.*")
+    scene.grant(*on_some, on="`a%`.*")
+    scene.grant("SELECT", on="mysql.proc")
+    login = [f"--user={scene.user}", f"--password={PASSWORD}", f"--socket={scene.server.socket}"]
+    dump = subprocess.run(
+        ["mariadb-dump", "--no-defaults", *login, "--single-transaction", scene.name],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert dump.returncode == 0
+    assert "-- Dump completed" in dump.stdout
+    assert ("TRIGGER" if lost == "TRIGGER" else "CREATE TABLE") not in dump.stdout
+    found = scene.look().at(scene.name)
+    assert levels(found) == {"privileges": "failed"}
+    assert f"without {lost}" in detail(found, "privileges")
+    for statement in statements(found):
+        scene.server.sql(statement)
+    assert levels(scene.look().at(scene.name)) == {}
 
 
 def test_what_the_user_cannot_see_is_not_all(scene: Scene) -> None:
