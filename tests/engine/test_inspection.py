@@ -180,7 +180,7 @@ def test_pg_dump_is_not_older_than_its_server() -> None:
 def test_before_14_each_schema_has_its_grants() -> None:
     inside = (f"within {hexed('blog')}", "tables 1", "unreadables 2")
     odd = hexed('a"b')
-    rows = [f"unreadable {odd} {hexed(table)}" for table in ("one", "two")]
+    rows = [f"unreadable {odd} {hexed(table)}" for table in ("one", "two")] + [f"schema {odd}"]
     database = f"database {hexed('blog')} - t t"
     found = postgresql(130020, database, *inside, *rows, names=("blog",))
     assert levels(found) == {"privileges": "failed"}

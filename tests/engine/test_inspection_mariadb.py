@@ -13,7 +13,7 @@ from cloudpilot.engine.inspection import Asked
 from cloudpilot.engine.sqlnames import mysql_account, mysql_name, mysql_pattern, mysql_text
 from cloudpilot.engine.ssh import Session
 from cloudpilot.secrets import Secret
-from tests.support.canaries import Sightings, processes, watching
+from tests.support.canaries import Sightings, files, processes, watching
 from tests.support.inspecting import Look, detail, levels, of_mariadb, statements
 from tests.support.mariadb import MariaDb
 from tests.support.sshd import private_sshd
@@ -287,7 +287,7 @@ def test_the_password_is_in_no_command_line_and_no_environment(scene: Scene) -> 
     sightings.plant("password", PASSWORD)
     hashed = scene.server.sql(f"SELECT PASSWORD('{PASSWORD}')").strip()
     found = {}
-    with watching(sightings, processes(set)):
+    with watching(sightings, processes(set), files(Path("/dev/shm"))):
         while sightings.rounds < 10:
             found = scene.look().at(scene.name)
     assert sightings.seen == set()
@@ -308,3 +308,41 @@ def test_of_a_server_with_much_in_it_little_is_kept(scene: Scene) -> None:
     tables = "".join(f"CREATE TABLE m{number} (i int) ENGINE=MyISAM;" for number in range(40))
     scene.server.sql(tables, scene.name)
     assert "and 30 more" in detail(scene.look().at(scene.name), "engines")
+
+
+def test_a_crowd_in_other_databases_hides_nothing(scene: Scene) -> None:
+    scene.grant(*ALL, on="*.*")
+    other = f"0{scene.name}"
+    scene.server.sql(f"CREATE DATABASE {other}")
+    try:
+        tables = "".join(f"CREATE TABLE m{number} (i int) ENGINE=MyISAM;" for number in range(320))
+        scene.server.sql(tables, other)
+        scene.server.sql("CREATE TABLE m (i int) ENGINE=MyISAM", scene.name)
+        assert "A table is" in detail(scene.look().at(scene.name), "engines")
+        assert "320 tables are" in detail(scene.look().at(other), "engines")
+    finally:
+        scene.server.sql(f"DROP DATABASE {other}")
+
+
+def test_by_a_port_it_is_somebody_from_elsewhere(scene: Scene) -> None:
+    """An account is of one user and one place; which place it is, the server says."""
+    by_port = scene.look().by(socket="", host="127.0.0.1", port=scene.server.port)
+    found = by_port.at(scene.name)
+    assert levels(found) == {"login": "failed"}
+    try:
+        for statement in statements(found):
+            assert f"'{scene.user}'@'127.0.0.1'" in statement
+            scene.server.sql(statement.replace("'the password'", f"'{PASSWORD}'"))
+        assert levels(by_port.at(scene.name)) == {}
+    finally:
+        scene.server.sql(f"DROP USER '{scene.user}'@'127.0.0.1'")
+
+
+def test_a_wrong_password_is_tried_once(scene: Scene) -> None:
+    def refused() -> int:
+        said = scene.server.sql("SHOW GLOBAL STATUS LIKE 'Access_denied_errors'")
+        return int(said.split()[1])
+
+    before = refused()
+    scene.look().by(password=Secret("wrong")).at(scene.name, "another")
+    assert refused() == before + 1

@@ -303,3 +303,19 @@ def test_what_others_have_defined_is_not_run(scene: Scene) -> None:
     found = scene.look().at(scene.name)
     assert levels(found) == {}
     assert [one["tables"] for one in found["databases"] if one["name"] == scene.name] == [3]
+
+
+def test_a_wrong_password_is_tried_once(scene: Scene) -> None:
+    log = scene.server.home / "log"
+    before = log.read_text().count("password authentication failed")
+    scene.look().by(password=Secret("wrong")).at(scene.name, "another", "third")
+    assert log.read_text().count("password authentication failed") == before + 1
+
+
+def test_of_many_databases_the_answer_is_short(scene: Scene) -> None:
+    """Each with more than may not be read than a page can show."""
+    tables = "".join(f"CREATE TABLE {'t' * 50}{number} (i int);" for number in range(60))
+    scene.sql(tables)
+    found = scene.look().at(scene.name)
+    assert "62 tables and sequences" in detail(found, "privileges")
+    assert "and 52 more" in detail(found, "privileges")

@@ -105,30 +105,36 @@ def _databases(said: Said, there: Sequence[str], rights: Rights) -> list[dict[st
     ]
 
 
-def _tables(said: Said, word: str, chosen: Sequence[str]) -> list[str]:
+def _tables(said: Said, word: str, chosen: Sequence[str]) -> tuple[int, str]:
+    """How many there are in what is backed up, and some of their names; if those that were told are
+    all of other databases, the names of the databases."""
+    counts = {unhex(row[0]): count(row[1]) or 0 for row in said.rows(f"{word}s", 2)}
+    faulty = [name for name in chosen if counts.get(name)]
     rows = [(unhex(row[0]), unhex(row[1])) for row in said.rows(word, 2)]
-    return [f"{database}.{table}" for database, table in rows if database in chosen]
+    names = [f"{database}.{table}" for database, table in rows if database in faulty]
+    total = sum(counts[name] for name in faulty)
+    return total, listed(names, total) if names else listed(faulty)
 
 
 def _views(said: Said, chosen: Sequence[str]) -> Line | None:
     """A dump ends at the first of them, with error 1356."""
-    broken = _tables(said, "broken", chosen)
-    if not broken:
+    total, names = _tables(said, "broken", chosen)
+    if not total:
         return None
-    number = "A view is" if len(broken) == 1 else f"{len(broken)} views are"
-    detail = f"{number} broken, and no dump gets past it: {listed(broken)}."
+    number = "A view is" if total == 1 else f"{total:,} views are"
+    detail = f"{number} broken, and no dump gets past it: {names}."
     remedy = "What it shows is gone, or hidden from who has defined it: repair it, or drop it."
     return Line("views", "failed", "Views", detail, remedy)
 
 
 def _plain(said: Said, chosen: Sequence[str]) -> Line | None:
     """They are dumped, but not as of one moment: --single-transaction does not hold for them."""
-    plain = _tables(said, "plain", chosen)
-    if not plain:
+    total, names = _tables(said, "plain", chosen)
+    if not total:
         return None
-    number = "A table is" if len(plain) == 1 else f"{len(plain)} tables are"
+    number = "A table is" if total == 1 else f"{total:,} tables are"
     what = "what is written during the dump may be half in it"
-    detail = f"{number} not of InnoDB, {what}: {listed(plain)}."
+    detail = f"{number} not of InnoDB, {what}: {names}."
     remedy = "If nothing speaks against it, change them to ENGINE=InnoDB."
     return Line("engines", "warning", "Tables without transactions", detail, remedy)
 

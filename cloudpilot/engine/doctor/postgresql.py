@@ -37,7 +37,7 @@ class Inside:
         return logins.in_short(self.said.name("closed"))
 
     def tables(self, word: str) -> list[tuple[str, str]]:
-        """Schema and table of each that has this fault, at most 200."""
+        """Schema and table of each that has this fault, at most twelve."""
         return [(unhex(row[0]), unhex(row[1])) for row in self.said.rows(word, 2)]
 
     def count(self, word: str) -> int:
@@ -46,7 +46,7 @@ class Inside:
 
 def judged(login: Login, selection: Selection, said: Said) -> Judgement:
     """All that there is to say about a server that lets us in."""
-    version = said.name("version").partition(" ")[0]
+    version = shown(said.name("version").partition(" ")[0])[:50]
     rows = said.rows("database", 4)
     there = [unhex(row[0]) for row in rows]
     chosen, line = selected(selection, there)
@@ -143,9 +143,8 @@ def _unreadable(inside: Sequence[Inside]) -> Line | None:
     if not total:
         detail = "All tables and sequences of what is backed up can be read."
         return Line("privileges", "ok", "Privileges", detail) if inside else None
-    detail = (
-        f"{total:,} tables and sequences may not be read: {listed(_faults(inside, 'unreadable'))}."
-    )
+    names = listed(_faults(inside, "unreadable"), total)
+    detail = f"{total:,} tables and sequences may not be read: {names}."
     return Line("privileges", "failed", "Privileges", detail, PASTE)
 
 
@@ -154,7 +153,7 @@ def _secured(inside: Sequence[Inside]) -> Line | None:
     total = sum(one.count("secureds") for one in inside)
     if not total:
         return None
-    names = listed(_faults(inside, "secured"))
+    names = listed(_faults(inside, "secured"), total)
     detail = f"Row security hides rows of {total:,} tables; pg_dump stops at the first: {names}."
     return Line("rows", "failed", "Row security", detail, PASTE)
 
@@ -236,7 +235,7 @@ def _read(said: Said, inside: Sequence[Inside], user: str) -> list[Statement]:
         )
     found: list[Statement] = []
     for one in inside:
-        for schema in dict.fromkeys(schema for schema, _ in one.tables("unreadable")):
+        for schema in map(unhex, one.said.texts("schema")):
             for grant in ("USAGE ON", "SELECT ON ALL TABLES IN", "SELECT ON ALL SEQUENCES IN"):
                 what = f"Read {shown(schema)} of {shown(one.name)}"
                 found += pasted(what, _grant, grant, schema, user, database=one.name)

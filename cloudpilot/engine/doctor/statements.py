@@ -60,16 +60,18 @@ def pasted(what: str, make: Callable[..., str], *names: str, database: str = "")
         return []
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], total: int = 0) -> str:
     """Some names for a sentence, and how many more there are.
 
-    >>> listed(["b", "a"]), listed(map(str, range(12)))
-    ('b, a', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more')
+    total  how many there are, where `names` are not all of them
+
+    >>> listed(["b", "a"]), listed(map(str, range(12))), listed(["a"], 1200)
+    ('b, a', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more', 'a and 1,199 more')
     """
     every = [shown(name) for name in names]
-    more = len(every) - NAMES_SHOWN
+    more = max(total, len(every)) - min(NAMES_SHOWN, len(every))
     text = ", ".join(every[:NAMES_SHOWN])
-    return f"{text} and {more} more" if more > 0 else text
+    return f"{text} and {more:,} more" if more > 0 else text
 
 
 def selected(selection: Selection, there: Sequence[str]) -> tuple[list[str], Line]:

@@ -7,10 +7,7 @@
 # MySQL's reads ~/.mylogin.cnf whatever it is told (dev.mysql.com/doc/refman/8.4/en/option-file-options.html),
 # unless this variable names another file.
 lonely_clients() {
-  local name
-  for name in $(compgen -e); do
-    case $name in PG* | PSQL* | MYSQL* | MARIADB* | LIBMYSQL*) unset "$name" ;; esac
-  done
+  unset "${!PG@}" "${!PSQL@}" "${!MYSQL@}" "${!MARIADB@}" "${!LIBMYSQL@}"
   export HOME=/nonexistent MYSQL_TEST_LOGIN_FILE=/nonexistent/login PGPASSFILE=/nonexistent/pgpass
 }
 

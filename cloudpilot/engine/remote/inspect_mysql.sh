@@ -39,6 +39,6 @@ mysql_grants() {
     while read -r word role; do
       [ "$word" = mysql_role ] && ask_mysql <<<"SHOW GRANTS FOR CURRENT_USER() USING $role" 2>/dev/null
     done <<<"$1"
-  } | sed -e '/ ON \*\.\* TO /s/ IDENTIFIED .*//' -e 's/^/grant /' | head -c 500000
+  } | sed -e '/ ON \*\.\* TO /s/ IDENTIFIED .*//' -e 's/^/grant /' | head -c 300000
   echo
 }

@@ -52,7 +52,7 @@ within_each() {
     if [ "$word $may" != 'database t' ]; then continue; fi
     if is_wanted "$encoded" "$@"; then wanted+=("$encoded"); else others+=("$encoded"); fi
   done
-  for encoded in "${wanted[@]}" "${others[@]:0:100}"; do
+  for encoded in "${wanted[@]}" "${others[@]:0:20}"; do
     if ((SECONDS + 3 > until)); then
       echo 'unfinished databases'
       return

@@ -19,9 +19,10 @@ WITH dumped AS (
 )
 SELECT 'tables ' || count(*) FROM named WHERE relkind <> 'S'
 UNION ALL SELECT 'unreadables ' || count(*) FROM named WHERE NOT readable
-UNION ALL (SELECT 'unreadable ' || name FROM named WHERE NOT readable ORDER BY nspname, relname LIMIT 200)
+UNION ALL (SELECT 'unreadable ' || name FROM named WHERE NOT readable ORDER BY nspname, relname LIMIT 12)
+UNION ALL (SELECT DISTINCT 'schema ' || split_part(name, ' ', 1) FROM named WHERE NOT readable LIMIT 30)
 UNION ALL SELECT 'secureds ' || count(*) FROM named WHERE secured
-UNION ALL (SELECT 'secured ' || name FROM named WHERE secured ORDER BY nspname, relname LIMIT 200);
+UNION ALL (SELECT 'secured ' || name FROM named WHERE secured ORDER BY nspname, relname LIMIT 12);
 SELECT 'objects', count(*) FROM (
   SELECT 1 FROM pg_largeobject_metadata m
   WHERE NOT current_setting('lo_compat_privileges')::boolean AND NOT EXISTS (
