@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy.orm import Session as DatabaseSession
+
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import checkups, daily, history, presence, servers
+from cloudpilot.domain import checkups, daily, history, inspections, presence, servers
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
@@ -18,9 +20,12 @@ from cloudpilot.engine.presence import Archive, Seen, look, unanswered
 from cloudpilot.engine.presence import line as line_of
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed
-from cloudpilot.jobs import lifecycle
+from cloudpilot.jobs import inspect, lifecycle
 from cloudpilot.jobs.on_server import connected
+from cloudpilot.jobs.queue import JOB_SECONDS
 from cloudpilot.reports import Report
+
+TO_WRITE_IT_DOWN = 6  # seconds of the job that asking leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ def perform(run: Run) -> None:
     with reading() as session:
         server = session.get_one(Server, run.server_id)
         largest = history.largest_last(session, server.id)
+        logins = inspections.on_server(session, run.server_id)
     began = time.monotonic()
     with connected(run.server_id) as ssh:
         asking = _Asking(ssh, server, time.monotonic() - began, Last(*largest) if largest else None)
@@ -58,10 +64,14 @@ def perform(run: Run) -> None:
         if moved:
             found = asking.about(moved)
         stored = _look_for_archives(ssh, run.server_id)
-    also = _also(stored, moved)
-    _keep(run, found, moved, stored, also)
-    said = (*found.lines, *also)
-    words = "\n".join(f"{line.level}: {line.title}: {line.detail}" for line in said)
+        looked = inspect.each(ssh, logins, began + JOB_SECONDS - TO_WRITE_IT_DOWN)
+    said = (*found.lines, *_also(stored, moved))
+    lines = [asdict(line) for line in said] + inspections.lines(logins, looked)
+    with transaction() as session:
+        _keep(session, run, moved, stored)
+        checkups.keep(session, servers.find(session, run.server_id), lines, found.facts)
+        inspections.keep_each(session, logins, looked)
+    words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
     lifecycle.complete(run, Report(stage="check", log=words, over=True))
 
 
@@ -94,21 +104,14 @@ def _also(stored: dict[UUID, Seen] | None, moved: str | None) -> list[Line]:
 
 
 def _keep(
-    run: Run,
-    found: facts.Checkup,
-    moved: str | None,
-    stored: dict[UUID, Seen] | None,
-    also: list[Line],
+    session: DatabaseSession, run: Run, moved: str | None, stored: dict[UUID, Seen] | None
 ) -> None:
-    lines = [asdict(line) for line in (*found.lines, *also)]
+    server = servers.find(session, run.server_id)
+    server.backup_root = moved or server.backup_root
+    every = timedelta(hours=lifecycle.settings().check_hours)
+    server.next_check_at = daily.slot(server.id, clock.now(), every)
     seen = {copy: one.why for copy, one in (stored or {}).items() if one.how != "unknown"}
-    with transaction() as session:
-        server = servers.find(session, run.server_id)
-        server.backup_root = moved or server.backup_root
-        every = timedelta(hours=lifecycle.settings().check_hours)
-        server.next_check_at = daily.slot(server.id, clock.now(), every)
-        checkups.keep(session, server, lines, found.facts)
-        presence.note(session, seen)
+    presence.note(session, seen)
 
 
 def _note_of_the_move(moved: str | None) -> Line | None:

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloudpilot.db import reading, transaction
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.servers import Server
 from cloudpilot.secrets import CannotOpenError, Sealer
 
@@ -29,6 +30,7 @@ class Sealed:
 SEALED = (
     Sealed(Server, Server.private_key, lambda server: server.key_place),
     Sealed(Server, Server.next_private_key, lambda server: server.next_key_place),
+    Sealed(Database, Database.password, lambda database: database.password_place),
 )
 
 

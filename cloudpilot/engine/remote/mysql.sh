@@ -92,7 +92,7 @@ mysql_routines() {
     grep -qE '\((42000|HY000)\)' work/sql.errors || mysql_explain work/sql.errors
     give_up 87 'This user may not read mysql.proc: routines would be missing from the dump.'
   fi
-  grep -qE '^GRANT (.*, )?(SELECT|SHOW_ROUTINE|ALL PRIVILEGES)(,| ).*ON \*\.\* TO' work/answer ||
+  grep -qE '^GRANT ([A-Z_ ]+, ?)*(SELECT|SHOW_ROUTINE|ALL PRIVILEGES)(,[A-Z_, ]*)? ON \*\.\* TO' work/answer ||
     give_up 87 'This user lacks SHOW_ROUTINE: routines would be missing from the dump.'
 }
 

@@ -45,18 +45,13 @@ ask() {
 }
 
 system() {
-  local manager user
+  local user
   user=$(id -un)
   say os "$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null)"
   say bash "$BASH_VERSION"
   say shell "$(getent passwd "$user" | cut -d : -f 7)"
   if [ -e "/var/lib/systemd/linger/$user" ]; then say linger yes; fi
-  for manager in apt-get dnf zypper yum apk; do
-    if command -v "$manager" >/dev/null; then
-      say packager "$manager"
-      break
-    fi
-  done
+  say packager "$(packager)"
 }
 
 # tar_knows WORD OPTION: some tars only print that they were built without it.
