@@ -102,6 +102,11 @@ class Backup(HasStatus, Base):
         return any(copy.status is CopyStatus.DELETING for copy in self.copies)
 
     @property
+    def is_missing(self) -> bool:
+        """Whether its server says that the archive is not there, or not as it was."""
+        return any(copy.status is CopyStatus.MISSING for copy in self.copies)
+
+    @property
     def subject(self) -> str:
         """What it is a backup of, in words."""
         return f"{self.site_name} on {self.server_name}" if self.site_name else self.server_name

@@ -170,7 +170,7 @@ def server_rows(
     )
     newest_check = (
         select(Run.id)
-        .where(Run.server_id == Server.id, reads(Run.kind, RunKind.CHECK))
+        .where(Run.server_id == Server.id, Run.kind == RunKind.CHECK)
         .order_by(Run.created_at.desc(), Run.id.desc())
     )
     check_failed = and_(

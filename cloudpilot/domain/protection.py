@@ -1,11 +1,10 @@
 """How well each site is protected: computed from its backups at every look, never stored.
 
-A good backup is completed, was whole when it was made, has not been deleted by us, and has no
-serious warnings; nobody has looked since whether its archive is still there. It protects what the
-site is now only if it holds all of its paths, and only where files stay. Without
-schedules nobody has said how often a site should be backed up, so one rule is for all: a good
-backup is fresh for a day, and for two hours more, so that tonight's may take longer than last
-night's.
+A good backup is completed, was whole when it was made, has not been deleted by us, was there when a
+Check looked for it last, and has no serious warnings. It protects what the site is now only if it
+holds all of its paths, and only where files stay. Without schedules nobody has said how often a
+site should be backed up, so one rule is for all: a good backup is fresh for a day, and for two
+hours more, so that tonight's may take longer than last night's.
 """
 
 from collections import Counter

@@ -43,6 +43,7 @@ class Program:
             *(_put(name, content) for name, content in self.files.items()),
             b"}",
             telling(self.secrets),
+            source("words.sh"),
             source("ending.sh"),
             source("common.sh"),
             source(f"{self.name}.sh"),

@@ -13,7 +13,7 @@ from cloudpilot.secrets import Secret
 __all__ = ["Contents", "Dump", "backup", "merged"]
 
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
-SCRIPTS = ("ending", "prelude", "rights", "measure", "judge")
+SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
 DUMP_SCRIPTS = ("databases", "mysql", "postgresql")
 LAST = ("archive",)
 PROGRAMS = ("pack.pl", "entry.pl")

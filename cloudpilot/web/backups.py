@@ -12,7 +12,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, lists, overview, requests, servers, sites
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.lists import Cursor
+from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.servers import Server

@@ -9,6 +9,7 @@ from flask import Flask, current_app, url_for
 from jinja2 import StrictUndefined
 
 from cloudpilot import clock
+from cloudpilot.catalogue import by_code
 from cloudpilot.domain import protection, removals
 from cloudpilot.web import pictures, verdict, words
 
@@ -120,6 +121,7 @@ def register(app: Flask) -> None:
         kind=words.kind,
         pending=removals.pending,
         remedy_parts=words.remedy_parts,
+        advice=lambda code: by_code(code).remedy,
     )
     env.globals.update(asset=asset, percent=percent, now=lambda: round(clock.now().timestamp()))
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading
-from cloudpilot.domain import checkups, history, overview, protection
+from cloudpilot.domain import checkups, history, overview, presence, protection
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.protection import FRESH_FOR, Standing
 from cloudpilot.web import pictures
@@ -20,6 +20,7 @@ bp = Blueprint("overview", __name__)
 
 FAILURES_SHOWN = 5
 FAILURES_COUNTED = 100
+MISSING_COUNTED = 1000
 SITES_SHOWN = 12
 STORES_SHOWN = 6
 SEARCH_LENGTH = 100
@@ -76,9 +77,11 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     since = clock.now() - checkups.SINCE_YESTERDAY
     worse = [one for one in checkups.worsened(session, since) if one.server.id not in silent]
     failed = overview.not_made_good(session, FAILURES_COUNTED)
+    missing = presence.missing(session, MISSING_COUNTED)
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
     return {
         "failed": failed,
+        "missing": missing,
         "shown": FAILURES_SHOWN,
         "troubles": troubles,
         "worse": worse,
@@ -87,6 +90,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
         "verdict": _verdict(
             standings,
             failed=sum(1 for backup in failed if not backup.site_id),
+            missing=len(missing),
             unreached=len(unreached),
             unchecked=len(troubles) - len(unreached),
             worse=len({one.server.id for one in worse}),

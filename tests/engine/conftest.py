@@ -68,7 +68,7 @@ class Backups:
     session: Session
     root: Path
 
-    def start(
+    def contents(
         self,
         *paths: Path | str,
         excludes: tuple[str, ...] = (),
@@ -76,9 +76,9 @@ class Backups:
         expected_ratio: int = 100,
         dumps: tuple[Dump, ...] = (),
         lock_seconds: int = LOCK_SECONDS,
-    ) -> Place:
-        place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
-        what = Contents(
+    ) -> Contents:
+        """What is sent for it."""
+        return Contents(
             paths=tuple(str(path) for path in paths),
             excludes=excludes,
             compression=compression,
@@ -89,7 +89,11 @@ class Backups:
             dumps=dumps,
             lock_seconds=lock_seconds,
         )
-        detached.launch(self.session, place, script.backup(what), what.secrets())
+
+    def start(self, *paths: Path | str, **what: object) -> Place:
+        place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
+        contents = self.contents(*paths, **what)  # type: ignore[arg-type]
+        detached.launch(self.session, place, script.backup(contents), contents.secrets())
         return place
 
     def look(self, place: Place) -> Report:
@@ -100,14 +104,14 @@ class Backups:
 
     def fails(self, *paths: Path | str, **what: object) -> Report:
         """A backup that does not succeed, and leaves nothing but its words."""
-        place = self.start(*paths, **what)  # type: ignore[arg-type]
+        place = self.start(*paths, **what)
         report = self.over(place)
         assert report.error
         assert left_of(place) == []
         return report
 
     def make(self, *paths: Path | str, **what: object) -> Made:
-        place = self.start(*paths, **what)  # type: ignore[arg-type]
+        place = self.start(*paths, **what)
         report = self.over(place)
         assert report.error is None, (report.error, report.log)
         return Made(report, place, report.result["archive"])
@@ -138,6 +142,7 @@ def script_of(body: str) -> Mapping[str, bytes]:
     """The files of a run that does `body` after the prelude, and is complete if that succeeds."""
     lines = (
         b"main() {",
+        source("words.sh"),
         source("ending.sh"),
         source("prelude.sh"),
         b"begin",

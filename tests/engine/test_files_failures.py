@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudpilot.engine import detached
+from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.program import REMOTE
 from cloudpilot.errors import (
@@ -236,6 +236,23 @@ def test_a_disk_that_fills_up_in_the_middle(
         assert isinstance(report.error, DiskFull)
         assert "became full while the archive was written" in str(report.error)
         assert report.stage == "archive"
+
+
+def test_a_disk_that_is_nearly_full_is_said_to_be_full(backups: Backups, tmp_path: Path) -> None:
+    """Whatever fits no more, from the claim to the last word: never a run that is lost."""
+    (tmp_path / "site").mkdir()
+    backups.root.mkdir()
+    page = 4096
+    sent = sum(
+        -(-len(content) // page)
+        for content in script.backup(backups.contents(tmp_path / "site")).values()
+    )
+    for left in (sent - 1, *range(sent, sent + 5), sent + 16, sent + 20):
+        with mounted(backups.root, "1m"):
+            (backups.root / "other").write_bytes(b"\0" * (MIB - left * page))
+            with suppress(DiskFull):
+                report = backups.over(backups.start(tmp_path / "site"))
+                assert isinstance(report.error, DiskFull), left
 
 
 def test_a_disk_that_others_fill_up_still_hears_our_last_words(

@@ -65,6 +65,15 @@ class Machine:
         """Run that command, and read its last line."""
         return parse_ready(self.as_root(self.command(level, username)))
 
+    def reread(self) -> None:
+        """Have sshd take over its configuration; it answers again when this returns."""
+        before = self._listened()
+        self.as_root(f"kill -HUP {self.pid}")
+        until(self._listened, lambda times: times > before)
+
+    def _listened(self) -> int:
+        return (self.sshd.home / "log").read_text().count("Server listening")
+
     @property
     def address(self) -> Address:
         return replace(self.sshd.address, username=USER)

@@ -18,6 +18,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
+from cloudpilot.engine.pasted import THINGS
 from cloudpilot.kinds import BackupType, Compression, Place, Privilege, Role, RunKind
 from tests.support.rows import add_server, add_site
 
@@ -221,6 +222,22 @@ def trapped(session: Session) -> Scene:
     return scene
 
 
+def missing(session: Session) -> Scene:
+    """A disk with backups that is not mounted any more."""
+    scene = little(session, backup_root="/mnt/disk/cloudpilot")
+    server = session.get_one(Server, scene.ids["server"])
+    site = session.get_one(Site, scene.ids["site"])
+    why = "Nothing is left in /mnt/disk/cloudpilot: is its disk mounted?"
+    add_backup(session, server, site, Status.COMPLETED, age=timedelta(days=1, hours=3))
+    for backup in session.scalars(select(Backup)).all():
+        [copy] = backup.copies
+        copy.status, copy.missing_why = CopyStatus.MISSING, why
+        copy.missing_at = clock.now() - timedelta(hours=1)
+        copy.seen_at = clock.now() - timedelta(hours=25)
+    session.flush()
+    return scene
+
+
 def little(session: Session, **columns: Any) -> Scene:
     """One server, one site, one good backup."""
     values = {"host": "web-1.example.com", "host_keys": [FINGERPRINT]} | columns
@@ -248,6 +265,20 @@ def not_proven(session: Session) -> Scene:
     scene.ids["run"] = add_run(session, server, RunKind.UNINSTALL, Status.FAILED, **error).id
     add_run(session, server, RunKind.ROTATE, Status.FAILED, error_code="SSH_UNREACHABLE")
     return scene
+
+
+def taken_off(said: dict[str, bool]) -> Callable[[Session], Scene]:
+    """A server that the panel was removed from, with what was said to be gone."""
+
+    def build(session: Session) -> Scene:
+        server = add_server(session, "web-1", host="web-1.example.com", removed_at=clock.now())
+        options = {"keep": True, "said": said}
+        log = "web-1 refuses the panel's key, by its approved host key: proven."
+        columns = {"options": options, "log": log}
+        run = add_run(session, server, RunKind.UNINSTALL, Status.COMPLETED, **columns)
+        return Scene({"run": run.id})
+
+    return build
 
 
 def with_backup(status: Status, **columns: Any) -> Callable[[Session], Scene]:
@@ -357,8 +388,11 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "changed key": changed_key,
     "checking": checking,
     "trapped": trapped,
+    "missing": missing,
     "announced": announced,
     "not proven": not_proven,
+    "taken off": taken_off(dict.fromkeys(THINGS, True) | {"directories": False}),
+    "taken off, word lost": taken_off({"key": True}),
     "little": little,
     "long words": long_words,
     "much": much,

@@ -51,7 +51,10 @@ sub read_more {
 # take: all whole lines; of one that does not end, what can be said of it already.
 sub take {
     my $from = 0;
-    while ((my $end = index $buffer, "\n", $from) >= 0) {
+    while (1) {
+        $from = pass_rows($from) if defined $inside && !$long;
+        my $end = index $buffer, "\n", $from;
+        last if $end < 0;
         my $line = substr $buffer, $from, $end - $from;
         if ($long) { end_of_long($line) }
         else       { $understand->($line) }
@@ -64,6 +67,18 @@ sub take {
     count_tuples(substr $buffer, 0, length($buffer) - length $escape) if $long eq 'count';
     $buffer = $escape;
     return;
+}
+
+# pass_rows(FROM): the rows that begin there, a line each, but for the one that ends them and for what
+# is not whole; to count lines is much faster than to look at each. Where the next line begins.
+sub pass_rows {
+    my ($from) = @_;
+    return $from if $format eq 'postgresql' && substr($buffer, $from, 3) eq "\\.\n";
+    my $end = $format eq 'mysql' ? index $buffer, ";\n", $from : index $buffer, "\n\\.\n", $from - 1;
+    my $to = 1 + rindex $buffer, "\n", $end < 0 ? length $buffer : $end - ($format eq 'mysql' ? 1 : 0);
+    return $from if $to <= $from;
+    $rows{$inside} += substr($buffer, $from, $to - $from) =~ tr/\n//;
+    return $to;
 }
 
 # begin_long: its beginning is known; the rest is data.
@@ -132,14 +147,17 @@ sub rest_of_insert {
     return;
 }
 
-# count_tuples(TEXT): parentheses that are in no string; values are numbers, words and strings.
+# count_tuples(TEXT): parentheses that are in no string; values are numbers, words and strings. First
+# what is escaped goes, so that a quote is the end of a string. (One expression for a whole string
+# would meet perl's limit of 65,534 repetitions of a group, and count wrong.)
 sub count_tuples {
     my ($text) = @_;
+    $text =~ s/\\.//gs;
     if ($in_string) {
-        return if $text !~ s/^(?:[^'\\]|\\.)*+'//s;
+        return if $text !~ s/^[^']*'//;
         $in_string = 0;
     }
-    $text =~ s/'(?:[^'\\]++|\\.)*+'//gs;
+    $text =~ s/'[^']*'//g;
     $in_string = 1 if $text =~ s/'.*//s;
     $rows{$inside} += $text =~ tr/(//;
     return;
