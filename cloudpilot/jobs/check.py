@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.orm import Session as DatabaseSession
-
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import checkups, daily, history, inspections, presence, servers
@@ -54,7 +52,7 @@ def perform(run: Run) -> None:
     with reading() as session:
         server = session.get_one(Server, run.server_id)
         largest = history.largest_last(session, server.id)
-        logins = inspections.on_server(session, run.server_id)
+        logins = inspections.on_server(session, server.id)
     began = time.monotonic()
     with connected(run.server_id) as ssh:
         asking = _Asking(ssh, server, time.monotonic() - began, Last(*largest) if largest else None)
@@ -65,11 +63,12 @@ def perform(run: Run) -> None:
             found = asking.about(moved)
         stored = _look_for_archives(ssh, run.server_id)
         looked = inspect.each(ssh, logins, began + JOB_SECONDS - TO_WRITE_IT_DOWN)
-    said = (*found.lines, *_also(stored, moved))
-    lines = [asdict(line) for line in said] + inspections.lines(logins, looked)
+    lines = [asdict(line) for line in (*found.lines, *_also(stored, moved))]
+    lines += inspections.lines(logins, looked)
     with transaction() as session:
-        _keep(session, run, moved, stored)
-        checkups.keep(session, servers.find(session, run.server_id), lines, found.facts)
+        row = _moved(servers.find(session, run.server_id), moved)
+        checkups.keep(session, row, lines, found.facts)
+        presence.note(session, _known(stored))
         inspections.keep_each(session, logins, looked)
     words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
     lifecycle.complete(run, Report(stage="check", log=words, over=True))
@@ -103,15 +102,17 @@ def _also(stored: dict[UUID, Seen] | None, moved: str | None) -> list[Line]:
     return [line for line in (of_archives, _note_of_the_move(moved)) if line]
 
 
-def _keep(
-    session: DatabaseSession, run: Run, moved: str | None, stored: dict[UUID, Seen] | None
-) -> None:
-    server = servers.find(session, run.server_id)
+def _known(stored: dict[UUID, Seen] | None) -> dict[UUID, str | None]:
+    """Of each copy that was looked for with success, why it counts as missing, or None."""
+    return {copy: one.why for copy, one in (stored or {}).items() if one.how != "unknown"}
+
+
+def _moved(server: Server, moved: str | None) -> Server:
+    """With its directory, and the time of the next Check."""
     server.backup_root = moved or server.backup_root
     every = timedelta(hours=lifecycle.settings().check_hours)
     server.next_check_at = daily.slot(server.id, clock.now(), every)
-    seen = {copy: one.why for copy, one in (stored or {}).items() if one.how != "unknown"}
-    presence.note(session, seen)
+    return server
 
 
 def _note_of_the_move(moved: str | None) -> Line | None:
