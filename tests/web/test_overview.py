@@ -62,7 +62,10 @@ def words(page: Page) -> str:
             {State.FRESH: 2, State.CHANGED: 1},
             {},
             "warn",
-            "2 of 3 sites were backed up in the last 26 hours. 1 has paths not backed up yet.",
+            (
+                "2 of 3 sites were backed up in the last 26 hours."
+                " 1 has paths or databases not backed up yet."
+            ),
         ),
         ({State.UNKEPT: 2}, {}, "warn", "2 have backups where files do not stay."),
         ({State.FRESH: 2}, {"worse": 2}, "warn", "2 servers have got worse since yesterday."),
@@ -113,7 +116,7 @@ def test_a_backup_with_serious_warnings_is_not_called_good(app: Flask, owner: Br
 @pytest.mark.parametrize(
     ("paths", "trap", "state", "said"),
     [
-        (["/etc"], None, "changed", "a path that the site has now is not in it"),
+        (["/etc"], None, "changed", "a path or database that the site has now is not in it"),
         (["/srv/shop"], "In memory.", "unkept", "backup directory does not keep files"),
     ],
 )
