@@ -273,7 +273,7 @@ def test_a_backup_says_what_was_dumped(app: Flask, owner: Browser) -> None:
         "The dumps were made first, the files right after",
         "1 view, 2 triggers",
         "49,123",
-        "40 about",
+        "about 40",
         "Rows of shop by table",
         "1 of 9",
         "all but scratch as backup",
