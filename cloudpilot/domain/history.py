@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from cloudpilot.db import UtcDateTime
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
-from cloudpilot.domain.protection import has_ended, has_failed, newest_of_site, reads
+from cloudpilot.domain.goodness import has_ended, has_failed, newest_of_site, reads
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status

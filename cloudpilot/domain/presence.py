@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import protection
+from cloudpilot.domain import goodness
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.servers import Server
@@ -43,7 +43,7 @@ def looked_for(session: Session, server_id: UUID) -> list[Copy]:
 
 
 def _newest_of_sites(session: Session, server_id: UUID) -> list[UUID]:
-    newest = protection.newest_of_site(Backup.id, protection.reads(Backup.status, Status.COMPLETED))
+    newest = goodness.newest_of_site(Backup.id, goodness.reads(Backup.status, Status.COMPLETED))
     rows = select(newest).where(Site.server_id == server_id, Site.removed_at.is_(None))
     return [backup_id for backup_id in session.scalars(rows) if backup_id]
 

@@ -61,7 +61,8 @@ def seal_anew() -> Outcome:
 
 def _old(sealer: Sealer, sealed: Sealed) -> list[Any]:
     with reading() as session:
-        rows = session.scalars(select(sealed.table).where(sealed.column.is_not(None)))
+        there = (sealed.column.is_not(None), sealed.column != "")  # else it was forgotten
+        rows = session.scalars(select(sealed.table).where(*there))
         return [row for row in rows if not sealer.is_newest(getattr(row, sealed.column.key))]
 
 

@@ -48,7 +48,7 @@ def verdict(
         f"{broken:,} failed at the last attempt" if broken else "",
         f"{never:,} {_has(never)} never been backed up" if never else "",
         f"{lost:,} {_has(lost)} no good backup left" if lost else "",
-        f"{changed:,} {_has(changed)} paths not backed up yet" if changed else "",
+        f"{changed:,} {_has(changed)} paths or databases not backed up yet" if changed else "",
         f"{unkept:,} {_has(unkept)} backups where files do not stay" if unkept else "",
         f"{old:,} {_has(old)} only older backups" if old else "",
         f"{plural(failed, 'other backup')} failed" if failed else "",

@@ -48,7 +48,7 @@ def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[st
     A scene without servers has no page of a server; anything else that nobody knows is an error.
     """
     adapter = app.url_map.bind("localhost")
-    rows = {"server_id", "site_id", "backup_id", "run_id"} - set(values)
+    rows = {"server_id", "site_id", "backup_id", "run_id", "database_id"} - set(values)
     found = []
     for rule in app.url_map.iter_rules():
         with app.app_context():

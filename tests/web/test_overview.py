@@ -62,7 +62,10 @@ def words(page: Page) -> str:
             {State.FRESH: 2, State.CHANGED: 1},
             {},
             "warn",
-            "2 of 3 sites were backed up in the last 26 hours. 1 has paths not backed up yet.",
+            (
+                "2 of 3 sites were backed up in the last 26 hours."
+                " 1 has paths or databases not backed up yet."
+            ),
         ),
         ({State.UNKEPT: 2}, {}, "warn", "2 have backups where files do not stay."),
         ({State.FRESH: 2}, {"missing": 1}, "bad", "1 archive is missing."),
@@ -129,7 +132,7 @@ def test_a_backup_with_serious_warnings_is_not_called_good(app: Flask, owner: Br
 @pytest.mark.parametrize(
     ("paths", "trap", "state", "said"),
     [
-        (["/etc"], None, "changed", "A path that the site has now is not in it."),
+        (["/etc"], None, "changed", "A path or database that the site has now is not in it."),
         (["/srv/shop"], "In memory.", "unkept", "backup directory does not keep files"),
     ],
 )
