@@ -199,10 +199,7 @@ def _dumped_before(session: Session, backup: Backup) -> list[list[dict[str, Any]
 
 
 def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bool) -> Run | None:
-    """There is no archive.
-
-    sent  whether anything may have reached the server; if so, returns the run that removes it
-    """
+    """There is no archive; returns the run that removes what may have been sent."""
     lost(session, backup, error)
     if sent:
         return remove(session, backup, by=None)
@@ -225,13 +222,11 @@ def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:
 
 def removed(session: Session, run: Run) -> None:
     """Every copy is proven gone. One that a person had deleted leaves the lists."""
-    backup = find(session, run.backup_id) if run.backup_id else None
+    backup, now = find(session, run.backup_id) if run.backup_id else None, clock.now()
     if backup is None:
         return
-    now = clock.now()
-    for copy in backup.copies:
-        if copy.status is CopyStatus.DELETING:
-            copy.move(session, CopyStatus.GONE, gone_at=now)
+    for copy in (one for one in backup.copies if one.status is CopyStatus.DELETING):
+        copy.move(session, CopyStatus.GONE, gone_at=now)
     if run.requested_by is not None:
         backup.deleted_at = now
 

@@ -14,7 +14,7 @@ __all__ = ["Contents", "Dump", "backup", "merged"]
 
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
 SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
-DUMP_SCRIPTS = ("databases", "mysql", "postgresql")
+DUMP_SCRIPTS = ("clients", "databases", "mysql", "postgresql")
 LAST = ("archive",)
 PROGRAMS = ("pack.pl", "entry.pl")
 DUMP_PROGRAMS = ("members.pl", "rows.pl", "grants.pl", "census.pl")

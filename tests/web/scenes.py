@@ -378,6 +378,44 @@ FOUND_DATABASES = [
 TABLES = [[f"wp_{name}", rows] for name, rows in (("posts", 48_211), ("users", 912), ("terms", 0))]
 
 
+LOOKED_AT = [
+    {
+        "key": "login",
+        "level": "ok",
+        "title": "Login",
+        "detail": "It signs in.",
+        "remedy": "",
+    },
+    {
+        "key": "rights",
+        "level": "failed",
+        "title": "Rights",
+        "detail": "The user lacks TRIGGER on shop: triggers would be missing from its dump.",
+        "remedy": "Run the statement below.",
+    },
+]
+GRANT = {
+    "database": "",
+    "what": "Read all of shop",
+    "statement": "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `shop`.* TO 'backup'@'localhost';",
+}
+
+
+def findings(database: Database, lines: list[dict[str, str]]) -> dict[str, Any]:
+    """What a look at a database server with two databases found."""
+    there = {"bytes": 52_000_000, "tables": 12, "readable": True, "new": False}
+    return {
+        "ok": True,
+        "version": "10.11.6",
+        "flavour": "mariadb",
+        "tool": "mariadb-dump 10.11.6",
+        "databases": [there | {"name": "shop"}, there | {"name": "scratch", "new": True}],
+        "lines": lines,
+        "missing": [],
+        "for": database.plan(),
+    }
+
+
 def census(database: Database) -> list[dict[str, Any]]:
     """What was counted in the dumps of two databases, one of them of an old make."""
     where = {"engine": database.engine.value, "where": database.where, "tool": "mariadb-dump"}
@@ -391,10 +429,11 @@ def add_databases(session: Session, scene: Scene) -> Scene:
     """Databases of the scene's site: one well, one with a problem, one nobody has looked at."""
     site = session.get_one(Site, scene.ids["site"])
     at = clock.now()
-    well = {"findings": {"ok": True, "version": "10.11.6", "lines": []}, "inspected_at": at}
-    shop = add_database(session, site, all_but=True, names=["scratch"], **well)
-    wrong = {"findings": {"ok": False, "lines": []}, "inspected_at": at, "user": "u" * 60}
-    add_database(session, site, host="db-1.example.com", port=3306, socket="", **wrong)
+    shop = add_database(session, site, all_but=True, names=["scratch"], inspected_at=at)
+    shop.findings = findings(shop, LOOKED_AT[:1])
+    far = {"host": "db-1.example.com", "port": 3306, "socket": "", "user": "u" * 60}
+    wrong = add_database(session, site, inspected_at=at, **far)
+    wrong.findings = findings(wrong, LOOKED_AT) | {"ok": False, "missing": [GRANT]}
     new = {"engine": Engine.POSTGRESQL, "socket": "/run/postgresql", "port": 5433}
     add_database(session, site, all_but=False, names=["shop", "n" * 63], **new)
     add_checkup(session, session.get_one(Server, site.server_id), databases=FOUND_DATABASES)

@@ -171,7 +171,7 @@ def test_databases_are_marked_as_what_becomes_of_them(
     rows = [words(row.text) for row in owner.get(f"/sample/{database_id}").all("tr")[1:]]
     assert [row.split()[0] for row in rows] == ["shop", "x" * 64, "blog"]
     assert "Not readable" in rows[0]
-    assert "Backed up" in rows[1]
+    assert "Included" in rows[1]
     assert "New 1,200 5.0 MB Left out" in rows[2]
 
 

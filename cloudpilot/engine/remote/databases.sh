@@ -2,15 +2,12 @@
 # shellcheck disable=SC2154 # what to dump stands before this, written by engine/script.py, for each
 #   login N: engines[N]=mariadb|mysql|postgresql, names_N=(…), all_but_N=yes|'', known_N=(…): what the
 #   last backup held, where_N=…; and lock_seconds. Its option file is the secret login_N.
-# Databases of a backup: which there are, and each dumped into members of the archive. What an engine
+# After clients.sh. Databases of a backup: which there are, and each dumped into members of the archive. What an engine
 # does in its own way is in mysql.sh and postgresql.sh, as FAMILY_….
 
 versions=() # of each login's server
 
-# What the user of this account has set for these clients would change what they do.
-unset "${!PG@}" "${!MYSQL_@}" "${!MARIADB_@}" "${!LIBMYSQL_@}"
-# shellcheck disable=SC2034 # what these hold is for mysql.sh and postgresql.sh
-export PGPASSFILE=/nonexistent
+lonely_clients
 
 ## measure: each server answers, each database is there and all of it may be read
 

@@ -8,16 +8,10 @@ WATCH_EVERY=5 # seconds
 
 # mysql_tools LOGIN: the client and what dumps, of MariaDB's or MySQL's name, its own first.
 mysql_tools() {
-  local own=mariadb other=mysql name
-  [ "${engines[$1]}" = mariadb ] || own=mysql other=mariadb
-  local -A dumpers=([mariadb]=mariadb-dump [mysql]=mysqldump)
-  client='' tool=''
-  for name in "$other" "$own"; do
-    has "$name" && client=$name
-    has "${dumpers[$name]}" && tool=${dumpers[$name]}
-  done
-  [ -n "$client" ] || give_up 78 "The client $own is not installed."
-  [ -n "$tool" ] || give_up 78 "${dumpers[$own]} is not installed."
+  local clients=(mariadb mysql) dumpers=(mariadb-dump mysqldump)
+  [ "${engines[$1]}" = mariadb ] || clients=(mysql mariadb) dumpers=(mysqldump mariadb-dump)
+  client=$(first_of "${clients[@]}") || give_up 78 "The client ${clients[0]} is not installed."
+  tool=$(first_of "${dumpers[@]}") || give_up 78 "${dumpers[0]} is not installed."
   knows=$("$tool" --no-defaults --help 2>/dev/null)
   tool_version=$("$tool" --no-defaults --version 2>/dev/null)
 }
@@ -54,10 +48,17 @@ mysql_preflight() {
   if read -r number missing <work/missing; then
     give_up 87 "This user lacks $missing on the database $(shown "${chosen[number]}")."
   fi
+  mysql_sees_all "$1" || warn "$brand may have databases that this user may not see: they are not in the backup."
   mysql_routines "$1"
   for number in "${!chosen[@]}"; do
     mysql_tables_apart "$1" "${chosen[number]}"
   done
+}
+
+# mysql_sees_all LOGIN: whether, if all databases are wanted, none is hidden from this user.
+mysql_sees_all() {
+  local -n all_but=all_but_$1
+  [ -z "$all_but" ] || [ -z "$(perl grants.pl "of no name $RANDOM$RANDOM" <work/answer)" ]
 }
 
 # mysql_grants LOGIN: what the user may, roles included.

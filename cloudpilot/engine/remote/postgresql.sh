@@ -1,19 +1,14 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # gently, chosen, …: see databases.sh
 # shellcheck disable=SC2034 # there, version: for databases.sh
-# PostgreSQL. Its programs read one service file, through a descriptor; ~/.psqlrc and ~/.pgpass count
-# for nothing.
+# PostgreSQL. Its programs read one service file, through a descriptor.
 
 # postgresql_tools: of several versions the newest, since an older pg_dump refuses a newer server.
-# Debian's own pg_dump is a script that obeys files of the user's.
 postgresql_tools() {
-  local folder
-  bin=''
-  for folder in $(printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin | sort -V); do
-    [ -x "$folder/pg_dump" ] && [ -x "$folder/pg_restore" ] && [ -x "$folder/psql" ] && bin=$folder/
-  done
+  bin=$(newest_postgres)
+  bin=${bin:+$bin/}
   tool=${bin}pg_dump
-  if ! has "$tool" || ! has "${bin}psql" || ! has "${bin}pg_restore"; then
+  if [ -z "$bin" ] || ! has "${bin}pg_restore"; then
     give_up 78 'pg_dump, pg_restore and psql are not installed.'
   fi
   tool_version=$("$tool" --version 2>/dev/null)
@@ -63,6 +58,22 @@ SQL
   while read -r hex size; do
     from_hex "$hex"
     there[$text]=$((size + 1))
+  done <work/answer
+  postgresql_closed "$1" "$home"
+}
+
+# postgresql_closed LOGIN HOME: if all databases are wanted, those that nobody may connect to are told.
+postgresql_closed() {
+  local -n all_but=all_but_$1
+  local hex
+  [ -n "$all_but" ] || return 0
+  ask "$1" "$2" <<'SQL'
+SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database
+WHERE NOT datallowconn AND NOT datistemplate;
+SQL
+  while read -r hex; do
+    from_hex "$hex"
+    warn "The database $(shown "$text") allows no connections: it is not in the backup."
   done <work/answer
 }
 
