@@ -52,12 +52,24 @@ from cloudpilot.errors.reaching import (
     SshNotConfigured,
     SshUnreachable,
 )
+from cloudpilot.errors.vaults import (
+    ChecksumMismatch,
+    ObjectMissing,
+    UploadFailed,
+    UploadIncomplete,
+    UploadStillOpen,
+    VaultDenied,
+    VaultMissing,
+    VaultRefused,
+    VaultUnreachable,
+)
 
 __all__ = [
     "AddressRefused",
     "BackupDirMissing",
     "BackupDirUnsafe",
     "BackupInProgress",
+    "ChecksumMismatch",
     "CloudPilotError",
     "CommandFailed",
     "DbAuthFailed",
@@ -79,6 +91,7 @@ __all__ = [
     "LinkInvalid",
     "NotAllowed",
     "NotFound",
+    "ObjectMissing",
     "PathIsLink",
     "PathMissing",
     "PermissionDenied",
@@ -96,4 +109,11 @@ __all__ = [
     "TooManyAttempts",
     "ToolMissing",
     "Unexpected",
+    "UploadFailed",
+    "UploadIncomplete",
+    "UploadStillOpen",
+    "VaultDenied",
+    "VaultMissing",
+    "VaultRefused",
+    "VaultUnreachable",
 ]
