@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudpilot import clock, outbound
-from cloudpilot.errors import AddressRefused, CloudPilotError, VaultUnreachable
+from cloudpilot.errors import AddressRefused, CloudPilotError, VaultMissing, VaultUnreachable
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import checks, connections
@@ -119,6 +119,15 @@ def test_who_is_no_store_is_refused_by_our_own_words(
             with suppress(CloudPilotError):
                 attempt()
         assert [line for line in vault.check() if line.grade is Grade.FAILED]
+
+
+def test_a_region_that_a_store_names_is_not_asked() -> None:
+    """Amazon's library would send the request again to whatever region an answer names."""
+    said = b"<Error><Code>PermanentRedirect</Code><Endpoint>evil.example</Endpoint></Error>"
+    with redirecting(301, said) as elsewhere:
+        with pytest.raises(VaultMissing):
+            list(vault_at(VaultKind.S3, elsewhere.endpoint).list())
+        assert len(elsewhere.asked) == 1
 
 
 def test_a_request_of_the_check_follows_no_redirect() -> None:
