@@ -17,5 +17,6 @@ class Report:
     over: bool = False
     error: CloudPilotError | None = None  # why it failed; only when over
     result: Mapping[str, str] = field(default_factory=dict)  # counts, sizes, names; only when over
+    census: tuple[str, ...] = ()  # what is in its dumps, as census.pl says it; only when over
     warnings: tuple[str, ...] = ()  # what was left out or changed meanwhile, one sentence each
     never_started: bool = False  # there is nothing of it at the server

@@ -1,9 +1,11 @@
 """What a finished archive is, from the server's own words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from cloudpilot.domain import census
 from cloudpilot.errors import CommandFailed
 
 _COUNTS = ("entries", "files", "directories", "symlinks", "hardlinks", "others", "unreadable")
@@ -15,7 +17,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A whole archive: sizes in bytes, its hash, entries by kind, the tools that made it."""
+    """A whole archive: sizes in bytes, its hash, entries by kind, the tools that made it, and what
+    is in its dumps (see census.read)."""
 
     size: int
     sha256: str
@@ -23,9 +26,10 @@ class Made:
     counts: Mapping[str, int]
     warnings: int
     tools: Mapping[str, str]
+    census: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
-    def parse(cls, result: Mapping[str, str]) -> "Made":
+    def parse(cls, result: Mapping[str, str], counted: Sequence[str] = ()) -> "Made":
         """Raises CommandFailed if what the server wrote is not what a whole archive has."""
         try:
             made = cls(
@@ -35,6 +39,7 @@ class Made:
                 counts={key: _number(result[key]) for key in _COUNTS},
                 warnings=min(_number(result["warnings"]), WARNINGS_AT_MOST),
                 tools={key: result[key][:200] for key in _TOOLS if key in result},
+                census=census.read(counted),
             )
         except (KeyError, ValueError) as error:
             raise CommandFailed(f"The server's result cannot be read: {error}.") from error

@@ -61,6 +61,10 @@ class Action(StrEnum):
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"
     OWNER_RESTORED = "person.owner-restored"
+    DATABASE_ADDED = "database.added"
+    DATABASE_CHANGED = "database.changed"
+    DATABASE_REMOVED = "database.removed"
+    DATABASE_INSPECTED = "database.look-requested"
     SITE_PREVIEWED = "site.preview-requested"
     SEALED_ANEW = "panel.sealed-anew"
 

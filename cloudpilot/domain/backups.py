@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import runs
+from cloudpilot.domain import runs, shrinkage
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.copies import Copy, CopyStatus, Offsite, offsite
 from cloudpilot.domain.people import Person
@@ -19,10 +19,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import NEXT, HasStatus, Next, Status, values_of
-from cloudpilot.errors import (
-    CloudPilotError,
-    NotFound,
-)
+from cloudpilot.errors import CloudPilotError, NotFound
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
 
 FORMAT = 1  # of the archives that we write; docs/archive-format.md
@@ -77,7 +74,8 @@ class Backup(HasStatus, Base):
     tar_size: Mapped[int | None] = mapped_column(BigInteger)  # bytes before compression
     sha256: Mapped[str | None]
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # entries of the archive by kind
-    census: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # see archives.Dumped
+    # What is in its dumps, see census.read; loaded when it is asked for: it may be a megabyte.
+    census: Mapped[list[dict[str, Any]]] = mapped_column(default=list, deferred=True)
     tools: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what made it
     warnings: Mapped[list[str]] = mapped_column(default=list)  # the first WARNINGS_KEPT
     warning_count: Mapped[int] = mapped_column(default=0)
@@ -100,6 +98,11 @@ class Backup(HasStatus, Base):
     def is_being_deleted(self) -> bool:
         """Whether any copy is on its way out."""
         return any(copy.status is CopyStatus.DELETING for copy in self.copies)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether its server says that the archive is not there, or not as it was."""
+        return any(copy.status is CopyStatus.MISSING for copy in self.copies)
 
     @property
     def subject(self) -> str:
@@ -159,6 +162,8 @@ def started(session: Session, backup: Backup) -> None:
 def completed(session: Session, backup: Backup, made: Made, warnings: list[str]) -> None:
     """The archive is there, whole and hashed; so is its copy on the server."""
     now = clock.now()
+    shrunken = shrinkage.warnings(_dumped_before(session, backup), made.census)
+    warnings = [*shrunken, *warnings]
     backup.move(
         session,
         Status.COMPLETED,
@@ -169,9 +174,10 @@ def completed(session: Session, backup: Backup, made: Made, warnings: list[str])
         counts=dict(made.counts),
         tools=dict(made.tools),
         warnings=warnings[:WARNINGS_KEPT],
-        warning_count=max(made.warnings, len(warnings)),
+        warning_count=max(made.warnings + len(shrunken), len(warnings)),
+        census=[dict(database) for database in made.census],
     )
-    for copy in _on_server(backup):
+    for copy in (one for one in backup.copies if one.place is Place.SERVER):
         copy.move(
             session,
             CopyStatus.STORED,
@@ -180,6 +186,16 @@ def completed(session: Session, backup: Backup, made: Made, warnings: list[str])
             verified_by="written",
             verified_at=now,
         )
+
+
+def _dumped_before(session: Session, backup: Backup) -> list[list[dict[str, Any]]]:
+    """What was in the dumps of the site's last completed backups that had any, newest first."""
+    if not backup.type.has_databases:
+        return []
+    others = (Backup.site_id == backup.site_id, Backup.id != backup.id)
+    dumped = (Backup.status == Status.COMPLETED, Backup.type != BackupType.FILES)
+    rows = select(Backup.census).where(*others, *dumped).order_by(Backup.created_at.desc())
+    return list(session.scalars(rows.limit(shrinkage.LOOKED_AT)))
 
 
 def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bool) -> Run | None:
@@ -193,10 +209,6 @@ def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bo
     for copy in backup.copies:
         copy.move(session, CopyStatus.GONE, gone_at=clock.now())
     return None
-
-
-def _on_server(backup: Backup) -> list[Copy]:
-    return [copy for copy in backup.copies if copy.place is Place.SERVER]
 
 
 def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:

@@ -20,6 +20,7 @@ class CopyStatus(StrEnum):
 
     MAKING = "making"  # being written on the server, or being uploaded to a vault
     STORED = "stored"  # whole, under its final name, with the archive's size and SHA-256
+    MISSING = "missing"  # was stored; its server says that it is not there, or of another size
     FAILED = "failed"  # an upload that did not succeed
     DELETING = "deleting"  # to be deleted; asked again until it is proven gone
     GONE = "gone"  # proven
@@ -47,7 +48,8 @@ class Copy(HasStatus, Base):
         CopyStatus.MAKING: frozenset(
             {CopyStatus.STORED, CopyStatus.FAILED, CopyStatus.DELETING, CopyStatus.GONE}
         ),
-        CopyStatus.STORED: frozenset({CopyStatus.DELETING}),
+        CopyStatus.STORED: frozenset({CopyStatus.MISSING, CopyStatus.DELETING}),
+        CopyStatus.MISSING: frozenset({CopyStatus.STORED, CopyStatus.DELETING}),
         CopyStatus.FAILED: frozenset({CopyStatus.MAKING, CopyStatus.DELETING}),
         CopyStatus.DELETING: frozenset({CopyStatus.GONE}),
         CopyStatus.GONE: frozenset(),
@@ -63,6 +65,9 @@ class Copy(HasStatus, Base):
     sha256: Mapped[str | None]
     verified_by: Mapped[str | None]  # how we know that it is whole
     verified_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]  # when a Check last saw it there, of its size
+    missing_at: Mapped[datetime | None]  # when a Check first did not; None while it is there
+    missing_why: Mapped[str | None]  # a sentence
     gone_at: Mapped[datetime | None]
 
     @property

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -11,21 +12,23 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Integer,
+    Select,
     String,
+    bindparam,
     cast,
-    column,
     func,
     literal_column,
     select,
-    values,
+    union_all,
 )
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import UtcDateTime
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
-from cloudpilot.domain.protection import has_ended, has_failed
+from cloudpilot.domain.goodness import has_ended, has_failed, newest_of_site, reads
 from cloudpilot.domain.servers import Checkup, Server
+from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 
 A_MONTH = timedelta(days=30)
@@ -74,9 +77,28 @@ def days(session: Session, first: date, last: date) -> Mapping[date, Day]:
     Counted range by range in the indexes: grouping as many rows takes thirty times as long.
     """
     starts = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    bounds = [(number, _midnight(day), _midnight(day, 1)) for number, day in enumerate(starts)]
-    names = (column("number", Integer), column("start", UtcDateTime), column("end", UtcDateTime))
-    day = values(*names).data(bounds).cte("day")
+    bounds = {f"day_{n}": _midnight(first, n) for n in range(len(starts) + 1)}
+    found = session.execute(_counted(len(starts)), bounds)
+    return {starts[n]: Day(good - warned, warned, bad) for n, good, warned, bad in found}
+
+
+@cache
+def _counted(days: int) -> Select[Any]:
+    """For so many days: its number, and how many are completed, of them with warnings, and failed.
+
+    Made and compiled once: that takes as long as the counting. Parameters: day_0, day_1, …, where
+    each day begins and the last one ends.
+    """
+    bounds = [bindparam(f"day_{n}", type_=UtcDateTime) for n in range(days + 1)]
+    one_by_one = (
+        select(
+            literal_column(str(n), Integer).label("number"),
+            bounds[n].label("start"),
+            bounds[n + 1].label("end"),
+        )
+        for n in range(days)
+    )
+    day = union_all(*one_by_one).cte("day")
 
     def count(*conditions: ColumnElement[bool]) -> Any:
         within = (Backup.created_at >= day.c.start, Backup.created_at < day.c.end)
@@ -86,8 +108,7 @@ def days(session: Session, first: date, last: date) -> Mapping[date, Day]:
     completed = count(Backup.status == Status.COMPLETED)
     warned = count(literal_column("backups.warning_count > 0"))  # as the index says it
     failed = count(*has_failed())
-    found = session.execute(select(day.c.number, completed, warned, failed))
-    return {starts[n]: Day(good - warned, warned, bad) for n, good, warned, bad in found}
+    return select(day.c.number, completed, warned, failed)
 
 
 def days_of(session: Session, site_id: UUID, first: date) -> Mapping[date, Day]:
@@ -150,6 +171,15 @@ def stores(session: Session, server_id: UUID | None = None, *, limit: int = 1) -
         if size
     ]
     return sorted(found, key=_tightness)[:limit]
+
+
+def largest_last(session: Session, server_id: UUID) -> tuple[str, int] | None:
+    """The site of that server whose newest completed backup is the largest, and its bytes."""
+    completed = reads(Backup.status, Status.COMPLETED)
+    size = newest_of_site(Backup.size, completed, Backup.size.is_not(None))
+    rows = select(Site.name, size).where(Site.server_id == server_id, Site.removed_at.is_(None))
+    found = [(name, int(count)) for name, count in session.execute(rows) if count]
+    return max(found, key=lambda one: one[1], default=None)
 
 
 def _tightness(store: Store) -> tuple[float, str]:

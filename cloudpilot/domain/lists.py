@@ -1,58 +1,16 @@
-"""Lists: one page at a time, newest first, by an index however many rows there are.
-
-A page is found by the last row of the one before it (its time and id), never by counting rows.
-"""
+"""Lists: one page at a time, newest first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloudpilot.domain import cursor
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.cursor import PAGE, Cursor, Page
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE
-from cloudpilot.errors import InvalidConfig
-
-PAGE = 50  # rows
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """The place of a row in a list, as it stands in a URL.
-
-    >>> Cursor.parse("2026-01-02T03:04:05+00:00_00000000-0000-0000-0000-000000000001").at.day
-    2
-    """
-
-    at: datetime
-    id: UUID
-
-    def __str__(self) -> str:
-        return f"{self.at.isoformat()}_{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Cursor":
-        """Raises InvalidConfig."""
-        at, _, row_id = text.partition("_")
-        try:
-            cursor = cls(datetime.fromisoformat(at), UUID(row_id))
-        except ValueError:
-            raise InvalidConfig("This link to a page of the list is damaged.") from None
-        if cursor.at.tzinfo is None or not 1970 < cursor.at.year < 9000:
-            raise InvalidConfig("This link to a page of the list is damaged.")
-        return cursor
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows, newest first, and where the next page begins (None: this is the last)."""
-
-    rows: list[Any]
-    following: Cursor | None
 
 
 def backups(
@@ -84,10 +42,4 @@ def _page(
     for column, value in filters.items():
         if value is not None:
             rows = rows.where(getattr(kind, column) == value)
-    if after:
-        older = and_(kind.created_at == after.at, kind.id < after.id)
-        rows = rows.where(kind.created_at <= after.at, or_(kind.created_at < after.at, older))
-    rows = rows.order_by(kind.created_at.desc(), kind.id.desc()).limit(size + 1)
-    found = list(session.scalars(rows))
-    more = found[size - 1] if len(found) > size else None
-    return Page(found[:size], Cursor(more.created_at, more.id) if more else None)
+    return cursor.page(session, rows, (kind.created_at, kind.id), after, size)

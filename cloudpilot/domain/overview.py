@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,25 +11,26 @@ from sqlalchemy.orm import Session, aliased, raiseload
 
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
-from cloudpilot.domain import protection
+from cloudpilot.domain import protection, sites
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.protection import (
-    State,
-    has_failed,
+from cloudpilot.domain.databases import Database
+from cloudpilot.domain.failures import LATELY
+from cloudpilot.domain.goodness import (
+    has_databases,
+    has_files,
     is_good,
     newest,
     newest_of_site,
     reads,
-    state_of,
 )
+from cloudpilot.domain.protection import Around, State
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import RunStopped, Unexpected
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import BackupType, RunKind
 
-LATELY = timedelta(days=7)
 ACTIVE_SHOWN = 100
 LEVELS = ("failed", "warning", "ok")  # of a Check's lines, the worst first
 
@@ -37,13 +38,19 @@ LEVELS = ("failed", "warning", "ok")  # of a Check's lines, the worst first
 @dataclass(frozen=True, slots=True)
 class SiteRow:
     """A site, its newest good backup, its newest attempt at one (either may be missing), and how
-    it stands."""
+    it stands. Where its paths and its databases are in two backups, `good` is the older one."""
 
     site: Site
     server: Server
+    databases: Sequence[Database]
     good: Backup | None
     last: Backup | None
     state: State
+
+    @property
+    def types(self) -> tuple[BackupType, ...]:
+        """What can be backed up of it, all of it first; nothing of an empty one."""
+        return sites.types(self.site.paths, self.databases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,56 +98,24 @@ def active_runs(session: Session) -> list[Run]:
     return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(ACTIVE_SHOWN)))
 
 
-def not_made_good(session: Session, limit: int) -> list[Backup]:
-    """Backups that failed lately and after which nothing newer of the same has ended, the newest
-    first; without their copies."""
-    newer = aliased(Backup)
-    same_paths = and_(
-        Backup.site_id.is_(None),
-        newer.site_id.is_(None),
-        newer.server_id == Backup.server_id,
-        cast(newer.paths, String) == cast(Backup.paths, String),
-    )
-    later = select(newer.id).where(
-        newer.created_at > Backup.created_at,
-        newer.deleted_at.is_(None),
-        reads(newer.status, Status.COMPLETED) | reads(newer.status, Status.FAILED),
-        newer.error_code.is_distinct_from(RunStopped.code),
-    )
-    superseded = or_(
-        later.where(newer.site_id == Backup.site_id).exists(), later.where(same_paths).exists()
-    )
-    rows = select(Backup).options(raiseload(Backup.copies))
-    rows = rows.outerjoin(Site, Site.id == Backup.site_id).join(
-        Server, Server.id == Backup.server_id
-    )
-    rows = rows.where(
-        *has_failed(),
-        Backup.created_at >= clock.now() - LATELY,
-        Backup.deleted_at.is_(None),
-        Site.removed_at.is_(None),
-        Server.removed_at.is_(None),
-        ~superseded,
-    )
-    return list(session.scalars(rows.order_by(Backup.created_at.desc()).limit(limit)))
-
-
 def site_rows(
     session: Session,
     server_id: UUID | None = None,
     *,
     site_ids: Sequence[UUID] | None = None,
+    known: Around | None = None,
     limit: int,
 ) -> list[SiteRow]:
     """Sites of one server or of all by name, or those of `site_ids` in that order."""
-    good, last = aliased(Backup), aliased(Backup)
+    files, dumps, last = aliased(Backup), aliased(Backup), aliased(Backup)
     rows = (
-        select(Site, Server, good, last, *protection.columns())
+        select(Site, Server, files, dumps, last, *protection.columns())
         .join(Server, Server.id == Site.server_id)
-        .outerjoin(good, good.id == newest_of_site(Backup.id, *is_good()))
+        .outerjoin(files, files.id == _newest_good(protection.has_paths(), has_files()))
+        .outerjoin(dumps, dumps.id == _newest_good(protection.has_dumps(), has_databases()))
         .outerjoin(last, last.id == newest_of_site(Backup.id))
         .where(Site.removed_at.is_(None))
-        .options(raiseload(good.copies), raiseload(last.copies))
+        .options(*(raiseload(kind.copies) for kind in (files, dumps, last)))
         .order_by(Site.name, Server.name, Site.id)
     )
     if server_id:
@@ -148,15 +123,29 @@ def site_rows(
     if site_ids is not None:
         rows = rows.where(Site.id.in_(site_ids))
     seen = session.execute(rows.limit(limit)).all()
-    without = [row[0].id for row in seen if row.good_at is None]
-    once, now = protection.backed_up_once(session, without), clock.now()
-    unkept, found = protection.trapped(session), []
-    for site, server, made, tried, good_at, how in seen:
-        held = made.paths if made else ()
-        doubt = protection.doubt_of(held, site.paths, server.id not in unkept)
-        state = state_of(good_at, how, site.id in once, now, doubt)
-        found.append(SiteRow(site, server, made, tried, state))
+    found = _with_states(session, seen, known or protection.around(session))
     return sorted(found, key=lambda row: site_ids.index(row.site.id)) if site_ids else found
+
+
+def _newest_good(of_site: Any, part: Any) -> Any:
+    """The id of a site's newest good backup with that part, if the site has it."""
+    return case((of_site, newest_of_site(Backup.id, part, *is_good())))
+
+
+def _with_states(session: Session, seen: Sequence[Any], known: Around) -> list[SiteRow]:
+    of_sites, now = known.databases, clock.now()
+    made_of = {
+        row[0].id: protection.parts_of(row, row[0].paths, of_sites.get(row[0].id, ()))
+        for row in seen
+    }
+    without = [site_id for site_id, parts in made_of.items() if not protection.good_at_of(parts)]
+    once, found = protection.backed_up_once(session, without), []
+    for site, server, files, dumps, last, *_ in seen:
+        good = min((b for b in (files, dumps) if b), key=lambda b: b.created_at, default=None)
+        ever, is_kept = site.id in once, server.id not in known.trapped
+        state = protection.state_of(made_of[site.id], ever, now, is_kept)
+        found.append(SiteRow(site, server, of_sites.get(site.id, ()), good, last, state))
+    return found
 
 
 def server_rows(
@@ -170,7 +159,7 @@ def server_rows(
     )
     newest_check = (
         select(Run.id)
-        .where(Run.server_id == Server.id, reads(Run.kind, RunKind.CHECK))
+        .where(Run.server_id == Server.id, Run.kind == RunKind.CHECK)
         .order_by(Run.created_at.desc(), Run.id.desc())
     )
     check_failed = and_(

@@ -1,35 +1,40 @@
 """How well each site is protected: computed from its backups at every look, never stored.
 
-A good backup is completed, was whole when it was made, has not been deleted by us, and has no
-serious warnings; nobody has looked since whether its archive is still there. It protects what the
-site is now only if it holds all of its paths, and only where files stay. Without
-schedules nobody has said how often a site should be backed up, so one rule is for all: a good
-backup is fresh for a day, and for two hours more, so that tonight's may take longer than last
-night's.
+A good backup (see goodness) protects what the site is now only if it holds all of its paths or
+databases, and only where files stay. A site that has both may have them in one backup or in two:
+it is as fresh as the older of them. Without schedules nobody has said how often a site should be
+backed up, so one rule is for all: a good backup is fresh for a day, and for two hours more, so
+that tonight's may take longer than last night's.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
+from cloudpilot.domain import databases
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.databases import Database
+from cloudpilot.domain.goodness import (
+    has_databases,
+    has_ended,
+    has_files,
+    is_good,
+    newest_of_site,
+    reads,
+)
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import RunStopped
-from cloudpilot.kinds import Place
+from cloudpilot.domain.status import Status
 
 FRESH_FOR = timedelta(hours=26)
-SERIOUS = 100  # one name in so many that could not be read makes warnings serious
 
 
 class State(StrEnum):
@@ -38,7 +43,7 @@ class State(StrEnum):
     NEVER = "never"  # no backup of it has ever been completed
     LOST = "lost"  # it had backups; none that is good is left
     FAILED = "failed"  # there is a good one, but the latest attempt failed
-    CHANGED = "changed"  # the newest good one lacks a path that the site has now
+    CHANGED = "changed"  # the newest good ones lack a path or a database that the site has now
     UNKEPT = "unkept"  # the last Check says that its server's backup directory keeps no files
     OLD = "old"
     FRESH = "fresh"
@@ -49,11 +54,25 @@ RANK = {state: rank for rank, state in enumerate(State)}
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The paths of a site, or its databases, which are a part of it each.
+
+    good_at  when the newest good backup with this part was asked for; None: there is none
+    tried    how the latest attempt at it ended that nobody stopped; None: there was none
+    holds    whether that good backup holds all that this part of the site is now
+    """
+
+    good_at: datetime | None
+    tried: Status | None
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How one site stands.
 
-    good_at  when its newest good backup was asked for
-    is_sound  whether that one holds all paths that the site has now, and lies where files stay
+    good_at  when its newest good backup was asked for; of its two parts, the older one
+    is_sound  whether all that the site has now is in good backups, which lie where files stay
     """
 
     site_id: UUID
@@ -63,29 +82,46 @@ class Standing:
     is_sound: bool
 
 
-def state_of(
-    good_at: datetime | None, tried: Status | None, ever: bool, now: datetime, doubt: State | None
-) -> State:
-    """How a site stands.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is asked once, whatever is then said of sites: the databases of each, and the servers
+    whose backup directory keeps no files, as their last Check says."""
 
-    tried  how its latest attempt ended that nobody stopped; None: there was none
-    ever   whether a backup of it was ever completed, deleted or not
-    doubt  what keeps its newest good backup from protecting it, see doubt_of
+    databases: Mapping[UUID, Sequence[Database]]
+    trapped: Collection[UUID]
+
+
+def around(session: Session) -> Around:
+    """Of all sites and servers; without what was found in the databases."""
+    return Around(databases.by_site(session), trapped(session))
+
+
+def state_of(parts: Sequence[Part], ever: bool, now: datetime, is_kept: bool) -> State:
+    """How a site stands that is made of these parts.
+
+    ever     whether a backup of it was ever completed, deleted or not
+    is_kept  whether its server's backup directory keeps files
     """
+    good_at = good_at_of(parts)
     if good_at is None:
         return State.LOST if ever else State.NEVER
-    if tried is Status.FAILED:
+    if any(part.tried is Status.FAILED for part in parts):
         return State.FAILED
-    if doubt:
-        return doubt
+    if not all(part.holds for part in parts):
+        return State.CHANGED
+    if not is_kept:
+        return State.UNKEPT
     return State.FRESH if now - good_at < FRESH_FOR else State.OLD
 
 
-def doubt_of(backed_up: Sequence[str], paths: Sequence[str], is_kept: bool) -> State | None:
-    """Why a good backup of `backed_up` does not protect a site of `paths`; None: it does."""
-    if not holds(backed_up, paths):
-        return State.CHANGED
-    return None if is_kept else State.UNKEPT
+def good_at_of(parts: Sequence[Part]) -> datetime | None:
+    """Of the newest good backups of these parts, when the oldest was asked for."""
+    return min((part.good_at for part in parts if part.good_at), default=None)
+
+
+def is_sound(parts: Sequence[Part], is_kept: bool) -> bool:
+    """Whether good backups hold all that these parts are now, and lie where files stay."""
+    return bool(parts) and is_kept and all(part.holds for part in parts)
 
 
 def trapped(session: Session) -> set[UUID]:
@@ -106,26 +142,40 @@ def holds(backed_up: Sequence[str], paths: Sequence[str]) -> bool:
     return all(f"{path.rstrip('/')}/".startswith(folders) for path in paths)
 
 
-def standings(session: Session, search: str = "") -> list[Standing]:
+def standings(session: Session, search: str = "", known: Around | None = None) -> list[Standing]:
     """Every site, or those whose name or server's name holds `search`, the worst first."""
-    backed_up = newest_of_site(Backup.paths, *is_good()).label("backed_up")
-    rows = select(Site.id, Site.name, Site.server_id, Site.paths, backed_up, *columns())
+    rows = select(Site.id, Site.name, Site.server_id, Site.paths, *columns())
     rows = rows.where(Site.removed_at.is_(None))
     if search:
         names = (func.lower(name) for name in (Site.name, Server.name))
         fits = (name.contains(search.lower(), autoescape=True) for name in names)
         rows = rows.join(Server).where(or_(*fits))
-    seen = session.execute(rows).all()
-    once = backed_up_once(session, [row.id for row in seen if row.good_at is None])
-    unkept, now, found = trapped(session), clock.now(), []
-    for site_id, name, server_id, paths, held, good_at, tried in seen:
-        doubt = doubt_of(held or (), paths, server_id not in unkept)
-        state = state_of(good_at, tried, site_id in once, now, doubt)
-        found.append(Standing(site_id, name, state, good_at, doubt is None))
+    seen, known = session.execute(rows).all(), known or around(session)
+    made_of = {row.id: parts_of(row, row.paths, known.databases.get(row.id, ())) for row in seen}
+    without = [site_id for site_id, parts in made_of.items() if not good_at_of(parts)]
+    once = backed_up_once(session, without)
+    now, found = clock.now(), []
+    for row in seen:
+        parts, is_kept = made_of[row.id], row.server_id not in known.trapped
+        state = state_of(parts, row.id in once, now, is_kept)
+        sound = is_sound(parts, is_kept)
+        found.append(Standing(row.id, row.name, state, good_at_of(parts), sound))
     return sorted(found, key=_worst_first)
 
 
-def backed_up_once(session: Session, site_ids: list[UUID]) -> set[UUID]:
+def parts_of(row: Any, paths: Sequence[str], of_site: Sequence[Database]) -> list[Part]:
+    """What a site is made of, from its `columns()`: paths, databases, both, or nothing yet."""
+    parts = []
+    if paths:
+        complete = row.files_at is not None and holds(row.files_held, paths)
+        parts.append(Part(row.files_at, row.files_tried, complete))
+    if of_site:
+        complete = row.dumps_at is not None and databases.are_held(row.dumps_held, of_site)
+        parts.append(Part(row.dumps_at, row.dumps_tried, complete))
+    return parts
+
+
+def backed_up_once(session: Session, site_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the sites of which a backup was completed at some time, deleted or not."""
     if not site_ids:
         return set()
@@ -141,73 +191,33 @@ def numbers(found: list[Standing]) -> Mapping[State, int]:
     return {state: counted[state] for state in State}
 
 
+def columns() -> tuple[Any, ...]:
+    """Of a query of sites, for its paths and for its databases: when the newest good backup was
+    asked for, what it holds, how the last try ended. Nothing is looked up for what it has not."""
+    found = []
+    for name, part, held, of_site in (
+        ("files", has_files(), Backup.paths, has_paths()),
+        ("dumps", has_databases(), Backup.databases, has_dumps()),
+    ):
+        asked = {
+            "at": newest_of_site(Backup.created_at, part, *is_good()),
+            "held": newest_of_site(held, part, *is_good()),
+            "tried": newest_of_site(Backup.status, part, *has_ended()),
+        }
+        found += [case((of_site, rows)).label(f"{name}_{key}") for key, rows in asked.items()]
+    return tuple(found)
+
+
+def has_paths() -> ColumnElement[bool]:
+    """Within a query of sites: this one has paths."""
+    return cast(Site.paths, String) != "[]"
+
+
+def has_dumps() -> ColumnElement[bool]:
+    """Within a query of sites: this one has databases."""
+    there = select(Database.id).where(Database.site_id == Site.id, Database.removed_at.is_(None))
+    return there.correlate(Site).exists()
+
+
 def _worst_first(standing: Standing) -> tuple[int, datetime, str, UUID]:
     return RANK[standing.state], standing.good_at or _AT_FIRST, standing.name, standing.site_id
-
-
-def columns() -> tuple[Any, Any]:
-    """Of a query of sites: when the newest good backup was asked for, how the last try ended."""
-    good_at = newest_of_site(Backup.created_at, *is_good())
-    tried = newest_of_site(Backup.status, *has_ended())
-    return good_at.label("good_at"), tried.label("tried")
-
-
-def is_good() -> tuple[ColumnElement[bool], ...]:
-    """Completed, on its server as far as we know, and without serious warnings."""
-    copy = select(Copy.id).where(
-        Copy.backup_id == Backup.id,
-        Copy.place == Place.SERVER,
-        reads(Copy.status, CopyStatus.STORED),
-    )
-    unreadable, files, folders = (
-        func.coalesce(Backup.counts[name].as_float(), 0)
-        for name in ("unreadable", "files", "directories")
-    )
-    few = unreadable * SERIOUS <= unreadable + files + folders
-    return (
-        reads(Backup.status, Status.COMPLETED),
-        copy.correlate(Backup).exists(),
-        or_(Backup.warning_count == 0, few),
-    )
-
-
-def is_serious(backup: Backup) -> bool:
-    """Whether so much could not be read that the backup does not count as good."""
-    count = backup.counts.get
-    unreadable = count("unreadable", 0) if backup.warning_count else 0
-    read = count("files", 0) + count("directories", 0)
-    return bool(unreadable * SERIOUS > unreadable + read)
-
-
-def has_ended() -> tuple[ColumnElement[bool], ...]:
-    """Over, and not because a person stopped it."""
-    return (
-        and_(*(cast(Backup.status, String) != status.value for status in ACTIVE)),
-        Backup.error_code.is_distinct_from(RunStopped.code),
-    )
-
-
-def has_failed() -> tuple[ColumnElement[bool], ...]:
-    """Failed, and not because a person stopped it: there would be nothing to be done about it."""
-    return (
-        Backup.status == Status.FAILED,
-        Backup.error_code.is_distinct_from(RunStopped.code),
-    )
-
-
-def newest_of_site(column: Any, *conditions: Any) -> Any:
-    """That column of a site's newest such backup, within a query of sites."""
-    rows = newest(select(column), Backup.site_id == Site.id, *conditions)
-    return rows.correlate(Site).scalar_subquery()
-
-
-def newest(rows: Select[Any], *conditions: Any) -> Select[Any]:
-    """The newest backup of those, deleted ones left out."""
-    rows = rows.where(*conditions, Backup.deleted_at.is_(None))
-    return rows.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(1)
-
-
-def reads(column: Any, value: StrEnum) -> ColumnElement[bool]:
-    """That value, said so that no index of such values is walked: for a site that was never backed
-    up it would be walked to its end. The rows of one site or server are few."""
-    return cast(column, String) == value.value

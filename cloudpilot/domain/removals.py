@@ -1,9 +1,11 @@
-"""Taking servers and sites out of the panel: their rows stay, so that old backups keep a name."""
+"""Taking servers, sites and databases out of the panel: their rows stay, so that old backups keep
+a name."""
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
@@ -16,6 +18,7 @@ _WORK = {
     RunKind.CHECK: "A check",
     RunKind.DELETE: "A deletion",
     RunKind.PREVIEW: "A preview",
+    RunKind.INSPECT: "A look at the databases",
     RunKind.ROTATE: "A key change",
     RunKind.UNINSTALL: "The removal",
 }
@@ -36,12 +39,30 @@ def forget(session: Session, server: Server) -> None:
     server.removed_at = now
     sites = update(Site).where(Site.server_id == server.id, Site.removed_at.is_(None))
     session.execute(sites.values(removed_at=now))
+    its_sites = select(Site.id).where(Site.server_id == server.id)
+    _forget_databases(session, Database.site_id.in_(its_sites))
 
 
 def remove_site(session: Session, site: Site) -> None:
     """Forget a site; its backups stay. Raises BackupInProgress while one is being made."""
     _refuse_because_of(keeps_site(session, site))
     site.removed_at = clock.now()
+    _forget_databases(session, Database.site_id == site.id)
+
+
+def remove_database(session: Session, database: Database) -> None:
+    """Forget a database and its password; its backups stay, and so does what is on the server.
+
+    Raises BackupInProgress while a backup of its site is being made.
+    """
+    _refuse_because_of(keeps_site(session, session.get_one(Site, database.site_id)))
+    _forget_databases(session, Database.id == database.id)
+
+
+def _forget_databases(session: Session, condition: ColumnElement[bool]) -> None:
+    """A password that is of no use any more is no longer kept, not even sealed."""
+    there = update(Database).where(condition, Database.removed_at.is_(None))
+    session.execute(there.values(removed_at=clock.now(), password=""))
 
 
 def keeps_server(session: Session, server: Server) -> Run | None:

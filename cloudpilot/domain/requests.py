@@ -1,6 +1,6 @@
 """What people ask for: a backup now, or the end of one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from cloudpilot import clock
 from cloudpilot.domain import backups, runs
 from cloudpilot.domain.backups import RETENTION_DAYS, Backup
 from cloudpilot.domain.copies import Copy
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -33,37 +34,52 @@ class Wish:
     paths: list[str]
     excludes: list[str]
     compression: Compression
+    type: BackupType = BackupType.FILES
+    databases: list[Database] = field(default_factory=list)
     retention_days: int = RETENTION_DAYS
     note: str = ""
+
+    def refuse_nothing(self) -> None:
+        """Raises InvalidConfig if there is nothing of this type to back up."""
+        name = self.site.name if self.site else self.server.name
+        if not self.paths and not self.databases:
+            raise InvalidConfig(f"{name} has nothing to back up yet: add paths or a database.")
+        if self.type.has_files and not self.paths:
+            raise InvalidConfig(f"{name} has no paths: only its databases can be backed up.")
+        if self.type.has_databases and not self.databases:
+            raise InvalidConfig(f"{name} has no database: only its files can be backed up.")
 
 
 def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
     """A new backup with its copy on the server and the run that makes it.
 
     Raises SshNotConfigured if no host key was approved, BackupInProgress if the same site (or
-    the same server's own paths) is being backed up already.
+    the same server's own paths) is being backed up already, InvalidConfig if it has nothing of
+    the wished type.
     """
     server, site = wish.server, wish.site
     if not server.is_ready:
         raise SshNotConfigured(f"{server.name} has not been set up yet: its host key is unknown.")
+    wish.refuse_nothing()
     _refuse_while_removed(session, server)
     now = clock.now()
     backup = Backup(
         id=uuid4(),
-        type=BackupType.FILES,
+        type=wish.type,
         server_id=server.id,
         site_id=site.id if site else None,
         server_name=server.name,
         site_name=site.name if site else "",
-        paths=wish.paths,
-        excludes=wish.excludes,
+        paths=wish.paths if wish.type.has_files else [],
+        excludes=wish.excludes if wish.type.has_files else [],
+        databases=[one.plan() for one in wish.databases] if wish.type.has_databases else [],
         compression=wish.compression,
         retention_days=wish.retention_days,
         note=wish.note,
         requested_by=by.id if by else None,
         created_at=now,
         expires_at=now + timedelta(days=wish.retention_days),
-        archive=f"{BackupType.FILES}-{now:%Y%m%d-%H%M%S}Z{wish.compression.suffix}",
+        archive=f"{wish.type}-{now:%Y%m%d-%H%M%S}Z{wish.compression.suffix}",
     )
     backup.copies.append(
         Copy(place=Place.SERVER, server_id=server.id, root=server.backup_root, name=backup.archive)
@@ -110,20 +126,28 @@ def check(session: Session, server: Server, by: Person | None) -> Run:
 def preview(session: Session, site: Site, by: Person | None) -> Run:
     """A run that counts what the site's patterns leave out; raises BackupInProgress, and
     SshNotConfigured if no host key was approved."""
+    if not site.paths:
+        raise InvalidConfig(f"{site.name} has no paths: there is nothing to count.")
+    claim, options = f"preview:site:{site.id}", {"site": str(site.id)}
+    return _ask(session, site, Run(kind=RunKind.PREVIEW, claim=claim, options=options), by)
+
+
+def inspect(session: Session, database: Database, by: Person | None) -> Run:
+    """A run that looks at a database with its login; raises BackupInProgress, and
+    SshNotConfigured if no host key was approved."""
+    site = session.get_one(Site, database.site_id)
+    run = Run(kind=RunKind.INSPECT, claim=database.claim, options={"database": str(database.id)})
+    return _ask(session, site, run, by)
+
+
+def _ask(session: Session, site: Site, run: Run, by: Person | None) -> Run:
+    """Complete a run that asks the site's server something, and add it."""
     server = session.get_one(Server, site.server_id)
     if not server.is_ready:
         raise SshNotConfigured(f"{server.name} has not been set up yet: its host key is unknown.")
-    return runs.add(
-        session,
-        Run(
-            kind=RunKind.PREVIEW,
-            claim=f"preview:site:{site.id}",
-            server_id=server.id,
-            requested_by=by.id if by else None,
-            subject=f"{site.name} on {server.name}",
-            options={"site": str(site.id)},
-        ),
-    )
+    run.server_id, run.requested_by = server.id, by.id if by else None
+    run.subject = f"{site.name} on {server.name}"
+    return runs.add(session, run)
 
 
 def expected_ratio(session: Session, backup: Backup) -> int:
@@ -136,6 +160,7 @@ def expected_ratio(session: Session, backup: Backup) -> int:
         Backup.server_id == backup.server_id,
         Backup.status == Status.COMPLETED,
         Backup.compression == backup.compression,
+        Backup.type == backup.type,
     )
     last = session.execute(rows.order_by(Backup.created_at.desc()).limit(1)).first()
     if not last or not last.size or not last.tar_size:

@@ -21,12 +21,7 @@ from cloudpilot.db import Base
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, NEXT, HasStatus, Next, Status, values_of
-from cloudpilot.errors import (
-    BackupInProgress,
-    CloudPilotError,
-    InvalidState,
-    NotFound,
-)
+from cloudpilot.errors import BackupInProgress, CloudPilotError, InvalidState, NotFound
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
@@ -51,6 +46,7 @@ class Run(HasStatus, Base):
         Index(None, "created_at", "id"),
         Index(None, "status", "created_at", "id"),
         Index(None, "server_id", "created_at", "id"),
+        Index(None, "server_id", "kind", "created_at", "id"),
         Index(None, "backup_id"),
         Index(None, "kind", "status", "created_at"),
         Index(

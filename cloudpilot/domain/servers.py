@@ -131,11 +131,17 @@ def valid_name(text: str) -> str:
     return name
 
 
-def valid_host(text: str) -> str:
-    """A host name or address; raises InvalidConfig, AddressRefused."""
+def shaped_host(text: str) -> str:
+    """A host name or address, wherever it is; raises InvalidConfig."""
     host = text.strip().removeprefix("[").removesuffix("]")
     if not _HOST.fullmatch(host) or len(host) > 253:
         raise InvalidConfig("Give a host name or an address, for example web-1.example.com.")
+    return host
+
+
+def valid_host(text: str) -> str:
+    """A host that the panel may connect to; raises InvalidConfig, AddressRefused."""
+    host = shaped_host(text)
     if reason := outbound.refusal(host):
         raise AddressRefused(reason)
     return host

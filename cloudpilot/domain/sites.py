@@ -13,7 +13,7 @@ from cloudpilot.db import Base
 from cloudpilot.domain.servers import Server, valid_path
 from cloudpilot.domain.status import values_of
 from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
-from cloudpilot.kinds import Compression
+from cloudpilot.kinds import BackupType, Compression
 from cloudpilot.text import has_controls
 
 PATHS_AT_MOST = 100
@@ -23,7 +23,7 @@ _SYSTEM = ("/proc", "/sys", "/dev", "/run")
 
 
 class Site(Base):
-    """Paths of a server that are backed up together, and what is left out of them."""
+    """Paths and databases (see there) of a server that are backed up together."""
 
     __tablename__ = "sites"
 
@@ -55,15 +55,32 @@ def listed(session: Session, server_id: UUID | None = None) -> list[Site]:
     return list(session.scalars(rows.where(Site.server_id == server_id) if server_id else rows))
 
 
+def types(paths: Sequence[str], databases: Sequence[Any]) -> tuple[BackupType, ...]:
+    """What can be backed up of a site that has these, all of it first; nothing of an empty one.
+
+    >>> [str(kind) for kind in types(["/srv"], ["shop"])]
+    ['full', 'files', 'database']
+    """
+    if paths and databases:
+        return BackupType.FULL, BackupType.FILES, BackupType.DATABASE
+    return (BackupType.FILES,) if paths else (BackupType.DATABASE,) if databases else ()
+
+
+def some_paths(text: str) -> list[str]:
+    """As valid_paths; raises InvalidPath also if there is none."""
+    paths = valid_paths(text)
+    if not paths:
+        raise InvalidPath("Give at least one path.")
+    return paths
+
+
 def valid_paths(text: str) -> list[str]:
-    """Paths to back up, one a line; raises InvalidPath.
+    """Paths to back up, one a line, or none; raises InvalidPath.
 
     >>> valid_paths("/srv/www/\\n\\n/etc")
     ['/srv/www', '/etc']
     """
     paths = list(dict.fromkeys(valid_path(line.strip()) for line in _typed_lines(text)))
-    if not paths:
-        raise InvalidPath("Give at least one path.")
     if len(paths) > PATHS_AT_MOST:
         raise InvalidPath(f"Give at most {PATHS_AT_MOST} paths: the folder above them, perhaps?")
     for path in paths:

@@ -1,10 +1,14 @@
-"""Sites that a server seems to have: what its last Check found, beside the sites that there are."""
+"""Sites and their databases that a server seems to have: what its last Check found, beside what
+the panel knows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.servers import Checkup
 from cloudpilot.domain.sites import Site
+from cloudpilot.kinds import Engine
 
 # What can be made again, by the kind of application; as exclude patterns of its folder.
 EXCLUDES: Mapping[str, tuple[str, ...]] = {
@@ -66,3 +70,59 @@ def _suggestion(found: Mapping[str, str], sites: Sequence[Site]) -> Suggestion:
 
 def _covers(site: Site, path: str) -> bool:
     return any(path == one or path.startswith(f"{one.rstrip('/')}/") for one in site.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A database server that listens on the server itself.
+
+    socket, port  one of them: "" or None is the other
+    is_used       whether the site has databases of it already
+    """
+
+    engine: Engine
+    version: str  # "" if not known
+    socket: str
+    port: int | None
+    is_used: bool
+
+    @property
+    def where(self) -> str:
+        """In words."""
+        return self.socket or f"127.0.0.1:{self.port}"
+
+
+def of_databases(checkup: Checkup | None, databases: Sequence[Database]) -> list[Offer]:
+    """What the Check found: by its sockets, or by its ports where it has none."""
+    used = {(database.engine.value, _bare(database.where)) for database in databases}
+    return [
+        _offer(one, where, used)
+        for one in (checkup.facts if checkup else {}).get("databases", ())
+        for where in _places(one)
+        if one["engine"] in set(Engine)
+    ]
+
+
+def _places(found: Mapping[str, Any]) -> list[str]:
+    # MySQL's X protocol has a socket and a port of its own, through which nothing is dumped.
+    sockets = [path for path in found["sockets"] if "mysqlx" not in path]
+    return sockets or [f"127.0.0.1:{port}" for port in found["ports"]]
+
+
+def _offer(found: Mapping[str, Any], where: str, used: set[tuple[str, str]]) -> Offer:
+    is_socket = where.startswith("/")
+    return Offer(
+        engine=Engine(found["engine"]),
+        version=found["version"] or "",
+        socket=where if is_socket else "",
+        port=None if is_socket else int(where.rpartition(":")[2]),
+        is_used=(found["engine"], _bare(where)) in used,
+    )
+
+
+def _bare(where: str) -> str:
+    """
+    >>> _bare("/run/postgresql/.s.PGSQL.5432")
+    '/run/postgresql'
+    """
+    return where.removesuffix("/.s.PGSQL.5432")

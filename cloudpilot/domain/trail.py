@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from cloudpilot.domain import cursor
 from cloudpilot.domain.audit import Action, AuditEntry
-from cloudpilot.errors import InvalidConfig
+from cloudpilot.domain.cursor import PAGE, Cursor, Page
 
-PAGE = 50  # entries
 LAST_DAY = date(8999, 12, 31)  # there is a day after it, in every time zone
 GROUPS = tuple(sorted({action.partition(".")[0] for action in Action}))
 
@@ -40,54 +40,10 @@ class Wanted:
             yield AuditEntry.at < _midnight(min(self.last_day, LAST_DAY)) + timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The place of an entry in the log, as it stands in a URL.
-
-    >>> str(Place.parse("2026-01-02T03:04:05+00:00_17"))
-    '2026-01-02T03:04:05+00:00_17'
-    """
-
-    at: datetime
-    id: int
-
-    def __str__(self) -> str:
-        return f"{self.at.isoformat()}_{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Place":
-        """Raises InvalidConfig."""
-        at, _, number = text.partition("_")
-        damaged = InvalidConfig("This link to a page of the list is damaged.")
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
-            raise damaged
-        try:
-            place = cls(datetime.fromisoformat(at), int(number))
-        except ValueError:
-            raise damaged from None
-        if place.at.tzinfo is None or not 1970 < place.at.year < 9000:
-            raise damaged
-        return place
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Entries, and where the next page begins (None: this is the last)."""
-
-    rows: list[AuditEntry]
-    following: Place | None
-
-
-def page(session: Session, wanted: Wanted, after: Place | None = None, size: int = PAGE) -> Page:
-    """One page; it begins after the entry at `after`."""
+def page(session: Session, wanted: Wanted, after: Cursor | None = None, size: int = PAGE) -> Page:
+    """One page of entries; it begins after the one at `after`."""
     rows = select(AuditEntry).where(*wanted.conditions())
-    if after:
-        older = and_(AuditEntry.at == after.at, AuditEntry.id < after.id)
-        rows = rows.where(AuditEntry.at <= after.at, or_(AuditEntry.at < after.at, older))
-    rows = rows.order_by(AuditEntry.at.desc(), AuditEntry.id.desc()).limit(size + 1)
-    found = list(session.scalars(rows))
-    more = found[size - 1] if len(found) > size else None
-    return Page(found[:size], Place(more.at, more.id) if more else None)
+    return cursor.page(session, rows, (AuditEntry.at, AuditEntry.id), after, size)
 
 
 def valid_group(text: str) -> str:

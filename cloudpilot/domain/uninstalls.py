@@ -16,7 +16,13 @@ from cloudpilot.domain.status import ACTIVE
 from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, SshNotConfigured
 from cloudpilot.kinds import Place, RunKind
 
-ANOTHER_RUN = (RunKind.MAKE, RunKind.PREVIEW, RunKind.ROTATE, RunKind.UNINSTALL)
+ANOTHER_RUN = (
+    RunKind.MAKE,
+    RunKind.PREVIEW,
+    RunKind.INSPECT,
+    RunKind.ROTATE,
+    RunKind.UNINSTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def parse(answer: bytes) -> Report:
     True
     """
     words = _sorted(lines(decode(answer, limit=len(answer))))
-    life, status = words.last("life"), _number(words.last("exit"))
+    life, status = words.last("life"), number(words.last("exit"))
     if life not in LIVES or "end" not in words.by_tag:
         raise CommandFailed("The server's answer to a look cannot be understood.")
     stopped = "stop" in words.by_tag
@@ -57,6 +57,7 @@ def parse(answer: bytes) -> Report:
         over=over,
         error=_why(words, life, status, result) if over else None,
         result=result if over else {},
+        census=tuple(words.all("C")) if over else (),
         warnings=tuple(map(redacted, words.all("W"))) if over else (),
         never_started=life in {"none", "gone"} and not over,
     )
@@ -93,10 +94,11 @@ def _progress(text: str) -> tuple[str, int, int | None]:
     """
     stage, _, numbers = text.partition(" ")
     done, _, total = numbers.partition(" ")
-    return stage, _number(done) or 0, _number(total)
+    return stage, number(done) or 0, number(total)
 
 
-def _number(text: str) -> int | None:
+def number(text: str) -> int | None:
+    """Digits, as a column of the database can hold them."""
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         return None
     return min(int(text), NUMBER_AT_MOST)

@@ -7,7 +7,7 @@ from typing import Any
 from cloudpilot.engine import suggestions
 from cloudpilot.engine.doctor import databases, machine, place, privilege, tools
 from cloudpilot.engine.doctor.line import Ask, Line
-from cloudpilot.engine.findings import FACTS, Asked, Found, read
+from cloudpilot.engine.findings import FACTS, Asked, Found, Last, read
 from cloudpilot.engine.program import Program
 from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Privilege
@@ -50,14 +50,16 @@ def check(
     privilege: Privilege = Privilege.PLAIN,
     retention_days: int = 30,
     login_seconds: float = 0.0,
+    last: Last | None = None,
 ) -> Checkup:
     """Ask the server about everything that a backup needs; changes nothing there.
 
     retention_days  how long backups are to stay, for folders that are cleaned by age
     login_seconds   how long it took to open the session
+    last            the largest of the last backups of its sites
     """
     answer = session.run(probe(backup_root, privilege), timeout=PROBE_SECONDS)
-    asked = Asked(backup_root, privilege, retention_days, time.time(), login_seconds)
+    asked = Asked(backup_root, privilege, retention_days, time.time(), login_seconds, last)
     return judge(read(answer, asked))
 
 
@@ -75,6 +77,7 @@ def judge(found: Found) -> Checkup:
         "free": found.free,
         "file_system": found["file_system"] or "",
         "skew": machine.clock_skew(found),
+        "root": found.asked.root,
         "trap": place.trap(found),
         "alternative": found["alternative"],
         "databases": databases.running(found),

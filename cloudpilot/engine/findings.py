@@ -127,10 +127,19 @@ BY_NAME: Mapping[str, Fact] = {fact.name: fact for fact in FACTS}
 
 
 @dataclass(frozen=True, slots=True)
+class Last:
+    """How large the last backup of a site was, in bytes, and its name."""
+
+    of: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What the answers are judged against.
 
     now  by our clock; login_seconds  how long it took to get in
+    last  the largest of the last backups of the server's sites
     """
 
     root: str
@@ -138,6 +147,7 @@ class Asked:
     retention_days: int
     now: float
     login_seconds: float = 0.0
+    last: Last | None = None
 
 
 @dataclass(frozen=True, slots=True)

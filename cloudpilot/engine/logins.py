@@ -39,7 +39,7 @@ def _option_file(login: Login) -> str:
     """For `--defaults-file=/dev/fd/N`.
 
     https://mariadb.com/kb/en/configuring-mariadb-with-option-files/: a value in quotes keeps its
-    blanks and its #; in it a backslash begins an escape.
+    blanks and its #; in it a backslash begins an escape, and another quote would end it.
     """
     values = {"user": login.user, "password": login.password.reveal()}
     if login.host:
@@ -51,7 +51,7 @@ def _option_file(login: Login) -> str:
 
 
 def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\")
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _service_file(login: Login) -> str:

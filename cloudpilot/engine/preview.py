@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cloudpilot.engine import findings
 from cloudpilot.engine.findings import numbers
 from cloudpilot.engine.program import Program, quoted_words, source
 from cloudpilot.engine.ssh import Session
@@ -39,7 +40,7 @@ class Question(Program):
             _array("pattern_lengths", lengths),
             quoted_words("declare", (f"backup_root={self.backup_root}",)),
             quoted_words("declare", (f"privilege={self.privilege.value}",)),
-            *(source(f"{name}.sh") for name in ("common", "rights", "measure")),
+            *(source(f"{name}.sh") for name in ("words", "common", "rights", "measure")),
             b"preview_perl() {\ncat <<'CLOUDPILOT_PERL'",
             source("preview.pl") + b"CLOUDPILOT_PERL\n}",
             source("preview.sh"),
@@ -56,6 +57,7 @@ class _Counted:
     by_pattern: dict[int, dict[str, Any]] = field(default_factory=dict)
     folders: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
+    locked: int | None = None
     whole: bool = False
 
 
@@ -73,6 +75,7 @@ def understood(answer: bytes, patterns: Sequence[str]) -> dict[str, Any]:
     kept, out  sums of what is backed up and what is left out
     patterns   each with its sums and up to three names; None where time was too short to count
     folders    the largest of what is backed up
+    locked     how many the panel's user may not read of what is to be kept; None: it may read all
     stopped    whether figures are at least, since time was too short for all of it
     """
     counted = _sorted(lines(decode(answer, limit=len(answer))))
@@ -86,6 +89,7 @@ def understood(answer: bytes, patterns: Sequence[str]) -> dict[str, Any]:
             for number, pattern in enumerate(patterns)
         ],
         "folders": counted.folders,
+        "locked": counted.locked,
         "stopped": bool(counted.stopped),
     }
 
@@ -104,6 +108,8 @@ def _sorted(answer: Sequence[str]) -> _Counted:
         elif word == "folder":
             entries, size, name = (*rest.split(" ", 2), "", "", "")[:3]
             found.folders.append(_sum(numbers(f"{entries} {size}")) | {"path": name[:NAME_AT_MOST]})
+        elif word == "locked":
+            found.locked = findings.number(rest)
         elif word == "stopped":
             found.stopped.append(rest)
         found.whole = found.whole or word == "end"

@@ -41,9 +41,9 @@ class Program:
             quoted_words("set --", self.args),
             b"payload() {\n:",
             *(_put(name, content) for name, content in self.files.items()),
-            b"}\nsecrets() {\n:",
-            *(_tell(name, secret) for name, secret in self.secrets.items()),
             b"}",
+            telling(self.secrets),
+            source("words.sh"),
             source("ending.sh"),
             source("common.sh"),
             source(f"{self.name}.sh"),
@@ -74,6 +74,17 @@ def _put(name: str, content: bytes) -> bytes:
     """The call that writes one file and proves that it arrived whole."""
     size, digest = str(len(content)), hashlib.sha256(content).hexdigest()
     return quoted_words("put", (name, size, digest, b64encode(content).decode())) + b" || return"
+
+
+def telling(secrets: Mapping[str, Secret]) -> bytes:
+    """The function `secrets`."""
+    lines = (_tell(name, secret) for name, secret in secrets.items())
+    return b"\n".join((b"secrets() {\n:", *lines, b"}"))
+
+
+def printing(name: str, file: str) -> bytes:
+    """A function `name` that prints a file of engine/remote, which ends with a newline."""
+    return f"{name}() {{\ncat <<'CLOUDPILOT_TEXT'\n".encode() + source(file) + b"CLOUDPILOT_TEXT\n}"
 
 
 def _tell(name: str, secret: Secret) -> bytes:

@@ -3,22 +3,44 @@
 import re
 from dataclasses import dataclass
 
+from cloudpilot.engine.logins import Login
 from cloudpilot.engine.program import quoted_words, source
 from cloudpilot.errors import InvalidConfig, InvalidPath
 from cloudpilot.excludes import distinct, is_inside, merged, options
 from cloudpilot.kinds import Compression, Privilege
+from cloudpilot.secrets import Secret
 
-__all__ = ["FilesBackup", "files_backup", "merged"]
+__all__ = ["Contents", "Dump", "backup", "merged"]
 
-# Of which scripts a backup of files is made.
-FILES = ("ending", "prelude", "rights", "measure", "judge", "files")
+# Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
+SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
+DUMP_SCRIPTS = ("databases", "mysql", "postgresql")
+LAST = ("archive",)
+PROGRAMS = ("pack.pl", "entry.pl")
+DUMP_PROGRAMS = ("members.pl", "rows.pl", "grants.pl", "census.pl")
+LOCK_SECONDS = 60  # for so long a dump waits for a lock that somebody holds on a table
 
 _ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
 @dataclass(frozen=True, slots=True)
-class FilesBackup:
-    """Everything that a backup of files is made from."""
+class Dump:
+    """What is dumped with one login.
+
+    names    these databases, or with all_but all that there are without these
+    known    what the last backup held of them: what is not there any more is told
+    """
+
+    login: Login
+    where: str  # in words
+    names: tuple[str, ...]
+    all_but: bool = False
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything that a backup is made from: files, databases, or both."""
 
     paths: tuple[str, ...]
     excludes: tuple[str, ...]  # see excludes.options
@@ -28,30 +50,39 @@ class FilesBackup:
     plan: bytes  # JSON: becomes manifest.json, the archive's first member
     expected_ratio: int = 100  # percent of the tar that the archive is expected to take
     privilege: Privilege = Privilege.PLAIN  # what the server was set up for
+    dumps: tuple[Dump, ...] = ()
+    lock_seconds: int = LOCK_SECONDS
+
+    def secrets(self) -> dict[str, Secret]:
+        """What goes to the run beside the files: the option file of each login."""
+        return {f"login_{number}": dump.login.file() for number, dump in enumerate(self.dumps)}
 
 
-def files_backup(what: FilesBackup) -> dict[str, bytes]:
-    """The files of the run directory: `script`, `pack.pl` and `manifest.json`.
+def backup(what: Contents) -> dict[str, bytes]:
+    """The files of the run directory: `script`, what it calls, and `manifest.json`.
 
     Raises InvalidPath, and InvalidConfig for a pattern that would exclude a path itself or for
     patterns that are too long in all.
     """
-    return {"script": _script(what), "pack.pl": source("pack.pl"), "manifest.json": what.plan}
+    called = PROGRAMS + (DUMP_PROGRAMS if what.dumps else ())
+    programs = {name: source(name) for name in called}
+    return {"script": _script(what), "manifest.json": what.plan} | programs
 
 
-def _script(what: FilesBackup) -> bytes:
+def _script(what: Contents) -> bytes:
     """All inside one function: of a script that was cut off nothing runs."""
+    names = SCRIPTS + (DUMP_SCRIPTS if what.dumps else ()) + LAST
     parts = (
         b"main() {",
         *_settings(what),
-        *(source(f"{name}.sh") for name in FILES),
+        *(source(f"{name}.sh") for name in names),
         b'}\nmain "$@"; exit\n',
     )
     return b"\n".join(parts)
 
 
-def _settings(what: FilesBackup) -> tuple[bytes, ...]:
-    paths = distinct(what.paths)
+def _settings(what: Contents) -> tuple[bytes, ...]:
+    paths = distinct(what.paths) if what.paths or not what.dumps else ()
     inside = next((path for path in paths if is_inside(path, what.backup_root)), None)
     if inside:
         raise InvalidPath(f"{inside} is where backups are kept: it cannot be backed up to itself.")
@@ -60,17 +91,32 @@ def _settings(what: FilesBackup) -> tuple[bytes, ...]:
     return (
         _array("paths", paths),
         _array("user_excludes", options(what.excludes, paths)),
-        *(
-            quoted_words("declare", (f"{name}={value}",))
-            for name, value in (
-                ("archive", what.archive),
-                ("backup_root", what.backup_root),
-                ("compression", what.compression.value),
-                ("expected_ratio", str(int(what.expected_ratio))),
-                ("privilege", what.privilege.value),
-            )
+        _array("engines", tuple(dump.login.engine.value for dump in what.dumps)),
+        *(line for number, dump in enumerate(what.dumps) for line in _dump(number, dump)),
+        *_values(
+            archive=what.archive,
+            backup_root=what.backup_root,
+            compression=what.compression.value,
+            expected_ratio=str(int(what.expected_ratio)),
+            privilege=what.privilege.value,
+            lock_seconds=str(int(what.lock_seconds)),
         ),
     )
+
+
+def _dump(number: int, dump: Dump) -> tuple[bytes, ...]:
+    """The settings of one login, each with its number in its name."""
+    return (
+        _array(f"names_{number}", dump.names),
+        _array(f"known_{number}", dump.known),
+        *_values(
+            **{f"all_but_{number}": "yes" if dump.all_but else "", f"where_{number}": dump.where}
+        ),
+    )
+
+
+def _values(**values: str) -> tuple[bytes, ...]:
+    return tuple(quoted_words("declare", (f"{name}={text}",)) for name, text in values.items())
 
 
 def _array(name: str, words: tuple[str, ...]) -> bytes:

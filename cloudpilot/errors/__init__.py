@@ -26,6 +26,7 @@ from cloudpilot.errors.databases import (
     DumpIncomplete,
 )
 from cloudpilot.errors.on_server import (
+    ArchiveMissing,
     BackupDirMissing,
     BackupDirUnsafe,
     CommandFailed,
@@ -48,6 +49,7 @@ from cloudpilot.errors.reaching import (
     HostKeyUnknown,
     KeyNotTaken,
     KeyStillAccepted,
+    RemovalUnproven,
     SshAuthFailed,
     SshNotConfigured,
     SshUnreachable,
@@ -66,6 +68,7 @@ from cloudpilot.errors.vaults import (
 
 __all__ = [
     "AddressRefused",
+    "ArchiveMissing",
     "BackupDirMissing",
     "BackupDirUnsafe",
     "BackupInProgress",
@@ -97,6 +100,7 @@ __all__ = [
     "PermissionDenied",
     "PrivilegeMissing",
     "ReadFailed",
+    "RemovalUnproven",
     "RunKilled",
     "RunLost",
     "RunStopped",

@@ -87,3 +87,8 @@ class RunStopped(CloudPilotError):
 class StillThere(CloudPilotError):
     code = "STILL_THERE"
     remedy = "Look into the folder on the server: something in it cannot be removed by its owner."
+
+
+class ArchiveMissing(CloudPilotError):
+    code = "ARCHIVE_MISSING"
+    remedy = "Mount its disk, or put the archive back: the next Check finds it. If it is lost, delete the backup here and make a new one."

@@ -41,6 +41,11 @@ class KeyStillAccepted(CloudPilotError):
     http_status = 502
 
 
+class RemovalUnproven(CloudPilotError):
+    code = "REMOVAL_UNPROVEN"
+    remedy = "Run the removing command on the server as root and paste its last line: it says what is gone. If the server is no more, forget it."
+
+
 class HostKeyUnknown(CloudPilotError):
     """`offered` is the fingerprint that the server showed, `SHA256:…`."""
 

@@ -3,20 +3,27 @@
 import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from uuid import UUID
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import checkups, daily, servers
+from cloudpilot.domain import checkups, daily, history, inspections, presence, servers
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
 from cloudpilot.engine import facts
 from cloudpilot.engine.doctor.line import Line
+from cloudpilot.engine.findings import Last
+from cloudpilot.engine.presence import Archive, Seen, look, unanswered
+from cloudpilot.engine.presence import line as line_of
 from cloudpilot.engine.ssh import Session
-from cloudpilot.jobs import lifecycle
+from cloudpilot.errors import CommandFailed
+from cloudpilot.jobs import inspect, lifecycle
 from cloudpilot.jobs.on_server import connected
+from cloudpilot.jobs.queue import JOB_SECONDS
 from cloudpilot.reports import Report
+
+TO_WRITE_IT_DOWN = 6  # seconds of the job that asking leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class _Asking:
     ssh: Session
     server: Server
     login_seconds: float
+    last: Last | None
 
     def about(self, root: str) -> facts.Checkup:
         """All lines, for backups that go to `root`."""
@@ -35,6 +43,7 @@ class _Asking:
             privilege=self.server.privilege,
             retention_days=RETENTION_DAYS,
             login_seconds=self.login_seconds,
+            last=self.last,
         )
 
 
@@ -42,16 +51,26 @@ def perform(run: Run) -> None:
     """Ask the server, and keep what it says."""
     with reading() as session:
         server = session.get_one(Server, run.server_id)
+        largest = history.largest_last(session, server.id)
+        logins = inspections.on_server(session, server.id)
     began = time.monotonic()
     with connected(run.server_id) as ssh:
-        asking = _Asking(ssh, server, time.monotonic() - began)
+        asking = _Asking(ssh, server, time.monotonic() - began, Last(*largest) if largest else None)
         lifecycle.begin(run)
         found = asking.about(server.backup_root)
         moved = _better_root(server, found)
         if moved:
             found = asking.about(moved)
-    _keep(run, found, moved)
-    words = "\n".join(f"{line.level}: {line.title}: {line.detail}" for line in found.lines)
+        stored = _look_for_archives(ssh, run.server_id)
+        looked = inspect.each(ssh, logins, began + JOB_SECONDS - TO_WRITE_IT_DOWN)
+    lines = [asdict(line) for line in (*found.lines, *_also(stored, moved))]
+    lines += inspections.lines(logins, looked)
+    with transaction() as session:
+        row = _moved(servers.find(session, run.server_id), moved)
+        checkups.keep(session, row, lines, found.facts)
+        presence.note(session, _known(stored))
+        inspections.keep_each(session, logins, looked)
+    words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
     lifecycle.complete(run, Report(stage="check", log=words, over=True))
 
 
@@ -63,24 +82,46 @@ def _better_root(server: Server, found: facts.Checkup) -> str | None:
     return SAFE_BACKUP_ROOT if server.checked_at is None and trapped and safe else None
 
 
-def _keep(run: Run, found: facts.Checkup, moved: str | None) -> None:
-    lines = [asdict(line) for line in found.lines]
-    if moved:
-        lines.append(_note_of_the_move(moved))
-    with transaction() as session:
-        server = servers.find(session, run.server_id)
-        server.backup_root = moved or server.backup_root
-        every = timedelta(hours=lifecycle.settings().check_hours)
-        server.next_check_at = daily.slot(server.id, clock.now(), every)
-        checkups.keep(session, server, lines, found.facts)
+def _look_for_archives(ssh: Session, server_id: UUID) -> dict[UUID, Seen] | None:
+    """What the server says of each stored copy; None if that makes no sense."""
+    with reading() as session:
+        copies = presence.looked_for(session, server_id)
+    archives = [
+        Archive(copy.root or "", str(copy.backup_id), copy.name, copy.size or 0) for copy in copies
+    ]
+    try:
+        found = look(ssh, archives) if archives else []
+    except CommandFailed:
+        return None
+    return {copy.id: seen for copy, seen in zip(copies, found, strict=True)}
 
 
-def _note_of_the_move(moved: str) -> dict[str, Any]:
-    line = Line(
+def _also(stored: dict[UUID, Seen] | None, moved: str | None) -> list[Line]:
+    """Lines about what only the panel knows of."""
+    of_archives = unanswered() if stored is None else line_of(list(stored.values()))
+    return [line for line in (of_archives, _note_of_the_move(moved)) if line]
+
+
+def _known(stored: dict[UUID, Seen] | None) -> dict[UUID, str | None]:
+    """Of each copy that was looked for with success, why it counts as missing, or None."""
+    return {copy: one.why for copy, one in (stored or {}).items() if one.how != "unknown"}
+
+
+def _moved(server: Server, moved: str | None) -> Server:
+    """With its directory, and the time of the next Check."""
+    server.backup_root = moved or server.backup_root
+    every = timedelta(hours=lifecycle.settings().check_hours)
+    server.next_check_at = daily.slot(server.id, clock.now(), every)
+    return server
+
+
+def _note_of_the_move(moved: str | None) -> Line | None:
+    if moved is None:
+        return None
+    return Line(
         key="backup_directory_moved",
         level="warning",
         title="Backup directory changed",
         detail=f"{BACKUP_ROOT} does not keep files here, so backups go to {moved}.",
         remedy="Nothing to do. You can change it back on the server's page.",
     )
-    return asdict(line)

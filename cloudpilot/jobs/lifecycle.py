@@ -168,7 +168,7 @@ def _outcome(run: Run, report: Report) -> tuple[Made | None, CloudPilotError | N
     if report.error or run.kind is not RunKind.MAKE:
         return None, report.error
     try:
-        return Made.parse(report.result), None
+        return Made.parse(report.result, report.census), None
     except CloudPilotError as unreadable:
         return None, unreadable
 

@@ -12,9 +12,10 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
+from cloudpilot.engine.script import Contents
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidState, RunLost, SshUnreachable
-from cloudpilot.jobs import lifecycle, queue
+from cloudpilot.jobs import dumps, lifecycle, queue
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.reports import Report
 
@@ -34,14 +35,14 @@ def place(run: Run) -> Place:
 
 def start(run: Run) -> None:
     """Send the work and see it begin."""
-    where, files = place(run), _files(run)
+    where, contents = place(run), _contents(run)
     with connected(run.server_id) as ssh:
         with transaction() as session:
             wanted = runs.mark_sent(session, run)
         if not wanted:
             queue_stop(run)
             return
-        detached.launch(ssh, where, files)
+        detached.launch(ssh, where, script.backup(contents), contents.secrets())
         report = detached.look(ssh, where)
         if report.never_started:
             raise SshUnreachable("The server took the work but has not begun it.")
@@ -116,22 +117,20 @@ def _judged(run: Run, report: Report) -> Report:
     return replace(report, stage=run.stage, log=run.log, over=True, error=lost)
 
 
-def _files(run: Run) -> dict[str, bytes]:
+def _contents(run: Run) -> Contents:
+    """What the backup is made from, as its row and those of its databases say."""
     with reading() as session:
         backup = backups.find(session, run.backup_id) if run.backup_id else None
         if backup is None or backup.server_copy is None:
             raise RunLost("The backup is gone.")
-        ratio = requests.expected_ratio(session, backup)
-        privilege = session.get_one(Server, backup.server_id).privilege
-    return script.files_backup(
-        script.FilesBackup(
+        return Contents(
             paths=tuple(backup.paths),
             excludes=tuple(backup.excludes),
             compression=backup.compression,
             archive=backup.archive,
             backup_root=backup.server_copy.root or "",
             plan=backup.plan(),
-            expected_ratio=ratio,
-            privilege=privilege,
+            expected_ratio=requests.expected_ratio(session, backup),
+            privilege=session.get_one(Server, backup.server_id).privilege,
+            dumps=dumps.of(session, backup),
         )
-    )

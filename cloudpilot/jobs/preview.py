@@ -36,4 +36,6 @@ def perform(run: Run) -> None:
         row.previewed_at = clock.now()
     kept = counted["kept"]["entries"]
     words = f"{kept:,} files and folders are backed up, {counted['out']['entries']:,} left out."
+    if counted["locked"]:
+        words += f" {counted['locked']:,} cannot be read."
     lifecycle.complete(run, Report(stage="preview", log=words, over=True))

@@ -5,7 +5,7 @@ from uuid import UUID
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, RunStopped
-from cloudpilot.jobs import check, delete, lifecycle, make, preview, rotate, uninstall
+from cloudpilot.jobs import check, delete, inspect, lifecycle, make, preview, rotate, uninstall
 from cloudpilot.kinds import RunKind
 
 # Work that a job does itself, in seconds, and that may be done twice: it is taken up again in
@@ -13,6 +13,7 @@ from cloudpilot.kinds import RunKind
 DIRECT = {
     RunKind.CHECK: check.perform,
     RunKind.DELETE: delete.perform,
+    RunKind.INSPECT: inspect.perform,
     RunKind.PREVIEW: preview.perform,
     RunKind.ROTATE: rotate.perform,
     RunKind.UNINSTALL: uninstall.perform,

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloudpilot.db import reading, transaction
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.servers import Server
 from cloudpilot.secrets import CannotOpenError, Sealer
 
@@ -29,6 +30,7 @@ class Sealed:
 SEALED = (
     Sealed(Server, Server.private_key, lambda server: server.key_place),
     Sealed(Server, Server.next_private_key, lambda server: server.next_key_place),
+    Sealed(Database, Database.password, lambda database: database.password_place),
 )
 
 
@@ -59,7 +61,8 @@ def seal_anew() -> Outcome:
 
 def _old(sealer: Sealer, sealed: Sealed) -> list[Any]:
     with reading() as session:
-        rows = session.scalars(select(sealed.table).where(sealed.column.is_not(None)))
+        there = (sealed.column.is_not(None), sealed.column != "")  # else it was forgotten
+        rows = session.scalars(select(sealed.table).where(*there))
         return [row for row in rows if not sealer.is_newest(getattr(row, sealed.column.key))]
 
 

@@ -1,7 +1,8 @@
 """Taking the panel off a server: the removing script, if it is ours to run, and then the proof.
 
 The proof is the server's own: by its approved host key it refuses our key. One that cannot be
-reached proves nothing.
+reached proves nothing. The script takes the key last: who has sent it and is refused afterwards
+has removed the rest before, also if the script's own word of it was lost on the way.
 """
 
 from collections.abc import Mapping
@@ -15,14 +16,23 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.engine import pasted, ssh
 from cloudpilot.engine.ssh import Session
-from cloudpilot.errors import KeyStillAccepted, SshAuthFailed
+from cloudpilot.errors import (
+    CommandFailed,
+    InvalidConfig,
+    KeyStillAccepted,
+    PrivilegeMissing,
+    RemovalUnproven,
+    RunStopped,
+    SshAuthFailed,
+)
 from cloudpilot.jobs import lifecycle
-from cloudpilot.jobs.on_server import login, opened
+from cloudpilot.jobs.on_server import Login, login, opened
 from cloudpilot.reports import Report
 from cloudpilot.text import decode
 
 UNINSTALL_SECONDS = 30
 SAID = "said"  # among the run's options: what is gone, as the script has said it
+WORD_LOST = {"key": True}  # said by the refusal alone
 
 
 def command(server: Server, *, keep: bool, roots: tuple[str, ...]) -> str:
@@ -47,22 +57,52 @@ def perform(run: Run) -> None:
 
 
 def _remove(run: Run) -> None:
+    """Have it removed, and keep what the script says of it."""
     who = login(run.server_id)
     try:
         session = opened(who)
     except SshAuthFailed as error:
         if not error.refused:
             raise
-        raise SshAuthFailed(
-            f"{who.address.host} refuses the panel's key, so the panel cannot look whether anything"
-            " was removed: run the command there and paste its last line."
-        ) from error
-    with session:
-        lifecycle.begin(run)
-        said = _run_script(run, session)
+        said = _after_a_refusal(run, who, error)
+    else:
+        with session:
+            lifecycle.begin(run)
+            _mark_sent(run)
+            said = _said_or_refused(run, who, session)
     with transaction() as database:
         row = runs.find(database, run.id)
         row.options = row.options | {SAID: said}
+
+
+def _mark_sent(run: Run) -> None:
+    """From now on the key may be gone."""
+    with transaction() as database:
+        wanted = runs.mark_sent(database, run)
+    if not wanted and run.sent_at is None:
+        raise RunStopped("Stopped before anything was removed.")
+
+
+def _after_a_refusal(run: Run, who: Login, error: SshAuthFailed) -> dict[str, bool]:
+    """A key that is refused before we have asked for anything says nothing of the rest."""
+    if run.sent_at is None:
+        raise RemovalUnproven(
+            f"{who.address.host} refuses the panel's key already, so the panel cannot look whether"
+            " what came with it was removed."
+        ) from error
+    return dict(WORD_LOST)
+
+
+def _said_or_refused(run: Run, who: Login, session: Session) -> dict[str, bool]:
+    """A script that was killed over its last steps has taken the key."""
+    try:
+        return _run_script(run, session)
+    except PrivilegeMissing as error:
+        raise RemovalUnproven(f"{error} The panel cannot take itself off this server.") from error
+    except (CommandFailed, InvalidConfig):  # it failed, or its last line is not whole
+        if not ssh.refuses(who.address, who.private_key):
+            raise
+    return dict(WORD_LOST)
 
 
 def _run_script(run: Run, session: Session) -> dict[str, bool]:
@@ -106,4 +146,5 @@ def _in_words(run: Run, proof: str) -> str:
     said = run.options.get(SAID, {})
     kept = [thing for thing, gone in said.items() if not gone]
     stays = f"Stays there: {', '.join(kept)}." if kept else ""
-    return "\n".join(line for line in (proof, stays) if line)
+    unsaid = "What else is gone was not heard; the key goes last." if said == WORD_LOST else ""
+    return "\n".join(line for line in (proof, stays, unsaid) if line)

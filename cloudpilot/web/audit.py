@@ -16,8 +16,9 @@ from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import people, trail
 from cloudpilot.domain.audit import Action, AuditEntry
+from cloudpilot.domain.cursor import Cursor, number
 from cloudpilot.domain.people import Right
-from cloudpilot.domain.trail import GROUPS, Place, Wanted, valid_group
+from cloudpilot.domain.trail import GROUPS, Wanted, valid_group
 from cloudpilot.errors import InvalidConfig
 from cloudpilot.web.access import needs, note
 
@@ -45,7 +46,7 @@ def index() -> str:
     wanted, kept = _wanted(request.args)
     after = request.args.get("after")
     with reading() as session:
-        found = trail.page(session, wanted, Place.parse(after) if after else None)
+        found = trail.page(session, wanted, Cursor.parse(after, number) if after else None)
         everybody = people.listed(session)
     chosen = {name: kept.get(name, "") for name, _, _ in FILTERS}
     return render_template(
@@ -119,7 +120,7 @@ def _wanted(args: MultiDict[str, str]) -> tuple[Wanted, dict[str, str]]:
 def _lines(wanted: Wanted) -> Iterator[str]:
     """The file, some rows at a time; no connection is held while they are sent."""
     yield _csv([COLUMNS])
-    after: Place | None = None
+    after: Cursor | None = None
     while True:
         with reading() as session:
             found = trail.page(session, wanted, after, ROWS_AT_ONCE)

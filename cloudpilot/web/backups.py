@@ -9,10 +9,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, lists, overview, requests, servers, sites
+from cloudpilot.domain import backups, databases, lists, overview, requests, servers, sites
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.lists import Cursor
+from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.servers import Server
@@ -72,13 +72,18 @@ def new() -> BaseResponse:
     with reading() as session:
         site = sites.find(session, site_id) if site_id else None
         server = _server_of(session, site, server_id)
+        its_databases = databases.of_site(session, site.id) if site else []
         choices = {} if server else _choices(session)
         trap = trap_of(server, servers.latest_checkup(session, server.id)) if server else None
     if server is None:
         return make_response(render_template("backups/choose.html", **choices))
     form = BackUpSiteForm() if site else BackUpPathsForm()
+    types = sites.types(site.paths, its_databases) if site else (BackupType.FILES,)
+    if isinstance(form, BackUpSiteForm):
+        form.offer(types)
+    context = {"server": server, "site": site, "databases": its_databases, "types": types}
     return sent(form, lambda: _back_up(form, server.id, site_id, trap)) or page(
-        "backups/new.html", form, server=server, site=site, trap=trap
+        "backups/new.html", form, trap=trap, **context
     )
 
 
@@ -89,6 +94,7 @@ def show(backup_id: UUID) -> str:
     with reading() as session:
         context = _followed(session, backups.find(session, backup_id))
         backup: Backup = context["backup"]
+        context["census"] = backup.census  # it is loaded when it is asked for
         by = session.get(Person, backup.requested_by) if backup.requested_by else None
         context["server"] = session.get_one(Server, backup.server_id)
         context["site"] = session.get(Site, backup.site_id) if backup.site_id else None
@@ -164,6 +170,17 @@ def _choices(session: Session) -> dict[str, Any]:
     }
 
 
+def _of_site(session: Session, form: BackUpSiteForm, site: Site) -> dict[str, Any]:
+    found = databases.of_site(session, site.id)
+    return {
+        "paths": site.paths,
+        "excludes": site.excludes,
+        "compression": site.compression,
+        "databases": found,
+        "type": form.chosen_type(sites.types(site.paths, found)),
+    }
+
+
 def _back_up(
     form: BackUpSiteForm | BackUpPathsForm, server_id: UUID, site_id: UUID | None, trap: str | None
 ) -> str:
@@ -171,11 +188,7 @@ def _back_up(
         raise InvalidConfig("The backup directory does not keep files: tick that you know.")
     with transaction() as session:
         site = sites.find(session, site_id) if site_id else None
-        subject = (
-            {"paths": site.paths, "excludes": site.excludes, "compression": site.compression}
-            if site
-            else form.chosen()
-        )
+        subject = _of_site(session, form, site) if site else form.chosen()
         wish = Wish(server=servers.find(session, server_id), site=site, **form.values() | subject)
         run = requests.backup_now(session, wish, me())
         made = session.get_one(Backup, run.backup_id)

@@ -9,22 +9,10 @@ from flask import Flask, current_app, url_for
 from jinja2 import StrictUndefined
 
 from cloudpilot import clock
-from cloudpilot.domain import protection, removals
+from cloudpilot.catalogue import by_code
+from cloudpilot.domain import goodness, removals
+from cloudpilot.sizes import human_bytes
 from cloudpilot.web import pictures, verdict, words
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-
-
-def human_bytes(count: int) -> str:
-    """A size in the units that disks are sold in.
-
-    >>> [human_bytes(n) for n in (0, 999, 1000, 12_345_678, 999_999, 5_000_000_000_000)]
-    ['0 B', '999 B', '1.0 kB', '12.3 MB', '1.0 MB', '5.0 TB']
-    """
-    size, unit = float(count), 0
-    while size >= 999.95 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{count} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
 def exact_bytes(count: int) -> str:
@@ -115,11 +103,14 @@ def register(app: Flask) -> None:
         day_words=verdict.day_words,
         growth=verdict.growth_words,
         share=pictures.share,
-        serious=protection.is_serious,
+        serious=goodness.is_serious,
         stage=words.stage,
         kind=words.kind,
+        brand=words.brand,
+        holds=words.holds,
         pending=removals.pending,
         remedy_parts=words.remedy_parts,
+        advice=lambda code: by_code(code).remedy,
     )
     env.globals.update(asset=asset, percent=percent, now=lambda: round(clock.now().timestamp()))
 

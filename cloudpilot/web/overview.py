@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading
-from cloudpilot.domain import checkups, history, overview, protection
+from cloudpilot.domain import checkups, failures, history, overview, presence, protection
 from cloudpilot.domain.people import Right
-from cloudpilot.domain.protection import FRESH_FOR, Standing
+from cloudpilot.domain.protection import FRESH_FOR, Around, Standing
 from cloudpilot.web import pictures
 from cloudpilot.web.access import needs
 from cloudpilot.web.paging import PAGE, page_number
@@ -20,6 +20,7 @@ bp = Blueprint("overview", __name__)
 
 FAILURES_SHOWN = 5
 FAILURES_COUNTED = 100
+MISSING_COUNTED = 1000
 SITES_SHOWN = 12
 STORES_SHOWN = 6
 SEARCH_LENGTH = 100
@@ -31,9 +32,10 @@ def show() -> str:
     """The panel at a glance."""
     with reading() as session:
         active = overview.active_runs(session)
-        standings = protection.standings(session)
+        known = protection.around(session)
+        standings = protection.standings(session, known=known)
         context = _attention(session, standings) | {
-            "sites": _rows(session, standings[:SITES_SHOWN]),
+            "sites": _rows(session, standings[:SITES_SHOWN], known),
             "stores": history.stores(session, limit=STORES_SHOWN),
             "calendar": pictures.of_panel(session) if standings else None,
             "servers": [] if standings else overview.server_rows(session, limit=1),
@@ -49,9 +51,10 @@ def sites() -> str:
     wanted = request.args.get("state", "")
     number = page_number(request.args.get("page"))
     with reading() as session:
-        standings = protection.standings(session, search)
+        known = protection.around(session)
+        standings = protection.standings(session, search, known)
         found = [one for one in standings if wanted in {"", one.state}]
-        rows = _rows(session, found[PAGE * (number - 1) : PAGE * number])
+        rows = _rows(session, found[PAGE * (number - 1) : PAGE * number], known)
     return render_template(
         "overview/sites.html",
         sites=rows,
@@ -64,9 +67,9 @@ def sites() -> str:
     )
 
 
-def _rows(session: Session, standings: list[Standing]) -> list[overview.SiteRow]:
+def _rows(session: Session, standings: list[Standing], known: Around) -> list[overview.SiteRow]:
     ids = [standing.site_id for standing in standings]
-    return overview.site_rows(session, site_ids=ids, limit=len(ids)) if ids else []
+    return overview.site_rows(session, site_ids=ids, known=known, limit=len(ids)) if ids else []
 
 
 def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
@@ -75,10 +78,12 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     silent = {trouble.server.id for trouble in troubles}
     since = clock.now() - checkups.SINCE_YESTERDAY
     worse = [one for one in checkups.worsened(session, since) if one.server.id not in silent]
-    failed = overview.not_made_good(session, FAILURES_COUNTED)
+    failed = failures.not_made_good(session, FAILURES_COUNTED)
+    missing = presence.missing(session, MISSING_COUNTED)
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
     return {
         "failed": failed,
+        "missing": missing,
         "shown": FAILURES_SHOWN,
         "troubles": troubles,
         "worse": worse,
@@ -87,6 +92,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
         "verdict": _verdict(
             standings,
             failed=sum(1 for backup in failed if not backup.site_id),
+            missing=len(missing),
             unreached=len(unreached),
             unchecked=len(troubles) - len(unreached),
             worse=len({one.server.id for one in worse}),

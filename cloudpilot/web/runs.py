@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import lists, overview, runs
 from cloudpilot.domain.audit import Action
-from cloudpilot.domain.lists import Cursor
+from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server

@@ -150,9 +150,11 @@ def ring_check(session: Session, server: Server) -> Run:
 
 def trap_of(server: Server, found: Checkup | None) -> str | None:
     """Why the server's backup directory does not keep what is put there, if it does not."""
-    if found is None or server.backup_root == found.facts.get("alternative"):
+    if found is None:
         return None
-    return found.facts.get("trap")
+    former = server.backup_root == found.facts.get("alternative")  # Checks before "root" was kept
+    asked = found.facts.get("root", None if former else server.backup_root)
+    return found.facts.get("trap") if asked == server.backup_root else None
 
 
 def _checked(session: Session, server: Server) -> dict[str, Any]:

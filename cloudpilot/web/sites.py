@@ -11,9 +11,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     audit,
+    databases,
     lists,
     overview,
     previews,
+    protection,
     requests,
     servers,
     sites,
@@ -21,6 +23,7 @@ from cloudpilot.domain import (
 )
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
+from cloudpilot.domain.protection import Around
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.suggestions import Suggestion
@@ -28,6 +31,7 @@ from cloudpilot.errors import BackupInProgress
 from cloudpilot.jobs import queue
 from cloudpilot.web import pictures
 from cloudpilot.web.access import me, needs, note
+from cloudpilot.web.databases import looked_at
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.sites import SiteForm
 from cloudpilot.web.htmx import live
@@ -58,12 +62,15 @@ def show(site_id: UUID) -> str:
     """One site, what its patterns leave out, and its latest backups."""
     with reading() as session:
         site = sites.find(session, site_id)
-        server = servers.find(session, site.server_id)
+        its_databases = databases.of_site(session, site_id)
+        known = Around({site_id: its_databases}, protection.trapped(session))
+        row = overview.site_rows(session, site_ids=[site_id], known=known, limit=1)[0]
         context = _previewed(session, site)
         context |= {
-            "server": server,
+            "server": row.server,
+            "databases": looked_at(session, its_databases),
             "backups": lists.backups(session, {"site_id": site_id}, size=BACKUPS_SHOWN),
-            "row": overview.site_rows(session, site_ids=[site_id], limit=1)[0],
+            "row": row,
         } | pictures.of_site(session, site_id)
     return render_template("sites/show.html", **_with_state(context))
 
@@ -131,7 +138,7 @@ def _change(form: SiteForm, site_id: UUID) -> str:
 
 def _preview_too(session: Session, site: Site) -> None:
     """The form's second button: save, and show what the patterns leave out."""
-    if request.form.get("then") == "preview":
+    if request.form.get("then") == "preview" and site.paths:
         session.flush()
         with suppress(BackupInProgress):  # one that is under way shows what it was for
             _ring_preview(session, site)

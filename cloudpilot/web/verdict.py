@@ -25,6 +25,7 @@ def verdict(
     fresh: int,
     *,
     failed: int = 0,
+    missing: int = 0,
     unreached: int = 0,
     unchecked: int = 0,
     worse: int = 0,
@@ -34,6 +35,7 @@ def verdict(
     sites      how many stand how
     fresh      how many have a fresh good backup without a doubt, whatever has failed since
     failed     how many other backups failed lately: of paths of a server
+    missing    how many archives that were stored are not where they were
     unreached  how many servers do not let us in, or must not
     unchecked  how many servers answer, but their Check could not be done
     worse      on how many more servers a Check found something worse than yesterday
@@ -46,15 +48,16 @@ def verdict(
         f"{broken:,} failed at the last attempt" if broken else "",
         f"{never:,} {_has(never)} never been backed up" if never else "",
         f"{lost:,} {_has(lost)} no good backup left" if lost else "",
-        f"{changed:,} {_has(changed)} paths not backed up yet" if changed else "",
+        f"{changed:,} {_has(changed)} paths or databases not backed up yet" if changed else "",
         f"{unkept:,} {_has(unkept)} backups where files do not stay" if unkept else "",
         f"{old:,} {_has(old)} only older backups" if old else "",
         f"{plural(failed, 'other backup')} failed" if failed else "",
+        f"{plural(missing, 'archive')} {_is(missing)} missing" if missing else "",
         f"{plural(unreached, 'server')} cannot be reached" if unreached else "",
         f"{plural(unchecked, 'server')} could not be checked" if unchecked else "",
         f"{plural(worse, 'server')} {_has(worse)} got worse since yesterday" if worse else "",
     ]
-    bad = broken or failed or never or lost or unreached or unchecked
+    bad = broken or failed or never or lost or missing or unreached or unchecked
     level = "bad" if bad else "warn" if changed or unkept or old or worse else "ok"
     return Verdict(level, _first(count, fresh), _sentence([part for part in parts if part]))
 
@@ -70,6 +73,10 @@ def _first(count: int, fresh: int) -> str:
 
 def _has(count: int) -> str:
     return "has" if count == 1 else "have"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _sentence(parts: list[str]) -> str:

@@ -1,8 +1,10 @@
 """What the product's values are called on a page."""
 
+from collections.abc import Sequence
+
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import BackupType, Engine, RunKind
 
 _STAGES = {
     "measure": "Measuring what there is",
@@ -37,6 +39,24 @@ def stage(run: Run) -> str:
 def kind(run: Run) -> str:
     """What a run does."""
     return _KINDS[run.kind]
+
+
+def brand(engine: str) -> str:
+    """
+    >>> brand("postgresql"), brand("of a later version")
+    ('PostgreSQL', 'Database')
+    """
+    return Engine(engine).brand if engine in set(Engine) else "Database"
+
+
+def holds(types: Sequence[BackupType]) -> str:
+    """What a site holds of which backups of these types can be made.
+
+    >>> holds([]), holds([BackupType.FULL, BackupType.FILES]), holds([BackupType.DATABASE])
+    ('nothing yet', 'files and databases', 'databases')
+    """
+    words = {"full": "files and databases", "files": "files", "database": "databases"}
+    return words[types[0]] if types else "nothing yet"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

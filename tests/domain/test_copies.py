@@ -15,11 +15,13 @@ TABLE = [
     ([CopyStatus.FAILED], Offsite.FAILED),
     ([CopyStatus.DELETING], None),
     ([CopyStatus.GONE], None),
+    ([CopyStatus.MISSING], None),
     ([CopyStatus.STORED, CopyStatus.MAKING], Offsite.UPLOADING),
     ([CopyStatus.STORED, CopyStatus.FAILED], Offsite.FAILED),
     ([CopyStatus.MAKING, CopyStatus.FAILED], Offsite.FAILED),
     ([CopyStatus.STORED, CopyStatus.DELETING], Offsite.UPLOADED),
     ([CopyStatus.STORED, CopyStatus.GONE], Offsite.UPLOADED),
+    ([CopyStatus.STORED, CopyStatus.MISSING], Offsite.UPLOADED),
 ]
 
 

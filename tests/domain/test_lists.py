@@ -11,7 +11,7 @@ from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import lists
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.lists import Cursor
+from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import InvalidConfig
 from tests.support.rows import add_run, add_server, add_site

@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import overview, removals, servers, sites
+from cloudpilot.domain import failures, overview, removals, servers, sites
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import BackupInProgress, NotFound
-from cloudpilot.kinds import RunKind
-from tests.support.rows import add_run, add_server, add_site
+from cloudpilot.kinds import BackupType, RunKind
+from tests.support.rows import add_person, add_run, add_server, add_site
 from tests.web.scenes import add_backup
 
 
@@ -47,6 +47,35 @@ def made(
 def copy_of(session: Session, backup: Backup) -> Copy:
     """Its copy on the server."""
     return session.scalars(select(Copy).where(Copy.backup_id == backup.id)).one()
+
+
+@pytest.mark.parametrize(
+    ("failed", "later", "made_good"),
+    [
+        ("files", ["files"], True),
+        ("files", ["full"], True),
+        ("files", ["database"], False),
+        ("database", ["database"], True),
+        ("database", ["full"], True),
+        ("database", ["files"], False),
+        ("full", ["full"], True),
+        ("full", ["files"], False),
+        ("full", ["database"], False),
+        ("full", ["database", "files"], True),
+    ],
+)
+def test_a_failure_is_made_good_by_what_holds_the_same(
+    core: Flask, failed: str, later: list[str], made_good: bool
+) -> None:
+    with transaction() as session:
+        add_person(session)
+        server = add_server(session)
+        site = add_site(session, server)
+        bad = {"type": BackupType(failed), "error_code": "DISK_FULL", "age": timedelta(hours=9)}
+        add_backup(session, server, site, Status.FAILED, **bad)
+        for kind in later:
+            add_backup(session, server, site, Status.COMPLETED, type=BackupType(kind))
+        assert (failures.not_made_good(session, 5) == []) is made_good
 
 
 @pytest.fixture
@@ -90,7 +119,7 @@ def test_a_server_has_its_sites_its_last_backup_and_its_last_check(panel: None) 
 
 def test_what_runs_now_and_what_failed(panel: None) -> None:
     with reading() as session:
-        assert [b.site_name for b in overview.not_made_good(session, 5)] == ["shop"]
+        assert [b.site_name for b in failures.not_made_good(session, 5)] == ["shop"]
         [run] = overview.active_runs(session)
         assert (run.kind, run.subject) == (RunKind.MAKE, "b")
 
@@ -128,17 +157,17 @@ def test_what_a_person_stopped_is_no_failure(panel: None) -> None:
         stopped = {"status": Status.FAILED, "error_code": "STOPPED"}
         made(session, server, site="blog", days=1, **stopped)
     with reading() as session:
-        assert [b.site_name for b in overview.not_made_good(session, 5)] == ["shop"]
+        assert [b.site_name for b in failures.not_made_good(session, 5)] == ["shop"]
 
 
 @pytest.mark.parametrize("newer", [Status.COMPLETED, Status.FAILED])
 def test_a_failure_is_shown_until_a_newer_attempt_has_ended(panel: None, newer: Status) -> None:
     with reading() as session:
-        [before] = overview.not_made_good(session, 5)
+        [before] = failures.not_made_good(session, 5)
     with transaction() as session:
         made(session, servers.listed(session)[0], site="shop", status=newer, days=0)
     with reading() as session:
-        after = overview.not_made_good(session, 5)
+        after = failures.not_made_good(session, 5)
     assert before.id not in {backup.id for backup in after}
     assert len(after) == (newer is Status.FAILED)
 
@@ -152,7 +181,7 @@ def test_a_failed_backup_of_paths_is_made_good_by_one_of_the_same_paths(panel: N
 
     def names() -> list[str]:
         with reading() as session:
-            return [backup.subject for backup in overview.not_made_good(session, 5)]
+            return [backup.subject for backup in failures.not_made_good(session, 5)]
 
     with transaction() as session:
         end(session, Status.FAILED, 9, ["/etc"])

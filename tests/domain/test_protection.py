@@ -8,12 +8,13 @@ from flask import Flask
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import overview, protection, servers, sites
+from cloudpilot.domain import databases, goodness, overview, protection, servers, sites
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.protection import FRESH_FOR, State
 from cloudpilot.domain.status import Status
-from tests.support.rows import add_person, add_server, add_site
+from cloudpilot.kinds import BackupType, Engine
+from tests.support.rows import add_database, add_person, add_server, add_site
 from tests.web.scenes import add_backup, add_checkup
 
 NOW = clock.now()
@@ -100,6 +101,86 @@ def test_a_backup_protects_a_site_only_if_it_holds_the_paths_of_today(
     assert standing.is_sound is (expected is State.FRESH)
 
 
+FILES, DATABASE, FULL = (
+    (Status.COMPLETED, {"type": kind})
+    for kind in (BackupType.FILES, BackupType.DATABASE, BackupType.FULL)
+)
+NO_FILES = (Status.FAILED, {"type": BackupType.FILES, "error_code": "DISK_FULL"})
+NO_DUMP = (Status.FAILED, {"type": BackupType.DATABASE, "error_code": "DB_AUTH_FAILED"})
+
+
+@pytest.mark.parametrize(
+    ("has", "history", "expected"),
+    [
+        ("both", [], State.NEVER),
+        ("both", [(3, FULL)], State.FRESH),
+        ("both", [(3, FILES)], State.CHANGED),
+        ("both", [(3, DATABASE)], State.CHANGED),
+        ("both", [(3, DATABASE), (1, FILES)], State.FRESH),
+        ("both", [(3, DATABASE), (1, DATABASE)], State.CHANGED),
+        ("both", [(30, DATABASE), (1, FILES)], State.OLD),
+        ("both", [(30, FILES), (1, DATABASE)], State.OLD),
+        ("both", [(30, FULL), (3, FILES), (1, DATABASE)], State.FRESH),
+        ("both", [(3, FULL), (1, NO_FILES)], State.FAILED),
+        ("both", [(5, FULL), (3, NO_FILES), (1, DATABASE)], State.FAILED),
+        ("both", [(5, FULL), (3, NO_DUMP), (1, FILES)], State.FAILED),
+        ("both", [(5, FULL), (3, NO_DUMP), (1, FULL)], State.FRESH),
+        ("databases", [], State.NEVER),
+        ("databases", [(3, DATABASE)], State.FRESH),
+        ("databases", [(3, FULL)], State.FRESH),
+        ("databases", [(30, DATABASE), (3, FILES)], State.OLD),
+        ("databases", [(3, FILES)], State.LOST),
+        ("databases", [(3, DATABASE), (1, NO_FILES)], State.FRESH),
+        ("paths", [(3, FULL)], State.FRESH),
+        ("paths", [(3, DATABASE)], State.LOST),
+        ("paths", [(30, FILES), (3, DATABASE)], State.OLD),
+        ("nothing", [], State.NEVER),
+        ("nothing", [(3, FULL)], State.LOST),
+    ],
+)
+def test_a_site_is_as_fresh_as_the_older_of_its_files_and_its_databases(
+    shop: None, has: str, history: list[Any], expected: State
+) -> None:
+    with transaction() as session:
+        [site] = sites.listed(session)
+        if has in {"both", "databases"}:
+            add_database(session, site)
+        add_database(session, site, removed_at=clock.now())
+        if has in {"databases", "nothing"}:
+            site.paths = []
+        plans = [database.plan() for database in databases.of_site(session, site.id)]
+    for hours, (status, columns) in history:
+        kind: BackupType = columns["type"]
+        paths = ["/srv/shop"] if kind.has_files else []
+        dumps = plans if kind.has_databases else []
+        add(hours, status, columns | {"paths": paths, "databases": dumps})
+    assert state() is expected
+    with reading() as session:
+        [standing] = protection.standings(session)
+    assert standing.is_sound is (expected in {State.FRESH, State.OLD, State.FAILED})
+
+
+def test_a_database_that_was_added_or_changed_since_is_not_protected(shop: None) -> None:
+    with transaction() as session:
+        [site] = sites.listed(session)
+        add_database(session, site, all_but=False, names=["shop"])
+        plans = [database.plan() for database in databases.of_site(session, site.id)]
+    add(3, Status.COMPLETED, {"type": BackupType.FULL, "databases": plans})
+    assert state() is State.FRESH
+    for change in ({"names": ["shop", "blog"]}, {"names": ["shop"], "socket": "/other"}):
+        with transaction() as session:
+            [database] = databases.of_site(session, site.id)
+            for name, value in change.items():
+                setattr(database, name, value)
+        assert state() is State.CHANGED
+    with transaction() as session:
+        databases.of_site(session, site.id)[0].socket = "/run/mysqld/mysqld.sock"
+    assert state() is State.FRESH
+    with transaction() as session:
+        add_database(session, sites.find(session, site.id), engine=Engine.POSTGRESQL)
+    assert state() is State.CHANGED
+
+
 def test_a_backup_where_files_do_not_stay_protects_nothing_until_a_check_says_otherwise(
     shop: None,
 ) -> None:
@@ -134,7 +215,7 @@ def test_the_page_and_the_database_agree_on_what_is_serious(
     shop: None, counts: dict[str, int], warnings: int, serious: bool
 ) -> None:
     backup = add(1, Status.COMPLETED, {"counts": counts, "warning_count": warnings})
-    assert protection.is_serious(backup) is serious
+    assert goodness.is_serious(backup) is serious
     assert (state() is State.LOST) is serious
 
 

@@ -9,6 +9,7 @@ from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import sites
 from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
+from cloudpilot.kinds import BackupType
 from tests.support.rows import add_server, add_site
 
 
@@ -16,10 +17,26 @@ def test_paths_come_one_a_line_without_blank_ones_or_doubles() -> None:
     assert sites.valid_paths("/srv/a/\r\n\r\n/srv/b \n/srv/a") == ["/srv/a", "/srv/b"]
 
 
-@pytest.mark.parametrize("text", ["", "\n \n", "srv", "/proc", "/sys/kernel", "/dev", "/run/x"])
-def test_there_is_at_least_one_path_and_none_of_the_kernels(text: str) -> None:
+@pytest.mark.parametrize("text", ["srv", "/proc", "/sys/kernel", "/dev", "/run/x"])
+def test_a_path_is_a_whole_one_and_none_of_the_kernels(text: str) -> None:
     with pytest.raises(InvalidPath):
         sites.valid_paths(text)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_site_may_have_no_paths_and_what_is_backed_up_at_once_has_some(text: str) -> None:
+    assert sites.valid_paths(text) == []
+    assert sites.some_paths("/srv") == ["/srv"]
+    with pytest.raises(InvalidPath, match="at least one path"):
+        sites.some_paths(text)
+
+
+def test_what_can_be_backed_up_is_what_the_site_has() -> None:
+    files, database, full = BackupType.FILES, BackupType.DATABASE, BackupType.FULL
+    assert sites.types([], []) == ()
+    assert sites.types(["/srv"], []) == (files,)
+    assert sites.types([], ["shop"]) == (database,)
+    assert sites.types(["/srv"], ["shop"]) == (full, files, database)
 
 
 def test_there_are_not_too_many_paths() -> None:

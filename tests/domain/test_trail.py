@@ -10,7 +10,8 @@ from sqlalchemy import insert
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import trail
 from cloudpilot.domain.audit import AuditEntry
-from cloudpilot.domain.trail import GROUPS, Place, Wanted, valid_group
+from cloudpilot.domain.cursor import Cursor, number
+from cloudpilot.domain.trail import GROUPS, Wanted, valid_group
 from cloudpilot.errors import InvalidConfig
 
 ADA, WEB = uuid4(), uuid4()
@@ -67,7 +68,7 @@ def test_pages_hold_each_entry_once_also_of_one_moment(core: Flask) -> None:
         seen += [row.subject_name for row in page.rows]
         if page.following is None:
             break
-        after = Place.parse(str(page.following))
+        after = Cursor.parse(str(page.following), number)
     assert seen == [str(n) for n in reversed(range(25))]
 
 
@@ -86,7 +87,7 @@ def test_pages_hold_each_entry_once_also_of_one_moment(core: Flask) -> None:
 )
 def test_a_damaged_place_is_refused(text: str) -> None:
     with pytest.raises(InvalidConfig, match="damaged"):
-        Place.parse(text)
+        Cursor.parse(text, number)
 
 
 def test_the_groups_are_those_of_the_actions() -> None:

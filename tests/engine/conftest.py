@@ -13,7 +13,7 @@ import pytest
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.program import source
-from cloudpilot.engine.script import FilesBackup
+from cloudpilot.engine.script import LOCK_SECONDS, Contents, Dump
 from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Compression
 from cloudpilot.reports import Report
@@ -68,26 +68,32 @@ class Backups:
     session: Session
     root: Path
 
-    def start(
+    def contents(
         self,
         *paths: Path | str,
         excludes: tuple[str, ...] = (),
         compression: Compression = Compression.GZIP,
         expected_ratio: int = 100,
-    ) -> Place:
-        place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
-        files = script.files_backup(
-            FilesBackup(
-                paths=tuple(str(path) for path in paths),
-                excludes=excludes,
-                compression=compression,
-                archive=f"a{compression.suffix}",
-                backup_root=str(self.root),
-                plan=PLAN,
-                expected_ratio=expected_ratio,
-            )
+        dumps: tuple[Dump, ...] = (),
+        lock_seconds: int = LOCK_SECONDS,
+    ) -> Contents:
+        """What is sent for it."""
+        return Contents(
+            paths=tuple(str(path) for path in paths),
+            excludes=excludes,
+            compression=compression,
+            archive=f"a{compression.suffix}",
+            backup_root=str(self.root),
+            plan=PLAN,
+            expected_ratio=expected_ratio,
+            dumps=dumps,
+            lock_seconds=lock_seconds,
         )
-        detached.launch(self.session, place, files)
+
+    def start(self, *paths: Path | str, **what: object) -> Place:
+        place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
+        contents = self.contents(*paths, **what)  # type: ignore[arg-type]
+        detached.launch(self.session, place, script.backup(contents), contents.secrets())
         return place
 
     def look(self, place: Place) -> Report:
@@ -98,14 +104,14 @@ class Backups:
 
     def fails(self, *paths: Path | str, **what: object) -> Report:
         """A backup that does not succeed, and leaves nothing but its words."""
-        place = self.start(*paths, **what)  # type: ignore[arg-type]
+        place = self.start(*paths, **what)
         report = self.over(place)
         assert report.error
         assert left_of(place) == []
         return report
 
     def make(self, *paths: Path | str, **what: object) -> Made:
-        place = self.start(*paths, **what)  # type: ignore[arg-type]
+        place = self.start(*paths, **what)
         report = self.over(place)
         assert report.error is None, (report.error, report.log)
         return Made(report, place, report.result["archive"])
@@ -114,7 +120,7 @@ class Backups:
 def left_of(place: Place) -> list[str]:
     """What there is of an archive, whole or in part."""
     words = {"exit", "error", "warnings", "log", "pid", "progress", "stop", "made"}
-    inputs = {"script", "pack.pl", "manifest.json"}
+    inputs = {"script", "manifest.json", *script.PROGRAMS, *script.DUMP_PROGRAMS}
     run = {path.name for path in Path(place.run_directory).iterdir()} - words - inputs
     beside = {path.name for path in Path(place.backup_directory).iterdir()}
     return sorted(run | (beside - {Path(place.run_directory).name}))
@@ -136,6 +142,7 @@ def script_of(body: str) -> Mapping[str, bytes]:
     """The files of a run that does `body` after the prelude, and is complete if that succeeds."""
     lines = (
         b"main() {",
+        source("words.sh"),
         source("ending.sh"),
         source("prelude.sh"),
         b"begin",

@@ -79,7 +79,27 @@ def test_what_the_set_up_gives_is_what_the_doctor_finds(
     assert line.level == "ok", line
     checkup = facts.check(session, server.root, privilege=level)
     assert [one for one in checkup.lines if one.level == "failed"] == []
-    assert checkup.facts["alternative"] == server.root
+
+
+def test_a_place_in_memory_is_a_trap_and_no_better_place(server: Machine) -> None:
+    with server.session() as session:
+        found = facts.check(session, server.root)
+    assert "is in memory" in found.facts["trap"]
+    assert (found.facts["root"], found.facts["alternative"]) == (server.root, None)
+
+
+def test_a_place_on_a_disk_is_a_better_one(server: Machine) -> None:
+    disk = server.sshd.home / "disk"
+    disk.mkdir()
+    server.as_root(f"mount --bind {disk} /var/backups")
+    try:
+        server.set_up()
+        with server.session() as session:
+            found = facts.check(session, "/dev/shm/backups")
+    finally:
+        server.as_root("umount -l /var/backups")
+    assert "is in memory" in found.facts["trap"]
+    assert found.facts["alternative"] == server.root
 
 
 @pytest.mark.parametrize(
@@ -87,6 +107,11 @@ def test_what_the_set_up_gives_is_what_the_doctor_finds(
     [
         (f"setcap -r {COPY}", "failed", "lost its permission"),
         (f"chmod 700 {COPY}", "failed", "may not run"),
+        (
+            f"printf '#!/bin/sh\\necho all is well\\n' >{COPY}; chmod 755 {COPY}",
+            "failed",
+            "lost its permission",
+        ),
         (f"rm {COPY}", "failed", "not there"),
         (
             f"cp -a {COPY} {COPY}.0; echo >>{COPY}; setcap cap_dac_read_search+ep {COPY}",

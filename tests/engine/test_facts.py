@@ -10,7 +10,15 @@ import pytest
 from cloudpilot.engine import facts, tmpfiles
 from cloudpilot.engine.doctor.line import Line
 from cloudpilot.engine.facts import Checkup
-from cloudpilot.engine.findings import BY_NAME, FACTS, LINES_AT_MOST, TEXT_AT_MOST, Asked, read
+from cloudpilot.engine.findings import (
+    BY_NAME,
+    FACTS,
+    LINES_AT_MOST,
+    TEXT_AT_MOST,
+    Asked,
+    Last,
+    read,
+)
 from cloudpilot.engine.program import source
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed
@@ -123,7 +131,9 @@ CASES: list[tuple[dict[str, str | None], str, str]] = [
     ({"directory": "hidden"}, "directory", "failed"),
     ({"above_writable": None}, "directory", "failed"),
     ({"above_unsafe": "yes"}, "directory", "failed"),
-    ({"blocks": "1000 5000000 4096"}, "space", "warning"),
+    ({"blocks": "25 5000000 4096"}, "space", "failed"),
+    ({"blocks": "0 5000000 4096"}, "space", "failed"),
+    ({"blocks": "200000 5000000 4096"}, "space", "warning"),
     ({"blocks": "odd"}, "space", "warning"),
     ({"inodes": "5 100000"}, "space", "failed"),
     ({"inodes": "0 0"}, "space", "ok"),
@@ -337,3 +347,26 @@ def test_the_real_server_names_folders_that_look_like_sites(session: Session) ->
         subprocess.run(["rm", "-rf", top], check=True)
     ours = [site for site in found if str(site["path"]).startswith(str(top))]
     assert ours == [{"name": "shop", "path": str(shop), "kind": "laravel", "readable": True}]
+
+
+@pytest.mark.parametrize(
+    ("last", "level", "words"),
+    [
+        (
+            Last("shop", 900_000_000),
+            "failed",
+            "819.2 MB free on ext2/ext3. The last backup of shop",
+        ),
+        (Last("shop", 700_000_000), "warning", "819.2 MB free on ext2/ext3."),
+        (None, "warning", "819.2 MB free on ext2/ext3."),
+    ],
+)
+def test_room_is_held_against_the_last_backup(last: Last | None, level: str, words: str) -> None:
+    known = json.loads((ANSWERS[0].parent / "debian-12-systemd.json").read_text())
+    answer = [line for line in known["answer"] if not line.startswith("blocks ")]
+    text = "\n".join(["blocks 200000 5000000 4096", *answer]).encode()
+    asked = Asked(known["root"], Privilege.PLAIN, 30, NOW, last=last)
+    [line] = [line for line in facts.judge(read(text, asked)).lines if line.key == "space"]
+    assert line.level == level
+    assert line.detail.startswith(words)
+    assert ("took 900.0 MB" in line.detail) == (level == "failed")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudpilot.engine import detached
+from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.program import REMOTE
 from cloudpilot.errors import (
@@ -31,50 +31,11 @@ from cloudpilot.kinds import Compression
 from tests.engine.conftest import Backups, left_of, mounted
 from tests.engine.test_detached import running, script_process
 from tests.support.sshd import Sshd, private_sshd
+from tests.support.tools import Tools
 from tests.support.until import until
 
 MIB = 1024 * 1024
 FAILS = "exit 1"
-
-
-class Tools:
-    """Stands before the server's own tools."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.gate = folder / "gate"
-
-    def put(self, name: str, body: str) -> None:
-        (self.folder / name).write_text(f"#!/bin/bash\n{body}\n")
-        (self.folder / name).chmod(0o755)
-
-    def hold(self, name: str) -> None:
-        """The second call of a tool (the first is its trial) waits until the gate is gone."""
-        real = shutil.which(name)
-        self.gate.touch()
-        wait = f"while [ -e {self.gate} ]; do sleep 0.02; done"
-        first = f"mkdir {self.folder}/tried-{name} 2>/dev/null"
-        self.put(name, f'{first} || {wait}\nexec {real} "$@"')
-
-    def let_go(self) -> None:
-        self.gate.unlink(missing_ok=True)
-
-
-@pytest.fixture(scope="module")
-def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, Path]]:
-    folder = tmp_path_factory.mktemp("tools")
-    path = f"PATH={folder}:{os.environ['PATH']}"
-    with private_sshd(tmp_path_factory.mktemp("stubbed"), environment=path) as sshd:
-        yield sshd, folder
-
-
-@pytest.fixture
-def tools(stubbed: tuple[Sshd, Path]) -> Iterator[Tools]:
-    found = Tools(stubbed[1])
-    yield found
-    found.let_go()
-    for path in found.folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture
@@ -277,6 +238,23 @@ def test_a_disk_that_fills_up_in_the_middle(
         assert report.stage == "archive"
 
 
+def test_a_disk_that_is_nearly_full_is_said_to_be_full(backups: Backups, tmp_path: Path) -> None:
+    """Whatever fits no more, from the claim to the last word: never a run that is lost."""
+    (tmp_path / "site").mkdir()
+    backups.root.mkdir()
+    page = 4096
+    sent = sum(
+        -(-len(content) // page)
+        for content in script.backup(backups.contents(tmp_path / "site")).values()
+    )
+    for left in (sent - 1, *range(sent, sent + 5), sent + 16, sent + 20):
+        with mounted(backups.root, "1m"):
+            (backups.root / "other").write_bytes(b"\0" * (MIB - left * page))
+            with suppress(DiskFull):
+                report = backups.over(backups.start(tmp_path / "site"))
+                assert isinstance(report.error, DiskFull), left
+
+
 def test_a_disk_that_others_fill_up_still_hears_our_last_words(
     backups: Backups, tools: Tools, tmp_path: Path
 ) -> None:
@@ -421,8 +399,8 @@ def test_what_tar_says_is_a_warning_or_a_failure(tmp_path: Path, line: str) -> N
     status = 2 if ": Cannot" in line and "Warning" not in line else 1
     judge = (
         f'set -u; paths=(/a); warn() {{ echo "$1"; }}; fail() {{ exit $1; }};'
-        f" . {REMOTE}/rights.sh; . {REMOTE}/files.sh; . {REMOTE}/judge.sh; judge_tar {status}"
-    ).replace(f". {REMOTE}/files.sh", f"eval \"$(sed '/^begin$/,$d' {REMOTE}/files.sh)\"")
+        f" . {REMOTE}/rights.sh; . {REMOTE}/archive.sh; . {REMOTE}/judge.sh; judge_tar {status}"
+    ).replace(f". {REMOTE}/archive.sh", f"eval \"$(sed '/^begin$/,$d' {REMOTE}/archive.sh)\"")
     done = subprocess.run(
         ["bash", "-c", judge], cwd=tmp_path, check=False, capture_output=True, text=True
     )

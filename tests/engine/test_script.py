@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from cloudpilot.engine.script import FilesBackup, files_backup
+from cloudpilot.engine.script import Contents, backup
 from cloudpilot.errors import InvalidConfig, InvalidPath
 from cloudpilot.kinds import Compression, Privilege
 
-WHAT = FilesBackup(
+WHAT = Contents(
     paths=("/srv/www", "/etc"),
     excludes=("*.log",),
     compression=Compression.ZSTD,
@@ -22,8 +22,8 @@ WHAT = FilesBackup(
 
 
 def test_a_run_gets_its_files() -> None:
-    files = files_backup(WHAT)
-    assert sorted(files) == ["manifest.json", "pack.pl", "script"]
+    files = backup(WHAT)
+    assert sorted(files) == ["entry.pl", "manifest.json", "pack.pl", "script"]
     assert files["manifest.json"] == b"{}"
     script = files["script"].decode()
     assert script.startswith("main() {\n")
@@ -34,7 +34,7 @@ def test_a_run_gets_its_files() -> None:
 
 
 def test_of_a_script_that_was_cut_off_nothing_runs() -> None:
-    script = files_backup(WHAT)["script"]
+    script = backup(WHAT)["script"]
     for length in range(0, script.rindex(b"\nmain"), 1500):
         done = subprocess.run(
             ["bash", "-s"], input=script[:length], check=False, capture_output=True
@@ -45,10 +45,10 @@ def test_of_a_script_that_was_cut_off_nothing_runs() -> None:
 @pytest.mark.parametrize("archive", ["", "a/b", "../x", "a b", ".hidden", "a\n", "x" * 200])
 def test_an_archive_has_a_plain_name(archive: str) -> None:
     with pytest.raises(InvalidConfig):
-        files_backup(replace(WHAT, archive=archive))
+        backup(replace(WHAT, archive=archive))
 
 
 @pytest.mark.parametrize("path", ["/var/backups/cloudpilot", "/var/backups/cloudpilot/x"])
 def test_backups_are_not_backed_up_to_themselves(path: str) -> None:
     with pytest.raises(InvalidPath):
-        files_backup(replace(WHAT, paths=(path,)))
+        backup(replace(WHAT, paths=(path,)))

@@ -12,14 +12,19 @@ from sqlalchemy import select
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import checkups, requests, runs, servers
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.checkups import SILENT
+from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
+from cloudpilot.errors import CommandFailed
+from cloudpilot.jobs import check
 from cloudpilot.jobs import runs as work
-from tests.support.rows import add_server, add_site
+from tests.support.rows import add_person, add_server, add_site
 from tests.support.sshd import Sshd
+from tests.web.scenes import add_backup
 
 
 @pytest.fixture
@@ -111,3 +116,59 @@ def test_a_server_that_stops_answering_is_worse_than_it_was(site_id: UUID) -> No
     with reading() as session:
         [one] = checkups.worsened(session, clock.now() - timedelta(hours=1))
     assert (one.key, one.after) == (SILENT, "failed")
+
+
+def add_stored(site_id: UUID, **columns: object) -> Backup:
+    """A backup of the site that is known to have been stored."""
+    with transaction() as session:
+        site = session.get_one(Site, site_id)
+        add_person(session)
+        server = session.get_one(Server, site.server_id)
+        return add_backup(session, server, site, Status.COMPLETED, **columns)
+
+
+def checked(site_id: UUID, backup: Backup) -> tuple[str, str, CopyStatus]:
+    """The Check's line about archives, and how the copy stands after it."""
+    assert done(requests.check, site_id).status is Status.COMPLETED
+    with reading() as session:
+        checkup = session.scalars(select(Checkup).order_by(Checkup.at.desc()).limit(1)).one()
+        [copy] = session.get_one(Backup, backup.id).copies
+    [line] = [line for line in checkup.lines if line["key"] == "archives"]
+    return line["level"], line["detail"], copy.status
+
+
+def test_an_archive_that_vanished_is_told_and_is_back_when_its_disk_is(
+    site_id: UUID, tmp_path: Path
+) -> None:
+    root, backup = tmp_path / "root", add_stored(site_id, size=7)
+    archive = root / str(backup.id) / backup.archive
+    archive.parent.mkdir(parents=True)
+    archive.write_text("archive")
+    assert checked(site_id, backup)[::2] == ("ok", CopyStatus.STORED)
+    archive.write_text("arch")
+    level, detail, status = checked(site_id, backup)
+    assert (level, status) == ("failed", CopyStatus.MISSING)
+    assert "1 is of another size" in detail
+    archive.write_text("archive")
+    root.rename(tmp_path / "unmounted")
+    level, detail, status = checked(site_id, backup)
+    assert (level, status) == ("failed", CopyStatus.MISSING)
+    assert f"nothing is left in {root}" in detail
+    (tmp_path / "unmounted").rename(root)
+    assert checked(site_id, backup)[::2] == ("ok", CopyStatus.STORED)
+
+
+def test_a_server_that_answers_nonsense_about_its_archives_loses_none(
+    site_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = add_stored(site_id)
+
+    def nonsense(*_words: object) -> None:
+        raise CommandFailed("The server's answer about its archives is not whole.")
+
+    monkeypatch.setattr(check, "look", nonsense)
+    run = done(requests.check, site_id)
+    assert run.status is Status.COMPLETED
+    assert "warning: Stored archives" in run.log
+    with reading() as session:
+        assert session.get_one(Backup, backup.id).copies[0].status is CopyStatus.STORED

@@ -12,14 +12,14 @@ from sqlalchemy.orm import class_mapper
 
 from cloudpilot import cli, create_core
 from cloudpilot.db import Base, db, reading, transaction
-from cloudpilot.domain import requests, servers
+from cloudpilot.domain import databases, removals, requests, servers
 from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.servers import Server
 from cloudpilot.jobs import lifecycle, runs, sealing
 from cloudpilot.jobs.on_server import login
 from cloudpilot.secrets import CannotOpenError, Sealer, Secret
 from cloudpilot.settings import Settings
-from tests.support.rows import add_server
+from tests.support.rows import add_database, add_server, add_site
 
 NEW = Secret("a new secret key, long enough for the panel")
 
@@ -37,6 +37,23 @@ def add_sealed(core: Flask, private_key: str, next_key: str | None = None) -> UU
         if next_key:
             server.next_private_key = sealer.seal(Secret(next_key), server.next_key_place)
     return server_id
+
+
+def test_passwords_of_databases_are_sealed_anew_too(core: Flask, settings: Settings) -> None:
+    sealer: Sealer = core.extensions["sealer"]
+    with transaction() as session:
+        site = add_site(session, add_server(session, private_key=""))
+        kept, gone = add_database(session, site), add_database(session, site)
+        for database in (kept, gone):
+            database.password = sealer.seal(Secret("s3cret"), database.password_place)
+        removals.remove_database(session, gone)
+    said = reseal(panel_with(settings, settings.secret_key))
+    assert said.output.startswith("1 sealed anew.\nAll that is sealed opens")
+    with panel_with(settings).app_context():
+        with reading() as session:
+            password, place = databases.find(session, kept.id).password, kept.password_place
+        assert sealing.current_app.extensions["sealer"].open(password, place).reveal() == "s3cret"
+        db.engine.dispose()
 
 
 def panel_with(settings: Settings, *old: Secret) -> Flask:

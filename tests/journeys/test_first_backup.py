@@ -27,8 +27,6 @@ from tests.support.panel import Processes, running
 from tests.support.until import until
 from tests.support.world import left_below
 
-pytestmark = pytest.mark.xdist_group("journeys")
-
 CODE = "the set-up code"
 PASSWORD = "correct horse battery staple"
 EXCLUDED = "debug.log"

@@ -25,8 +25,6 @@ from tests.support.openssh import Sshd
 from tests.support.panel import Processes, running
 from tests.support.until import until
 
-pytestmark = pytest.mark.xdist_group("journeys")
-
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
 STOPS = 60  # no page has more places to stop at

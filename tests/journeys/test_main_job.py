@@ -24,8 +24,6 @@ from tests.support.proxy import proxied
 from tests.support.until import until
 from tests.support.world import World, kill_group
 
-pytestmark = pytest.mark.xdist_group("journeys")
-
 
 def assert_whole(world: World, run_id: UUID) -> None:
     """One backup, once, as the row says it, and nothing else on the server."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+import psycopg
+
 EVERY = 0.1  # seconds
 FILE_AT_MOST = 4 * 2**20  # bytes of one file that are looked through
 Places = Callable[[], Mapping[str, bytes]]
@@ -35,6 +37,10 @@ class Sightings:
         for name, value in list(self.canaries.items()):
             if value in content and name not in but:
                 self.seen.add((name, place))
+
+    def saw(self, name: str, place: str) -> bool:
+        """Whether that canary was seen in a file or place whose name begins so."""
+        return any(seen == name and Path(at).name.startswith(place) for seen, at in self.seen)
 
 
 @contextmanager
@@ -96,6 +102,20 @@ def files(*folders: Path) -> Places:
                 except OSError:
                     continue  # it was removed meanwhile
         return found
+
+    return contents
+
+
+def tables(url: str) -> Places:
+    """Every row of every table of a PostgreSQL database, as text."""
+    found = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+
+    def contents() -> dict[str, bytes]:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as database:
+            names = [name for (name,) in database.execute(found)]
+            rows = (f"SELECT string_agg(t::text, ' ') FROM {name} t" for name in names)
+            said = (database.execute(query.encode()).fetchone() for query in rows)
+            return {"the database": b" ".join(row[0].encode() for row in said if row and row[0])}
 
     return contents
 

@@ -17,7 +17,7 @@ from cloudpilot.engine.address import Address
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import Ready, parse_ready, setup_command
-from cloudpilot.engine.script import FilesBackup
+from cloudpilot.engine.script import Contents
 from cloudpilot.engine.ssh import Session, connect
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import Compression, Privilege
@@ -65,6 +65,15 @@ class Machine:
         """Run that command, and read its last line."""
         return parse_ready(self.as_root(self.command(level, username)))
 
+    def reread(self) -> None:
+        """Have sshd take over its configuration; it answers again when this returns."""
+        before = self._listened()
+        self.as_root(f"kill -HUP {self.pid}")
+        until(self._listened, lambda times: times > before)
+
+    def _listened(self) -> int:
+        return (self.sshd.home / "log").read_text().count("Server listening")
+
     @property
     def address(self) -> Address:
         return replace(self.sshd.address, username=USER)
@@ -76,7 +85,7 @@ class Machine:
     def start(self, session: Session, level: Privilege, *paths: str) -> Place:
         """Begin a backup."""
         place = Place(self.root, str(uuid4()), "r1")
-        what = FilesBackup(
+        what = Contents(
             paths=paths,
             excludes=(),
             compression=Compression.GZIP,
@@ -85,7 +94,7 @@ class Machine:
             plan=b"{}",
             privilege=level,
         )
-        detached.launch(session, place, script.files_backup(what))
+        detached.launch(session, place, script.backup(what))
         return place
 
     def over(self, session: Session, place: Place) -> Report:

@@ -14,6 +14,8 @@ from typing import Any
 from tests.support.postgres import as_plain_user
 from tests.support.until import until
 
+SYSTEM = {"information_schema", "mysql", "performance_schema", "sys"}
+
 
 @dataclass
 class MariaDb:
@@ -39,6 +41,33 @@ class MariaDb:
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
+
+    def dump(self, *words: str) -> str:
+        """What mariadb-dump says with these words; that it succeeds is not asked."""
+        command = ["mariadb-dump", "--no-defaults", f"--socket={self.socket}", "--user=root"]
+        done = subprocess.run([*command, *words], check=False, capture_output=True)
+        return done.stdout.decode(errors="backslashreplace")
+
+    def load(self, database: str, dump: bytes) -> None:
+        """Restore a dump by hand."""
+        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
+        subprocess.run([*command, database], input=dump, check=True, capture_output=True)
+
+    def databases(self) -> list[str]:
+        """Those of people."""
+        names = self.sql("show databases").split("\n")[:-1]
+        return [name for name in names if name not in SYSTEM]
+
+    def speaking(self, statements: str, database: str) -> subprocess.Popen[bytes]:
+        """A session that has said this and stays, until its input is closed."""
+        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
+        options = ["--batch", "--skip-column-names", "--unbuffered", database]
+        pipe = subprocess.PIPE
+        session = subprocess.Popen([*command, *options], stdin=pipe, stdout=pipe)
+        assert session.stdin
+        session.stdin.write(statements.encode() + b"\n")
+        session.stdin.flush()
+        return session
 
     def kill(self) -> None:
         """The server dies, as by the out-of-memory killer."""
@@ -70,7 +99,8 @@ def running() -> Iterator[MariaDb]:
         run = as_plain_user(home)
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={home}/data"]
         auth = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        subprocess.run([*install, *auth], check=True, capture_output=True, **run)
+        done = subprocess.run([*install, *auth], check=False, capture_output=True, **run)
+        assert done.returncode == 0, (done.stdout, done.stderr)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

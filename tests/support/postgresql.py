@@ -34,6 +34,33 @@ class PostgreSql:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
+    def dump(self, *words: str) -> str:
+        """What pg_dump says with these words, the last of which is a database."""
+        command = ["pg_dump", "-h", str(self.home), "-p", str(self.port), "-U", OWNER]
+        target = [*words[:-1], "-d", _quoted(words[-1])]
+        done = subprocess.run([*command, *target], check=True, capture_output=True)
+        return done.stdout.decode(errors="backslashreplace")
+
+    def run(self, program: str, *words: str, input: bytes = b"") -> None:  # noqa: A002
+        """One of PostgreSQL's programs, as the owner."""
+        command = [program, "-h", str(self.home), "-p", str(self.port), "-U", OWNER]
+        subprocess.run([*command, *words], check=True, capture_output=True, input=input)
+
+    def databases(self) -> list[str]:
+        """Those of people."""
+        return self.sql("select datname from pg_database where not datistemplate").split("\n")[:-1]
+
+    def speaking(self, statements: str, database: str) -> subprocess.Popen[bytes]:
+        """A session that has said this and stays, until its input is closed."""
+        command = ["psql", "-X", "-h", str(self.home), "-p", str(self.port), "-U", OWNER, "-Atq"]
+        options = ["-d", _quoted(database)]
+        pipe = subprocess.PIPE
+        session = subprocess.Popen([*command, *options], stdin=pipe, stdout=pipe)
+        assert session.stdin
+        session.stdin.write(statements.encode() + b"\n")
+        session.stdin.flush()
+        return session
+
     def kill(self) -> None:
         """The server dies at once."""
         _control(self.home, "-m", "immediate", "stop")

@@ -7,13 +7,14 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import transaction
-from cloudpilot.domain import requests
+from cloudpilot.domain import databases, requests
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.kinds import Compression, Role
+from cloudpilot.kinds import BackupType, Compression, Engine, Role
 
 
 def add_person(session: Session, role: Role = Role.OWNER) -> Person:
@@ -59,7 +60,32 @@ def add_site(session: Session, server: Server, name: str = "shop", **columns: ob
     return site
 
 
-def add_run(session: Session, server: Server, site: Site | None = None) -> Run:
+def add_database(session: Session, site: Site, **columns: object) -> Database:
+    """A database server of that site, all of whose databases are dumped."""
+    values: dict[str, object] = {
+        "id": uuid4(),
+        "site_id": site.id,
+        "engine": Engine.MARIADB,
+        "host": "",
+        "port": None,
+        "socket": "/run/mysqld/mysqld.sock",
+        "user": "backup",
+        "password": "sealed",
+        "all_but": True,
+        "names": [],
+    }
+    database = Database(**(values | columns))
+    session.add(database)
+    session.flush()
+    return database
+
+
+def add_run(
+    session: Session,
+    server: Server,
+    site: Site | None = None,
+    type: BackupType = BackupType.FILES,  # noqa: A002  (as the column is called)
+) -> Run:
     """The run that makes a new backup of the site, or of /etc of the server."""
     wish = Wish(
         server=server,
@@ -67,6 +93,8 @@ def add_run(session: Session, server: Server, site: Site | None = None) -> Run:
         paths=list(site.paths) if site else ["/etc"],
         excludes=list(site.excludes) if site else [],
         compression=site.compression if site else Compression.GZIP,
+        type=type,
+        databases=databases.of_site(session, site.id) if site else [],
     )
     return requests.backup_now(session, wish, by=None)
 

@@ -10,16 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit
+from cloudpilot.domain import audit, databases
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
-from cloudpilot.kinds import BackupType, Compression, Place, Privilege, Role, RunKind
-from tests.support.rows import add_server, add_site
+from cloudpilot.engine.pasted import THINGS
+from cloudpilot.kinds import BackupType, Compression, Engine, Place, Privilege, Role, RunKind
+from tests.support.rows import add_database, add_server, add_site
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 FINGERPRINT = "SHA256:n3Gq0cFJ6h0oQ0n6p0jv5oX2e9hBq0m1k7w5u9y3r2A"
@@ -221,6 +223,22 @@ def trapped(session: Session) -> Scene:
     return scene
 
 
+def missing(session: Session) -> Scene:
+    """A disk with backups that is not mounted any more."""
+    scene = little(session, backup_root="/mnt/disk/cloudpilot")
+    server = session.get_one(Server, scene.ids["server"])
+    site = session.get_one(Site, scene.ids["site"])
+    why = "Nothing is left in /mnt/disk/cloudpilot: is its disk mounted?"
+    add_backup(session, server, site, Status.COMPLETED, age=timedelta(days=1, hours=3))
+    for backup in session.scalars(select(Backup)).all():
+        [copy] = backup.copies
+        copy.status, copy.missing_why = CopyStatus.MISSING, why
+        copy.missing_at = clock.now() - timedelta(hours=1)
+        copy.seen_at = clock.now() - timedelta(hours=25)
+    session.flush()
+    return scene
+
+
 def little(session: Session, **columns: Any) -> Scene:
     """One server, one site, one good backup."""
     values = {"host": "web-1.example.com", "host_keys": [FINGERPRINT]} | columns
@@ -248,6 +266,20 @@ def not_proven(session: Session) -> Scene:
     scene.ids["run"] = add_run(session, server, RunKind.UNINSTALL, Status.FAILED, **error).id
     add_run(session, server, RunKind.ROTATE, Status.FAILED, error_code="SSH_UNREACHABLE")
     return scene
+
+
+def taken_off(said: dict[str, bool]) -> Callable[[Session], Scene]:
+    """A server that the panel was removed from, with what was said to be gone."""
+
+    def build(session: Session) -> Scene:
+        server = add_server(session, "web-1", host="web-1.example.com", removed_at=clock.now())
+        options = {"keep": True, "said": said}
+        log = "web-1 refuses the panel's key, by its approved host key: proven."
+        columns = {"options": options, "log": log}
+        run = add_run(session, server, RunKind.UNINSTALL, Status.COMPLETED, **columns)
+        return Scene({"run": run.id})
+
+    return build
 
 
 def with_backup(status: Status, **columns: Any) -> Callable[[Session], Scene]:
@@ -311,6 +343,7 @@ def much(session: Session) -> Scene:
             age = timedelta(hours=5 + 20 * number)
             add_made(session, server, None, Status.FAILED, age=age, **failures[name])
     _add_neglected(session, server)
+    add_databases(session, scene)
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
     return scene
@@ -331,6 +364,75 @@ def seasoned(session: Session) -> Scene:
         size = 1_840_000_000 - 6_500_000 * day + 21_000_000 * (day % 5)
         add_made(session, server, site, Status.COMPLETED, **columns, **warned, size=size)
     return scene
+
+
+FOUND_DATABASES = [
+    {
+        "engine": "mariadb",
+        "version": "10.11.6",
+        "sockets": ["/run/mysqld/mysqld.sock"],
+        "ports": [],
+    },
+    {"engine": "postgresql", "version": "15.5", "sockets": [], "ports": [5432]},
+]
+TABLES = [[f"wp_{name}", rows] for name, rows in (("posts", 48_211), ("users", 912), ("terms", 0))]
+
+
+def census(database: Database) -> list[dict[str, Any]]:
+    """What was counted in the dumps of two databases, one of them of an old make."""
+    where = {"engine": database.engine.value, "where": database.where, "tool": "mariadb-dump"}
+    shop = where | {"name": "shop", "version": "10.11.6", "bytes": 48_000_000, "tables": 3}
+    shop |= {"rows": 49_123, "views": 1, "triggers": 2, "exact": True, "complete": True}
+    blog = where | {"name": "b" * 60, "bytes": 3_000, "tables": 9, "rows": 40, "complete": False}
+    return [shop | {"rows_by_table": TABLES}, blog | {"rows_by_table": TABLES[:1]}]
+
+
+def add_databases(session: Session, scene: Scene) -> Scene:
+    """Databases of the scene's site: one well, one with a problem, one nobody has looked at."""
+    site = session.get_one(Site, scene.ids["site"])
+    at = clock.now()
+    well = {"findings": {"ok": True, "version": "10.11.6", "lines": []}, "inspected_at": at}
+    shop = add_database(session, site, all_but=True, names=["scratch"], **well)
+    wrong = {"findings": {"ok": False, "lines": []}, "inspected_at": at, "user": "u" * 60}
+    add_database(session, site, host="db-1.example.com", port=3306, socket="", **wrong)
+    new = {"engine": Engine.POSTGRESQL, "socket": "/run/postgresql", "port": 5433}
+    add_database(session, site, all_but=False, names=["shop", "n" * 63], **new)
+    add_checkup(session, session.get_one(Server, site.server_id), databases=FOUND_DATABASES)
+    plans = [one.plan() for one in databases.of_site(session, site.id)]
+    done = (Backup.site_id == site.id, Backup.status == Status.COMPLETED)
+    for backup in session.scalars(select(Backup).where(*done)):
+        backup.type, backup.databases, backup.census = BackupType.FULL, plans, census(shop)
+    scene.ids["database"] = shop.id
+    return scene
+
+
+def with_databases(status: Status, **columns: Any) -> Callable[[Session], Scene]:
+    """A site of files and databases, and a full backup of it in that state."""
+
+    def build(session: Session) -> Scene:
+        scene = add_databases(session, little(session))
+        site = session.get_one(Site, scene.ids["site"])
+        server = session.get_one(Server, scene.ids["server"])
+        found = databases.of_site(session, site.id)
+        values = {"type": BackupType.FULL, "databases": [one.plan() for one in found]}
+        if status is Status.COMPLETED:
+            values["census"] = census(found[0])
+        age = {"age": timedelta(minutes=2)}
+        backup, run = add_made(session, server, site, status, **(values | age | columns))
+        scene.ids |= {"backup": backup.id, "run": run.id}
+        return scene
+
+    return build
+
+
+def empty_site(session: Session) -> Scene:
+    """A site that has neither paths nor databases, and one that has a database only."""
+    server = add_server(session, "web-1", host="web-1.example.com", host_keys=[FINGERPRINT])
+    site = add_site(session, server, "plain", paths=[])
+    only = add_site(session, server, "only", paths=[])
+    database = add_database(session, only)
+    run = add_run(session, server, RunKind.INSPECT, Status.RUNNING, claim=database.claim)
+    return Scene({"server": server.id, "site": site.id, "run": run.id})
 
 
 WARNED = {
@@ -357,12 +459,21 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "changed key": changed_key,
     "checking": checking,
     "trapped": trapped,
+    "missing": missing,
     "announced": announced,
     "not proven": not_proven,
+    "taken off": taken_off(dict.fromkeys(THINGS, True) | {"directories": False}),
+    "taken off, word lost": taken_off({"key": True}),
     "little": little,
     "long words": long_words,
     "much": much,
     "seasoned": seasoned,
+    "databases": with_databases(Status.COMPLETED),
+    "running databases": with_databases(Status.RUNNING, run={"stage": "dump"}),
+    "failed databases": with_databases(
+        Status.FAILED, error_code="DB_AUTH_FAILED", error_detail="The database refused backup."
+    ),
+    "empty site": empty_site,
     "pending": with_backup(Status.PENDING),
     "waiting": with_backup(Status.PENDING, run=WAITING),
     "running": with_backup(Status.RUNNING, run=RUNNING),

@@ -17,7 +17,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import Compression, Role, RunKind
 from tests.web.conftest import Browser
-from tests.web.scenes import FINGERPRINT, OTHER_FINGERPRINT
+from tests.web.scenes import FINGERPRINT, OTHER_FINGERPRINT, add_checkup
 from tests.web.test_pages import build
 
 SERVER = {
@@ -203,7 +203,6 @@ def test_a_site_is_added_changed_and_removed(app: Flask, owner: Browser) -> None
     ("field", "text", "words"),
     [
         ("paths", "srv/shop", "whole path"),
-        ("paths", "", "at least one path"),
         ("paths", "/proc/1", "kernel's own files"),
         ("excludes", "/", "exclude everything"),
         ("excludes", "srv", "fits /srv/shop itself"),
@@ -273,6 +272,23 @@ def test_a_backup_into_a_trap_needs_a_tick(app: Flask, owner: Browser) -> None:
     path = f"/backups/new?site={ids['site']}"
     assert "INVALID_CONFIG" in owner.post(path, 422, note="kept").text
     assert owner.post(path, accept_trap="y").answer.location.startswith("/backups/")
+
+
+@pytest.mark.parametrize(
+    ("asked", "tick"), [("/var/backups/cloudpilot", True), ("/tmp/cloudpilot-backups", False)]
+)
+def test_the_safe_place_needs_a_tick_as_well_where_it_is_in_memory(
+    app: Flask, owner: Browser, asked: str, tick: bool
+) -> None:
+    """What a Check said of another directory is not said of this one."""
+    safe = "/var/backups/cloudpilot"
+    ids = build(app, "little")
+    with app.app_context(), transaction() as session:
+        server = session.get_one(Server, ids["server"])
+        server.backup_root = safe
+        add_checkup(session, server, trap="It is in memory.", alternative=safe, root=asked)
+    path = f"/backups/new?site={ids['site']}"
+    assert ("tick that you know" in owner.post(path, 422 if tick else 303).text) is tick
 
 
 def test_stop_without_htmx_leads_back_to_the_page(app: Flask, owner: Browser) -> None:

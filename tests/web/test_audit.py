@@ -9,13 +9,17 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain.audit import AuditEntry
-from cloudpilot.kinds import Role
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import Role, RunKind
 from cloudpilot.web.audit import COLUMNS, ROWS_AT_ONCE, harmless
+from tests.support.rows import add_database
 from tests.web.conftest import Browser
 from tests.web.scenes import little
 
@@ -149,6 +153,34 @@ def test_every_act_of_the_main_job_is_in_the_log(
     assert "Backup delete requested" in page.text
     who = [cell.text for cell in page.all("td", data_label="Who")]
     assert who == ["admin@example.com", *["member@example.com"] * 3]
+
+
+def test_what_is_done_to_databases_is_in_the_log_without_their_passwords(
+    app: Flask, sign_in: Callable[[Role], Browser]
+) -> None:
+    with app.app_context(), transaction() as session:
+        ids = little(session).ids
+        database = add_database(session, session.get_one(Site, ids["site"]), names=["a"])
+        address = f"/databases/{database.id}"
+    admin, member = sign_in(Role.ADMIN), sign_in(Role.MEMBER)
+    typed = {"engine": "mysql", "reach": "host", "host": "db-1", "user": "u", "which": "all-but"}
+    typed["password"] = "nobody may see this"
+    admin.post(f"/sites/{ids['site']}/databases/new", **typed)
+    admin.post(f"{address}/edit", **typed | {"host": "db-2"})
+    with app.app_context(), transaction() as session:
+        for run in session.scalars(select(Run).where(Run.kind == RunKind.INSPECT)):
+            run.move(session, Status.FAILED)
+    member.post(f"{address}/inspect")
+    admin.post(f"{address}/remove")
+    page = admin.get("/audit?group=database")
+    what = [cell.text.split(":")[0] for cell in page.all("td", class_="name")]
+    kinds = ("removed", "look requested", "changed", "added")
+    assert all(a.startswith(f"Database {b}") for a, b in zip(what, kinds, strict=True)), what
+    assert [cell.text for cell in page.all("td", data_label="Of")] == [
+        *["MySQL at db-2:3306"] * 3,
+        "MySQL at db-1:3306",
+    ]
+    assert "nobody" not in page.text + str(exported(admin))
 
 
 def test_the_menu_leads_there_who_may(sign_in: Callable[[Role], Browser]) -> None:

@@ -3,7 +3,7 @@
 A page that is new is here by itself; one with an argument that nobody knows fails.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from flask import Flask
@@ -24,6 +24,7 @@ from tests.web.test_pages import WEIGHT
 
 __all__ = ["address", "chromium", "tab"]  # fixtures
 NO_PAGES = {"static", "health.show"}  # a file, and a word for machines
+CHANGING = ("/servers", "/sites", "/backups", "/runs", "/activity")  # with what is in the database
 REQUESTS = 8  # the page, two of style, two of script, the icons, the logo, the tab's icon
 
 
@@ -47,7 +48,7 @@ def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[st
     A scene without servers has no page of a server; anything else that nobody knows is an error.
     """
     adapter = app.url_map.bind("localhost")
-    rows = {"server_id", "site_id", "backup_id", "run_id"} - set(values)
+    rows = {"server_id", "site_id", "backup_id", "run_id", "database_id"} - set(values)
     found = []
     for rule in app.url_map.iter_rules():
         with app.app_context():
@@ -58,24 +59,33 @@ def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[st
     return found
 
 
-def opened(tab: Page, path: str) -> Response | None:
-    """The page at that address; None if it is a part of one, or a file."""
+def is_page(tab: Page, path: str) -> bool:
+    """Not a part of one, nor a file."""
     answer = tab.context.request.get(path)
     assert answer.status == 200, (path, answer.status)
-    if "html" not in answer.headers["content-type"] or "<html" not in answer.text():
-        return None
-    return tab.goto(path)
+    return "html" in answer.headers["content-type"] and "<html" in answer.text()
 
 
-def walk(app: Flask, tab: Page, scene: str) -> Iterator[str]:
-    """Each page in turn, open in the tab; first those that anybody may see."""
+def pages(app: Flask, tab: Page, scene: str, *, below: Sequence[str] = ()) -> Iterator[str]:
+    """The address of each page in turn; first those that anybody may see.
+
+    below  only those that begin so, and the overview
+    """
     values = fill(app, scene)
     for public in (True, False):
         if not public:
             sign_in(tab)
         for path in addresses(app, values, public=public):
-            if opened(tab, path):
+            wanted = not below or path == "/" or path.startswith(tuple(below))
+            if wanted and is_page(tab, path):
                 yield path
+
+
+def walk(app: Flask, tab: Page, scene: str, *, below: Sequence[str] = ()) -> Iterator[str]:
+    """The same, each open in the tab."""
+    for path in pages(app, tab, scene, below=below):
+        tab.goto(path)
+        yield path
 
 
 @pytest.mark.parametrize("tab", LOOKS, indirect=True)
@@ -101,7 +111,7 @@ def test_a_word_of_a_hundred_letters_breaks_no_page(app: Flask, tab: Page) -> No
 )
 def test_axe_finds_nothing_at_other_moments(app: Flask, tab: Page, scene: str) -> None:
     found = []
-    for path in walk(app, tab, scene):
+    for path in walk(app, tab, scene, below=CHANGING):
         found += [f"{path} {violation}" for violation in axe.violations(tab)]
     assert found == []
 
@@ -117,7 +127,7 @@ def test_axe_finds_nothing_before_there_is_an_owner(fresh: Flask, chromium: Chro
 
 def test_a_page_with_all_it_loads_is_light(app: Flask, tab: Page, chromium: Chromium) -> None:
     """Everything that comes over the wire when a browser has nothing yet, not compressed."""
-    paths = list(walk(app, tab, "much"))
+    paths = list(pages(app, tab, "much"))
     state = tab.context.storage_state()
     base = str(tab.url).split("/", 3)
     heavy = {}

@@ -62,9 +62,13 @@ def words(page: Page) -> str:
             {State.FRESH: 2, State.CHANGED: 1},
             {},
             "warn",
-            "2 of 3 sites were backed up in the last 26 hours. 1 has paths not backed up yet.",
+            (
+                "2 of 3 sites were backed up in the last 26 hours."
+                " 1 has paths or databases not backed up yet."
+            ),
         ),
         ({State.UNKEPT: 2}, {}, "warn", "2 have backups where files do not stay."),
+        ({State.FRESH: 2}, {"missing": 1}, "bad", "1 archive is missing."),
         ({State.FRESH: 2}, {"worse": 2}, "warn", "2 servers have got worse since yesterday."),
     ],
 )
@@ -74,6 +78,21 @@ def test_the_first_sentence_says_how_everything_stands(
     found = verdict(NUMBERS | sites, sites.get(State.FRESH, 0), **others)
     assert f"{found.first} {found.rest}".strip().endswith(said)
     assert found.level == level
+
+
+def test_an_archive_that_is_missing_is_told_wherever_it_is_shown(
+    app: Flask, owner: Browser
+) -> None:
+    ids = build(app, "missing")
+    front = words(owner.get("/"))
+    assert "1 has no good backup left and 2 archives are missing." in front
+    assert "Missing archives" in front
+    assert "is its disk mounted?" in front
+    page = owner.get(f"/backups/{ids['backup']}")
+    assert "ARCHIVE_MISSING" in page.text
+    assert "Nothing is left in /mnt/disk/cloudpilot: is its disk mounted?" in page.text
+    for path in ("/backups", f"/servers/{ids['server']}", f"/sites/{ids['site']}"):
+        assert words(owner.get(path)).count("Missing") == 2
 
 
 def test_growth_and_shrinking_are_said_in_words() -> None:
@@ -113,7 +132,7 @@ def test_a_backup_with_serious_warnings_is_not_called_good(app: Flask, owner: Br
 @pytest.mark.parametrize(
     ("paths", "trap", "state", "said"),
     [
-        (["/etc"], None, "changed", "a path that the site has now is not in it"),
+        (["/etc"], None, "changed", "A path or database that the site has now is not in it."),
         (["/srv/shop"], "In memory.", "unkept", "backup directory does not keep files"),
     ],
 )

@@ -127,6 +127,22 @@ def test_kept_archives_are_named_to_the_command(app: Flask, owner: Browser, path
     assert row(app, Server, run.server_id).removed_at is None  # that is the run's to say
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("taken off", ["Gone", "Gone", "Gone", "Kept", "Gone"]),
+        ("taken off, word lost", ["Gone", *["Not heard"] * 4]),
+    ],
+)
+def test_what_of_the_panel_is_gone_is_said_thing_by_thing(
+    app: Flask, owner: Browser, name: str, said: list[str]
+) -> None:
+    page = owner.get(f"/runs/{build(app, name)['run']}")
+    shown = [element.text for element in page.all("dd")]
+    assert [text for text in shown if text in {"Gone", "Kept", "Not heard"}] == said
+    assert ("looked for each anew" in page.text) == ("Kept" in said)
+
+
 def test_the_panel_does_it_itself_only_where_it_may(
     app: Flask, owner: Browser, path: str, server_id: UUID
 ) -> None:

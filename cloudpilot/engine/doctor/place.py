@@ -5,7 +5,8 @@ from cloudpilot.engine.doctor.line import Line
 from cloudpilot.engine.findings import Found
 from cloudpilot.engine.packages import command
 
-SPACE_AT_LEAST = 1024**3  # bytes; below it the check warns
+SPACE_AT_LEAST = 1000**3  # bytes; below it the check warns
+SPARE = 64 * 1024**2  # bytes that a backup leaves free, see measure.sh
 INODES_AT_LEAST = 100
 IN_MEMORY = {"tmpfs", "ramfs"}
 IN_A_CONTAINER = {"overlayfs", "aufs"}
@@ -37,17 +38,34 @@ def directory(found: Found) -> Line:
 
 
 def space(found: Found) -> Line:
-    title, inodes = "Free space", found["inodes"] or []
-    unit, size = ("GB", 1000**3) if found.free >= SPACE_AT_LEAST else ("MB", 1000**2)
-    detail = f"{found.free / size:.1f} {unit} free on {found['file_system'] or 'unknown'}."
+    """Room for the next backup, which is taken to be as large as the largest of the last ones."""
+    title, inodes, last = "Free space", found["inodes"] or [], found.asked.last
+    detail = f"{_size(found.free)} free on {found['file_system'] or 'unknown'}."
     if len(inodes) == 2 and inodes[1] and inodes[0] < INODES_AT_LEAST:
         detail += " No inodes are left: not one more file can be made."
         remedy = f"Find where most files are: {command('du', '--inodes', '-xd', '3', '/')}"
         return Line("space", "failed", title, detail, remedy, steady=False)
+    remedy = "Free space, or choose a larger disk: `du -xhd 2 / | sort -h | tail`"
+    if not found["blocks"]:
+        return Line("space", "warning", title, "How much is free is not known.", remedy)
+    if found.free < SPARE:
+        detail += f" No backup is begun with less than {_size(SPARE)}."
+        return Line("space", "failed", title, detail, remedy, steady=False)
+    if last and found.free < last.size + SPARE:
+        detail += f" The last backup of {last.of} took {_size(last.size)}."
+        return Line("space", "failed", title, detail, remedy, steady=False)
     if found.free < SPACE_AT_LEAST:
-        remedy = "Free space, or choose a larger disk: `du -xhd 2 / | sort -h | tail`"
         return Line("space", "warning", title, detail, remedy, steady=False)
     return Line("space", "ok", title, detail, steady=False)
+
+
+def _size(count: int) -> str:
+    """
+    >>> _size(100_000), _size(67_108_864), _size(2_500_000_000)
+    ('0.1 MB', '67.1 MB', '2.5 GB')
+    """
+    unit, size = ("GB", 1000**3) if count >= 1000**3 else ("MB", 1000**2)
+    return f"{count / size:.1f} {unit}"
 
 
 def trap(found: Found) -> str | None:

@@ -14,6 +14,17 @@ fail() {
   exit "$1"
 }
 
+# packager: what installs packages here, by the first of its names that is there.
+packager() {
+  local manager
+  for manager in apt-get dnf zypper yum apk; do
+    if command -v "$manager" >/dev/null; then
+      echo "$manager"
+      return
+    fi
+  done
+}
+
 # own_directory PATH: goes on only if that is a directory, no link to one, and ours.
 own_directory() {
   if [ -L "$1" ]; then

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # paths, entries and directories: see files.sh and read_counts
+# shellcheck disable=SC2154 # paths, entries and directories: see archive.sh and read_counts
 # What tar said, judged: a single file that changed or cannot be read is a warning, anything else
 # a failure.
 

@@ -70,6 +70,7 @@ start() {
     [ -e pid ] || [ -e exit ] && return
     sleep 0.02
   done
+  if no_room .; then fail 71 "The disk of $1 is full."; fi
 }
 
 launch "$@"

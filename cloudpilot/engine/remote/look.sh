@@ -15,7 +15,12 @@ look() {
     tagged exit exit
     redacted E error
     tagged R result
+    # Of very many tables not all are said; what is said of all of them is.
+    { grep -v '^T ' census | head -c 1000000; grep '^T ' census | head -c 500000; } 2>/dev/null | sed 's/^/C /'
+    echo
     head -n 200 warnings 2>/dev/null | cut -c 1-500 | tag W
+  elif [ "$life" = dead ] && ! [ -e stop ] && no_room .; then
+    printf 'exit 71\nE The disk of %s is so full that not even the end could be written down.\n' "$(shown "$1")"
   fi
   tail -c 4000 log 2>/dev/null | tag L
   printf '\nend\n'

@@ -1,24 +1,33 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # what to back up stands before this, see files.sh
+# shellcheck disable=SC2154 # what to back up stands before this, see archive.sh
 # The first step of a backup: everything that can be known before a byte is written.
 
+# shellcheck disable=SC2034 # for databases.sh: of each database the number of its login, and its name
+dumps=() dump_names=()
+dump_bytes=0 # how long the dumps will be, roughly
 SPARE=$((64 * 1024 * 1024)) # bytes that stay free on the disk
 
 measure() {
   stage measure
-  say "Measuring ${#paths[@]} path(s)."
   need_tools
-  choose_tar
-  check_paths
   choose_compressor
   choose_hash
   gently=()
   has nice && gently+=(nice -n 10)
   has ionice && ionice -c 2 -n 7 true 2>/dev/null && gently+=(ionice -c 2 -n 7)
+  tar_bytes=0
+  ((${#paths[@]} == 0)) || measure_files
+  ((${#engines[@]} == 0)) || measure_databases
+  check_space
+}
+
+measure_files() {
+  say "Measuring ${#paths[@]} path(s)."
+  choose_tar
+  check_paths
   choose_tar_options
   choose_excludes
   measure_tar
-  check_space
 }
 
 need_tools() {
@@ -158,9 +167,9 @@ run_tar() {
 }
 
 check_space() {
-  local free block needed=$((tar_bytes * expected_ratio / 100 + SPARE))
+  local free block needed=$(((tar_bytes + dump_bytes) * expected_ratio / 100 + SPARE))
   read -r free block <<<"$(stat -f -c '%a %S' -- "$backup")"
-  say "$(human "$tar_bytes") to pack; $(human $((free * block))) free."
+  say "$(human "$((tar_bytes + dump_bytes))") to pack; $(human $((free * block))) free."
   ((free * block >= needed)) ||
     fail 71 "$(human "$needed") needed in $(shown "$backup_root"), $(human $((free * block))) free."
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# pack.pl TAR_BYTES JOBS COMPRESSOR…: packs a tar stream while it passes.
+# pack.pl TAR_BYTES DUMP_BYTES JOBS COMPRESSOR…: packs a tar stream while it passes. Of TAR_BYTES, what
+# the files will take, we are sure; of DUMP_BYTES, what is before them, we are not.
 #
 # From standard input, a tar. To work/archive and, for the hash, to standard output: the same tar
 # with manifest.json before it and result.json after it, cut into pieces of 32 MiB that are
@@ -23,7 +24,6 @@ use warnings;
 
 sub PIECE ()      { return 32 * 1024 * 1024 }    # bytes of tar
 sub CHUNK ()      { return 1024 * 1024 }
-sub BLOCK ()      { return 512 }
 sub SAID_EVERY () { return 8 * 1024 * 1024 }     # bytes, between two words on progress
 sub HEADER_MAX () { return 64 * 1024 * 1024 }    # no name or attribute is longer
 sub SET_PIPE ()   { return 1031 }                # fcntl F_SETPIPE_SZ: fewer turns for the same bytes
@@ -36,10 +36,17 @@ sub FAILED ()       { return 70 }
 sub DISK_FULL ()    { return 71 }
 sub KILLED ()       { return 76 }
 
+BEGIN {
+    my ($here) = $0 =~ m{^(.*/)};    # `require` looks elsewhere unless it is told so
+    require(defined $here ? $here =~ m{^/} ? "${here}entry.pl" : "./${here}entry.pl" : './entry.pl');
+}
+
 my %COUNTED_AS = (0 => 'files', 7 => 'files', S => 'files', 5 => 'directories', D => 'directories',
     1 => 'hardlinks', 2 => 'symlinks');
 
-my ($expected, $jobs, @compressor) = @ARGV;
+my ($tar_bytes, $dump_bytes, $jobs, @compressor) = @ARGV;
+my $expected = $tar_bytes + $dump_bytes;
+my $stage    = 'archive';
 my ($archive, $index);                  # handles
 my $buffer  = '';                       # of the tar: what is not yet being compressed
 my $base    = 0;                        # offset in the tar of the buffer's first byte
@@ -205,9 +212,21 @@ sub begin_entry {
         path => first_of($said{'GNU.sparse.name'}, $said{path}, short_name($block)),
         link => first_of($said{linkpath}, up_to_nul(substr $block, 157, 100)),
     };
+    at_stage($entry->{path}, $entry->{from});
     $skip     = $type =~ /[1-6]/ ? 0 : padded($size);
     $started  = undef;
     %extended = ();
+    return;
+}
+
+# at_stage(PATH, FROM): from the first file on we know what is still to come.
+sub at_stage {
+    my ($path, $from) = @_;
+    if ($path =~ m{^databases/}) { $stage = 'dump' }
+    elsif ($stage eq 'dump' && $path =~ m{^files(?:/|$)}) {
+        $stage    = 'archive';
+        $expected = $from + $tar_bytes;
+    }
     return;
 }
 
@@ -216,7 +235,7 @@ sub end_entry {
     my @words = ('F', $entry->{type}, $entry->{from}, $base + $seen, $entry->{size}, escaped($entry->{path}));
     push @words, escaped($entry->{link}) if length $entry->{link};
     say_to_index(join(' ', @words) . "\n");
-    if ($entry->{path} !~ /^(?:manifest|result)\.json$/) {
+    if ($entry->{path} =~ m{^files(?:/|$)}) {
         $count{entries}++;
         $count{ $COUNTED_AS{ $entry->{type} } || 'others' }++;
         left_out($entry->{path}) if $entry->{type} eq '5';
@@ -268,18 +287,6 @@ sub number {
     my $value = $first & 0x7f;
     $value = $value * 256 + $_ for @others;
     return $value;
-}
-
-# checksum(BLOCK): the sum of its bytes, with blanks in place of the sum itself.
-sub checksum {
-    my ($block) = @_;
-    substr $block, 148, 8, ' ' x 8;
-    return unpack '%32C*', $block;
-}
-
-sub padded {
-    my ($size) = @_;
-    return int(($size + BLOCK - 1) / BLOCK) * BLOCK;
 }
 
 sub up_to_nul {
@@ -415,21 +422,6 @@ sub say_to_index {
 
 # --- our own entries -------------------------------------------------------------------------
 
-# own_entry(NAME, CONTENT): as tar would store a file of root's that only root may read.
-sub own_entry {
-    my ($name, $content) = @_;
-    my $block = pack 'a100 a8 a8 a8 a12 a12 A8 a1 a100 a6 a2 a32 a32 a8 a8 a155 a12',
-        $name, octal(0600, 7), octal(0, 7), octal(0, 7), octal(length $content, 11), octal(time, 11),
-        '', '0', '', "ustar\0", '00', '', '', octal(0, 7), octal(0, 7), '', '';
-    substr $block, 148, 8, octal(checksum($block), 6) . "\0 ";
-    return $block . $content . "\0" x (padded(length $content) - length $content);
-}
-
-sub octal {
-    my ($number, $digits) = @_;
-    return sprintf "%0${digits}o", $number;
-}
-
 sub result {
     my $bytes = $base + length $buffer;
     my @numbers = map {"\"$_\": $count{$_}"} sort keys %count;
@@ -447,7 +439,7 @@ sub progress {
     my $done = $base + $seen;
     my $total = $done > $expected ? $done : $expected;
     open my $handle, '>', 'work/progress' or return;
-    print {$handle} "archive $done $total\n";
+    print {$handle} "$stage $done $total\n";
     close $handle and rename 'work/progress', 'progress';
     return;
 }

@@ -19,7 +19,7 @@ memory_folder=''
 # begin: of several that were started, one goes on. Its pid file appears whole, by ln.
 begin() {
   take_secrets
-  identity "$$" >"pid.$$"
+  identity "$$" >"pid.$$" || { rm -f -- "pid.$$"; exit 71; } # the disk is full: launch says so
   read -r _ started _ <"pid.$$"
   ln -- "pid.$$" pid 2>/dev/null || { rm -f -- "pid.$$"; exit 0; }
   rm -f -- "pid.$$"
@@ -27,7 +27,8 @@ begin() {
   trap on_term TERM INT HUP
   ! [ -e stop ] || on_term
   mkdir work
-  head -c 65536 /dev/zero >reserve # a full disk must have room for our last words
+  # A full disk must have room for our last words.
+  head -c 65536 /dev/zero >reserve || fail 71 "The disk of $(shown "$run") is full."
 }
 
 # take_secrets: what `launch` hands over through descriptor 9; a script that is started by hand has
@@ -104,6 +105,7 @@ on_exit() {
   local status=$?
   trap '' TERM INT HUP
   end_children
+  ((status == 0)) || ! declare -F let_go >/dev/null || let_go
   rm -rf -- work reserve
   [ -n "$(readers "${CLOUDPILOT_RUN:-}" "$run")" ] || rm -f reader # else who stops or deletes needs it
   [ -z "$memory_folder" ] || rm -rf -- "$memory_folder"
@@ -111,7 +113,9 @@ on_exit() {
     discard "$run"
     [ -n "$sentence" ] && printf '%s\n' "$sentence" >error && say "$sentence"
   fi
-  printf '%s\n' "$status" >exit.new && sync exit.new 2>/dev/null
+  # An empty one would be no word at all.
+  printf '%s\n' "$status" >exit.new || { rm -f exit.new; return; }
+  sync exit.new 2>/dev/null
   mv -f exit.new exit
 }
 
@@ -139,17 +143,4 @@ human() {
   else
     printf '%s %s' "$((tenths / 10))" "${units[unit]}"
   fi
-}
-
-# shown NAME: fit for a sentence, as it is unless it holds what ends lines or moves a cursor.
-shown() {
-  case $1 in
-    *[[:cntrl:]]*) printf %q "$1" ;;
-    *) printf %s "$1" ;;
-  esac
-}
-
-# has COMMAND
-has() {
-  command -v "$1" >/dev/null
 }

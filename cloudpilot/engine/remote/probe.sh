@@ -19,7 +19,7 @@ probe() {
   privilege "$privilege"
   directory "$root"
   space "$(nearest "$root")"
-  if [ "$(kind /var/backups/cloudpilot)" = ours ]; then say alternative /var/backups/cloudpilot; fi
+  alternative /var/backups/cloudpilot
   databases
   if [ -d /run/systemd/system ]; then
     say systemd yes
@@ -45,18 +45,13 @@ ask() {
 }
 
 system() {
-  local manager user
+  local user
   user=$(id -un)
   say os "$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null)"
   say bash "$BASH_VERSION"
   say shell "$(getent passwd "$user" | cut -d : -f 7)"
   if [ -e "/var/lib/systemd/linger/$user" ]; then say linger yes; fi
-  for manager in apt-get dnf zypper yum apk; do
-    if command -v "$manager" >/dev/null; then
-      say packager "$manager"
-      break
-    fi
-  done
+  say packager "$(packager)"
 }
 
 # tar_knows WORD OPTION: some tars only print that they were built without it.
@@ -77,14 +72,9 @@ privilege() {
   if [ -e "$COPY" ]; then
     say copy there
     if [ -x "$COPY" ]; then say copy runs; fi
-    if reads_all; then say copy reads; fi
+    if reads_all "$COPY"; then say copy reads; fi
     if cmp -s "$COPY" "$(type -P tar)"; then say copy same; fi
   fi
-}
-
-# reads_all: beside the copy lies a file that only root may read, see setup.sh.
-reads_all() {
-  [ -n "$("$COPY" --create --file=- --absolute-names -- "${COPY%/*}/proof" 2>/dev/null | tr -d '\0')" ]
 }
 
 # kind PATH: ours, shared (sticky), link, foreign (another one's), other (no directory), readonly,
@@ -131,6 +121,12 @@ space() {
   say file_system "$(stat -f -c %T -- "$1")"
   say blocks "$(stat -f -c '%a %b %S' -- "$1")"
   say inodes "$(stat -f -c '%d %c' -- "$1")"
+}
+
+# alternative PATH: where backups could go as well: ours, and not in memory.
+alternative() {
+  [ "$(kind "$1")" = ours ] || return 0
+  case $(stat -f -c %T -- "$1") in tmpfs | ramfs) ;; *) say alternative "$1" ;; esac
 }
 
 # databases: who runs, and where they listen. None of them is connected to.

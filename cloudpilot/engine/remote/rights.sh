@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2034 # privilege stands before this, see files.sh; tar_tool, see measure.sh
+# shellcheck disable=SC2154,SC2034 # privilege stands before this, see archive.sh; tar_tool, see measure.sh
 # The tar that reads: plain as we are, or with the rights that the server was set up for.
 
 READ_ALL=/usr/local/lib/cloudpilot/tar # by setup.sh: a tar that may read everything
@@ -20,17 +20,11 @@ need_privilege() {
   case $privilege in
     read-all)
       [ -x "$READ_ALL" ] || fail 83 "$READ_ALL is not there, or $(id -un) may not run it."
-      reads_all || fail 83 "$READ_ALL may not read everything any more: its capability is gone." ;;
+      reads_all "$READ_ALL" || fail 83 "$READ_ALL may not read everything any more: its capability is gone." ;;
     full)
       has sudo || fail 83 'sudo is not installed.'
       sudo -n true 2>/dev/null || fail 83 "sudo does not let $(id -un) work without a password." ;;
   esac
-}
-
-# reads_all: beside it lies a file that only root may read. Into a pipe: what goes to /dev/null is
-# not even opened.
-reads_all() {
-  [ -n "$("$READ_ALL" --create --file=- --absolute-names -- "${READ_ALL%/*}/proof" 2>/dev/null | tr -d '\0')" ]
 }
 
 # check_hidden PATH: by the tar that has the rights, since we may not see what it sees.

@@ -120,7 +120,7 @@ install_tar() {
   command -v setcap >/dev/null ||
     stop 'setcap is not installed: apt-get install libcap2-bin, or dnf install libcap. Then run this again.'
   copy_tar "$source" || stop "tar could not be copied to $LIBRARY, or its file system takes no capabilities."
-  runuser -u "$user" -- $LIBRARY/tar --create --file=- -P $LIBRARY/proof 2>/dev/null | tr -d '\0' | grep -q . ||
+  runuser -u "$user" -- $LIBRARY/tar --create --file=- -P $LIBRARY/proof 2>/dev/null | tr -d '\0' | grep -q 'Only root may read this' ||
     stop "$LIBRARY/tar cannot read everything: is its file system mounted with nosuid?"
 }
 

@@ -27,9 +27,11 @@ uninstall() {
   [ "$uid" != 0 ] || stop 'The panel does not log in as root; nothing was done.'
   refuse_while_it_works
   another_panel && shared=1
-  take_rights
+  take_tools
   take_directories
-  take_key # after all that may be cut short: with it, the panel can look and begin again
+  # After all that may be cut short: with these the panel can look and begin again.
+  [ -n "$shared" ] || take_rule
+  take_key
   take_user
   report
 }
@@ -81,15 +83,18 @@ another_panel() {
     grep -E "(^| )cloudpilot-$UUID\$" | grep -qv -- "cloudpilot-$id\$"
 }
 
-take_rights() {
+take_tools() {
   if [ -n "$shared" ]; then
     echo "Another panel lets itself in as $user: what it may do, its directories and the user stay."
     return
   fi
-  if has_rule; then rm -f "$RULE"; fi
   if has_tar; then rm -rf "$LIBRARY"; fi
   [ -z "$uid" ] || rm -rf "/dev/shm/cloudpilot-$uid" "/dev/shm/cloudpilot-$uid".*
   loginctl disable-linger "$user" 2>/dev/null
+}
+
+take_rule() {
+  if has_rule; then rm -f "$RULE"; fi
 }
 
 # has_rule, has_tar: whether there is one, and this user's: by the group that it has, or had.
@@ -162,21 +167,30 @@ more_than_a_skeleton() {
   done < <(find "$home" -xdev -mindepth 1 -print0)
 }
 
+# has_directory: whether any of ROOTS is there, looked at anew.
+has_directory() {
+  local root
+  for root in ${roots[@]+"${roots[@]}"}; do
+    if [ -d "$root" ] && ! [ -L "$root" ]; then return 0; fi
+  done
+  return 1
+}
+
 # state COMMAND…: kept if it says that there is something.
 state() {
   if "$@" >/dev/null; then echo kept; else echo gone; fi
 }
 
+# report: by a new look at each, after all that was removed.
 report() {
-  local root directories=gone
+  local root
   for root in ${kept[@]+"${kept[@]}"}; do
-    directories=kept
     printf 'Stays, and belongs to %s: %q\n' "$(stat -c %U "$root")" "$root"
   done
   echo 'Paste the next line into the panel:'
   printf 'cloudpilot-removed %s key=%s rule=%s tar=%s directories=%s user=%s\n' "$id" \
-    "$(state lets_in "cloudpilot-$id")" "$(state has_rule)" "$(state has_tar)" "$directories" \
-    "$(state getent passwd "$user")"
+    "$(state lets_in "cloudpilot-$id")" "$(state has_rule)" "$(state has_tar)" \
+    "$(state has_directory)" "$(state getent passwd "$user")"
 }
 
 uninstall "$@"

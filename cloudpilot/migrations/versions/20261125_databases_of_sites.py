@@ -1,7 +1,7 @@
 """databases of sites
 
 Revision ID: 63a08e148b5c
-Revises: a3d1c09e55b2
+Revises: c7e2f40b91d6
 Create Date: 2026-11-25 12:38:45.066250
 """
 
@@ -11,7 +11,7 @@ from alembic import op
 import cloudpilot.db
 
 revision = "63a08e148b5c"
-down_revision = "a3d1c09e55b2"
+down_revision = "c7e2f40b91d6"
 branch_labels = None
 depends_on = None
 

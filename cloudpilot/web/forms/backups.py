@@ -1,10 +1,14 @@
 """Forms about backups."""
 
-from wtforms import BooleanField
+from collections.abc import Sequence
+
+from wtforms import BooleanField, RadioField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
 
 from cloudpilot.domain import requests
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.requests import NOTE_LENGTH, RETENTION_DAYS_AT_MOST
+from cloudpilot.kinds import BackupType
 from cloudpilot.web.forms import Form, Text
 from cloudpilot.web.forms.sites import PathsForm
 
@@ -22,8 +26,32 @@ class Asked(Form):
     accept_trap = BooleanField("I know; keep it there.")
 
 
+TYPES = {
+    BackupType.FULL: "Files and databases, as one restore point",
+    BackupType.FILES: "Files only",
+    BackupType.DATABASE: "Databases only",
+}
+
+
 class BackUpSiteForm(Asked):
-    """A site, as it is set up."""
+    """A site, as it is set up: all of it, or a part."""
+
+    type = RadioField("What")
+
+    def offer(self, types: Sequence[BackupType]) -> None:
+        """Let these be chosen; where there is no choice, nobody is asked."""
+        if len(types) < 2:
+            del self.type
+            return
+        self.type.choices = [SelectChoice(kind.value, TYPES[kind]) for kind in types]
+        if not self.is_submitted():
+            self.type.data = types[0].value
+
+    def chosen_type(self, types: Sequence[BackupType]) -> BackupType:
+        """What is to be made of a site of which these can be."""
+        if self.type is not None:
+            return BackupType(self.type.data)
+        return types[0] if types else BackupType.FILES
 
 
 class BackUpPathsForm(PathsForm, Asked):

@@ -24,15 +24,19 @@ class Patterns(Lines):
         self.value = checked(lambda: sites.valid_patterns(self.data or "", paths))
 
 
-class PathsForm(Form):
-    """What is backed up, and how it is packed."""
-
-    paths = Lines("Paths", sites.valid_paths, hint="Whole paths such as /var/www, one a line.")
-    excludes = Patterns(
+def _patterns() -> Patterns:
+    return Patterns(
         "Leave out",
         str,
         hint="One pattern a line. *.log fits a name at any depth; /cache is anchored at each path.",
     )
+
+
+class PathsForm(Form):
+    """What is backed up, and how it is packed."""
+
+    paths = Lines("Paths", sites.some_paths, hint="Whole paths such as /var/www, one a line.")
+    excludes = _patterns()
     compression = SelectField("Compression", choices=COMPRESSIONS, default=Compression.GZIP.value)
 
     def chosen(self) -> dict[str, object]:
@@ -41,6 +45,13 @@ class PathsForm(Form):
 
 
 class SiteForm(PathsForm):
-    """A site."""
+    """A site; it may be a database only."""
 
+    paths = Lines(
+        "Paths",
+        sites.valid_paths,
+        hint="Whole paths such as /var/www, one a line. Leave it empty for a site that is databases"
+        " only: those are added on its page.",
+    )
+    excludes = _patterns()  # once more, so that it is judged after the paths
     name = Text("Name", valid_name, hint="What you call it, for example shop.")

@@ -1,47 +1,75 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what to back up stands before this, written by engine/script.py:
-#   paths=(…) user_excludes=(--exclude=…) archive=NAME backup_root=… compression=gzip|zstd
+#   paths=(…) user_excludes=(--exclude=…) engines=(…) archive=NAME backup_root=… compression=gzip|zstd
 #   expected_ratio=PERCENT privilege=plain|read-all|full
-# A backup of files. After prelude.sh, measure.sh and judge.sh.
+#   databases: see databases.sh; without paths there are dumps only, without engines files only
+# A backup. After prelude.sh, measure.sh, judge.sh, databases.sh, mysql.sh and postgresql.sh.
 
-## archive: tar, packed and hashed while it passes
+## archive: dumps and tar, packed and hashed while they pass
 
 write_archive() {
-  stage archive
-  progress 0 "$tar_bytes"
+  if ((${#engines[@]})); then stage dump; else stage archive; fi
+  progress 0 "$((tar_bytes + dump_bytes))"
   say "Packing with ${compressor[0]}, hashing with ${hash_command[0]}."
   : >work/left_out
   printf '%s\0' "${paths[@]}" >work/paths
   jobs_at_once=$(nproc 2>/dev/null || echo 2)
   in_background pipeline
   local status=$?
-  cat work/tar.errors work/pack.errors | head -c 1000000
-  need_privilege # had to the end, or less was read
+  cat work/{dumping,tar,pack}.errors 2>/dev/null | head -c 1000000
+  ((${#paths[@]} == 0)) || need_privilege # had to the end, or less was read
   explain "$status"
-  judge_tar "$status"
+  judge "$status"
   read -r sha256 _ <work/hash
   [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail 70 "${hash_command[0]} gave no SHA-256."
 }
 
+# judge STATUS: what tar has said, if there were files.
+judge() {
+  if ((${#paths[@]})); then
+    judge_tar "$1"
+  else
+    # shellcheck disable=SC2034 # named by `result`
+    unreadable=0
+    read_counts
+  fi
+}
+
 # pipeline: its status is tar's own (0, 1, 2) if the others did well, else one that says who not.
 pipeline() {
-  run_tar - 2>work/tar.errors |
-    "${gently[@]}" perl pack.pl "$tar_bytes" "$((jobs_at_once > 4 ? 4 : jobs_at_once))" \
+  produce |
+    "${gently[@]}" perl pack.pl "$tar_bytes" "$dump_bytes" "$((jobs_at_once > 4 ? 4 : jobs_at_once))" \
       "${compressor[@]}" 2>work/pack.errors |
     "${hash_command[@]}" >work/hash
-  local tar=${PIPESTATUS[0]} pack=${PIPESTATUS[1]} hash=${PIPESTATUS[2]}
+  local made=${PIPESTATUS[0]} pack=${PIPESTATUS[1]} hash=${PIPESTATUS[2]}
   ((pack == 71)) && return 71
   # 141 is SIGPIPE: not the cause but what follows from another one's end.
-  ((tar > 128 && tar != 141)) && return 101
+  ((made > 128 && made != 141)) && return 101
   ((pack > 128 && pack != 141 || pack == 76)) && return 102
   ((hash > 128)) && return 103
   ((hash)) && return 105
   ((pack)) && return 104
-  return "$tar"
+  return "$made"
+}
+
+# produce: the whole tar, the dumps first.
+produce() {
+  if ((${#engines[@]})); then
+    dump_all 2>work/dumping.errors || exit
+  fi
+  if ((${#paths[@]})); then
+    run_tar - 2>work/tar.errors
+  else
+    head -c 1024 /dev/zero # the end of a tar
+  fi
 }
 
 # explain STATUS: fails unless it is tar's own.
 explain() {
+  local status why
+  if (($1 != 71)) && read -r status why 2>/dev/null <work/sentence; then
+    fail "$status" "$why"
+  fi
   case $1 in
     71) fail 71 "The disk of $(shown "$backup_root") became full while the archive was written." ;;
     101) fail 76 'tar was killed on the server.' ;;
@@ -66,6 +94,7 @@ finish() {
   publish archive "$archive"
   publish index.gz "$archive.index.gz"
   publish manifest manifest.json
+  [ ! -e work/census ] || mv -T work/census census || fail_to_write
   in_background sync "$backup" || fail_to_sync
   mv -T work/result result || fail_to_write
   in_background sync result . || fail_to_sync
@@ -100,7 +129,10 @@ result() {
   printf '%s=%s\n' archive "$archive" index "$archive.index.gz" sha256 "$sha256" \
     tar_bytes "$tar_size" compressor "${compressor[*]}" hash_tool "${hash_command[0]}" \
     tar "${tar_version//[^A-Za-z0-9 .()+-]/}" seconds "$SECONDS"
-  for key in size entries files directories symlinks hardlinks others members warnings unreadable; do
+  # shellcheck disable=SC2034
+  databases=${#dumps[@]}
+  for key in size entries files directories symlinks hardlinks others members warnings unreadable \
+    databases; do
     printf '%s=%s\n' "$key" "${!key}"
   done
   echo complete=1
@@ -117,6 +149,8 @@ manifest() {
     text+="${text:+,}"$'\n'"  \"$key\": $value"
   done <work/result
   printf '{"format": 1,\n"plan": %s,\n"result": {%s\n},\n' "$(cat manifest.json)" "$text"
+  [ ! -s work/all.json ] || printf '"databases": [\n%s\n],\n' "$(<work/all.json)"
+  ((${#paths[@]})) || { printf '"restore": "tar -xOf %s RESTORE.txt"}\n' "$archive"; return; }
   printf '"restore": "tar --extract --file=%s --directory=/TARGET --strip-components=1' "$archive"
   printf " --numeric-owner --same-permissions --acls --xattrs --xattrs-include='*' files\"}\n"
 }

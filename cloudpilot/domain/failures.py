@@ -1,0 +1,52 @@
+"""Backups that failed and were not made good since."""
+
+from datetime import timedelta
+
+from sqlalchemy import String, and_, cast, or_, select
+from sqlalchemy.orm import Session, aliased, raiseload
+
+from cloudpilot import clock
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.goodness import has_databases, has_failed, has_files, reads
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import RunStopped
+
+LATELY = timedelta(days=7)
+
+
+def not_made_good(session: Session, limit: int) -> list[Backup]:
+    """Backups that failed lately and after which nothing newer of the same has ended, the newest
+    first; without their copies. Files and databases may be made good by two backups."""
+    newer = aliased(Backup)
+    same_paths = and_(
+        Backup.site_id.is_(None),
+        newer.site_id.is_(None),
+        newer.server_id == Backup.server_id,
+        cast(newer.paths, String) == cast(Backup.paths, String),
+    )
+    later = select(newer.id).where(
+        newer.created_at > Backup.created_at,
+        newer.deleted_at.is_(None),
+        reads(newer.status, Status.COMPLETED) | reads(newer.status, Status.FAILED),
+        newer.error_code.is_distinct_from(RunStopped.code),
+    )
+    of_site = later.where(newer.site_id == Backup.site_id)
+    files = of_site.where(has_files(newer)).exists()
+    dumps = of_site.where(has_databases(newer)).exists()
+    of_same = and_(or_(~has_files(), files), or_(~has_databases(), dumps))
+    superseded = or_(of_same, later.where(same_paths).exists())
+    rows = select(Backup).options(raiseload(Backup.copies))
+    rows = rows.outerjoin(Site, Site.id == Backup.site_id).join(
+        Server, Server.id == Backup.server_id
+    )
+    rows = rows.where(
+        *has_failed(),
+        Backup.created_at >= clock.now() - LATELY,
+        Backup.deleted_at.is_(None),
+        Site.removed_at.is_(None),
+        Server.removed_at.is_(None),
+        ~superseded,
+    )
+    return list(session.scalars(rows.order_by(Backup.created_at.desc()).limit(limit)))

@@ -1,0 +1,329 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # gently, engines, chosen, …: see databases.sh
+# shellcheck disable=SC2034 # there, version: for databases.sh
+# MariaDB and MySQL. Their clients read one option file, through a descriptor, and no other.
+
+SYSTEM_SCHEMAS="'information_schema', 'performance_schema', 'mysql', 'sys'"
+WATCH_EVERY=5 # seconds
+
+# mysql_tools LOGIN: the client and what dumps, of MariaDB's or MySQL's name, its own first.
+mysql_tools() {
+  local own=mariadb other=mysql name
+  [ "${engines[$1]}" = mariadb ] || own=mysql other=mariadb
+  local -A dumpers=([mariadb]=mariadb-dump [mysql]=mysqldump)
+  client='' tool=''
+  for name in "$other" "$own"; do
+    has "$name" && client=$name
+    has "${dumpers[$name]}" && tool=${dumpers[$name]}
+  done
+  [ -n "$client" ] || give_up 78 "The client $own is not installed."
+  [ -n "$tool" ] || give_up 78 "${dumpers[$own]} is not installed."
+  knows=$("$tool" --no-defaults --help 2>/dev/null)
+  tool_version=$("$tool" --no-defaults --version 2>/dev/null)
+}
+
+mysql_sql() {
+  "$client" --defaults-file=<(reveal "login_$1") --batch --raw --skip-column-names \
+    --default-character-set=utf8mb4 --connect-timeout=10
+}
+
+# mysql_list LOGIN
+mysql_list() {
+  local hex size
+  ask "$1" <<<'SELECT VERSION()'
+  version=$(<work/answer)
+  ask "$1" <<SQL
+SELECT HEX(s.schema_name), COALESCE(SUM(t.data_length), 0)
+FROM information_schema.schemata s
+LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name AND t.table_type <> 'VIEW'
+WHERE s.schema_name NOT IN ($SYSTEM_SCHEMAS) GROUP BY s.schema_name;
+SQL
+  declare -gA there=()
+  while read -r hex size; do
+    from_hex "$hex"
+    there[$text]=$((size + 1)) # an empty one is there, too
+  done <work/answer
+}
+
+# mysql_preflight LOGIN: without these rights a dump lacks something, and neither the tool nor its
+# status says so.
+mysql_preflight() {
+  local number missing
+  mysql_grants "$1"
+  perl grants.pl "${chosen[@]}" <work/answer >work/missing
+  if read -r number missing <work/missing; then
+    give_up 87 "This user lacks $missing on the database $(shown "${chosen[number]}")."
+  fi
+  mysql_routines "$1"
+  for number in "${!chosen[@]}"; do
+    mysql_tables_apart "$1" "${chosen[number]}"
+  done
+}
+
+# mysql_grants LOGIN: what the user may, roles included.
+mysql_grants() {
+  if [[ $version == *MariaDB* ]]; then
+    ask "$1" <<<'SHOW GRANTS'
+    local role grants roles
+    grants=$(<work/answer)
+    # What a role may is said of the role; only one that is on counts.
+    ask "$1" <<<"SELECT HEX(role_name) FROM information_schema.enabled_roles WHERE role_name IS NOT NULL"
+    mapfile -t roles <work/answer
+    for role in "${roles[@]}"; do
+      from_hex "$role"
+      ask "$1" <<<"SHOW GRANTS FOR $(mysql_name "$text")"
+      grants+=$'\n'$(<work/answer)
+    done
+    printf '%s\n' "$grants" >work/answer
+  else
+    ask "$1" <<<'SELECT CURRENT_ROLE()'
+    local using
+    using=$(<work/answer)
+    [ "$using" = NONE ] && using='' # nothing that a user may call itself: it is quoted
+    ask "$1" <<<"SHOW GRANTS FOR CURRENT_USER()${using:+ USING $using}"
+  fi
+}
+
+# mysql_routines LOGIN: who may not read them all does not see that there are any.
+mysql_routines() {
+  if [[ $version == *MariaDB* || $version == 5.* ]]; then
+    mysql_sql "$1" <<<'SELECT 1 FROM mysql.proc LIMIT 1' >work/answer 2>work/sql.errors &
+    wait "$!" && return
+    grep -qE '\((42000|HY000)\)' work/sql.errors || mysql_explain work/sql.errors
+    give_up 87 'This user may not read mysql.proc: routines would be missing from the dump.'
+  fi
+  grep -qE '^GRANT ([A-Z_ ]+, ?)*(SELECT|SHOW_ROUTINE|ALL PRIVILEGES)(,[A-Z_, ]*)? ON \*\.\* TO' work/answer ||
+    give_up 87 'This user lacks SHOW_ROUTINE: routines would be missing from the dump.'
+}
+
+# mysql_tables_apart LOGIN DATABASE: tables without transactions go on changing while they are read.
+mysql_tables_apart() {
+  local count hex names=''
+  ask "$1" <<SQL
+SELECT HEX(t.table_name) FROM information_schema.tables t
+JOIN information_schema.engines e ON e.engine = t.engine
+WHERE t.table_schema = $(mysql_text "$2") AND t.table_type <> 'VIEW' AND e.transactions = 'NO'
+AND t.engine <> 'MEMORY' ORDER BY t.table_name;
+SQL
+  count=$(wc -l <work/answer)
+  ((count)) || return 0
+  while read -r hex; do
+    from_hex "$hex"
+    names+="${names:+, }$(shown "$text")"
+  done < <(head -n 10 work/answer)
+  ((count <= 10)) || names+=" and $((count - 10)) more"
+  warn "In $(shown "$2") these tables know no transactions and may change while they are read: $names."
+}
+
+# mysql_text TEXT: as a literal; mysql_name NAME: as a name.
+mysql_text() {
+  printf "_utf8mb4 x'%s'" "$(printf %s "$1" | od -An -v -tx1 | tr -d ' \n')"
+}
+
+mysql_name() {
+  # shellcheck disable=SC2016 # backquotes that are meant
+  printf '`%s`' "${1//'`'/'``'}"
+}
+
+## dump
+
+# mysql_dump LOGIN DATABASE: tables and programs apart, since triggers stand in the way of a swap when
+# it is restored, and views, routines and events are made again from their text.
+mysql_dump() {
+  local login=$1 name=$2 before views=() apart=() hex options=()
+  mysql_objects "$login" "$name"
+  before=$(<work/answer)
+  mysql_views "$login" "$name"
+  about version "$version"
+  about tool "$tool_version"
+  mysql_description "$login" "$name"
+  mysql_options
+  mysql_watch "$login" >/dev/null 2>&1 & # it must not keep open what pack.pl reads
+  watch=$!
+  trap mysql_unwatch EXIT
+  reads=mysql
+  pass "$into/tables.sql" mysql_run "$login" "${options[@]}" --single-transaction --quick --hex-blob \
+    --skip-triggers "${apart[@]}" -- "$name"
+  cp work/said work/rows
+  reads=programs
+  pass "$into/programs.sql" mysql_programs "$login" "$name"
+  mysql_unwatch
+  mysql_compare "$login" "$name" "$before"
+}
+
+# mysql_read: what passes, for work/said.
+mysql_read() {
+  perl rows.pl "$reads" >work/said
+}
+
+# mysql_run LOGIN WORD…: the tool that dumps.
+mysql_run() {
+  exec "${gently[@]}" "$tool" --defaults-file=<(reveal "login_$1") "${@:2}"
+}
+
+# mysql_programs LOGIN DATABASE: triggers, routines and events, then the views.
+mysql_programs() {
+  local kinds=(--skip-routines --skip-events)
+  # Some tools cannot ask for the events of a database with a quote in its name: only if there are any.
+  [[ $before == *$'\nevents 0'* ]] || kinds[1]=--events
+  [[ $before == *$'\nroutines 0'* ]] || kinds[0]=--routines
+  (mysql_run "$1" "${options[@]}" --single-transaction --no-data --no-create-info --triggers \
+    "${kinds[@]}" -- "$2") || exit
+  ((${#views[@]} == 0)) ||
+    mysql_run "$1" "${options[@]}" --single-transaction --no-data --skip-triggers -- "$2" "${views[@]}"
+}
+
+# mysql_options: what this version of the tool knows.
+mysql_options() {
+  local option
+  options=(--no-tablespaces --default-character-set=utf8mb4 --max-allowed-packet=1G)
+  for option in dump-history set-gtid-purged=OFF column-statistics=0; do
+    grep -qE -- "--${option%%=*}\b" <<<"$knows" && options+=("--$option")
+  done
+}
+
+# mysql_views LOGIN DATABASE: sets `views`, and `apart`, which leaves them out of the tables.
+mysql_views() {
+  ask "$1" <<SQL
+SELECT HEX(table_name) FROM information_schema.tables
+WHERE table_schema = $(mysql_text "$2") AND table_type = 'VIEW' ORDER BY 1;
+SQL
+  while read -r hex; do
+    from_hex "$hex"
+    views+=("$text")
+    apart+=("--ignore-table=$2.$text")
+  done <work/answer
+}
+
+# mysql_objects LOGIN DATABASE: work/answer gets how many there are of each kind.
+mysql_objects() {
+  local name
+  name=$(mysql_text "$2")
+  ask "$1" <<SQL
+SELECT CONCAT('tables ', COUNT(*)) FROM information_schema.tables
+  WHERE table_schema = $name AND table_type NOT IN ('VIEW', 'SEQUENCE');
+SELECT CONCAT('sequences ', COUNT(*)) FROM information_schema.tables
+  WHERE table_schema = $name AND table_type = 'SEQUENCE';
+SELECT CONCAT('views ', COUNT(*)) FROM information_schema.tables
+  WHERE table_schema = $name AND table_type = 'VIEW';
+SELECT CONCAT('routines ', COUNT(*)) FROM information_schema.routines
+  WHERE routine_schema = $name AND routine_type IN ('PROCEDURE', 'FUNCTION');
+SELECT CONCAT('triggers ', COUNT(*)) FROM information_schema.triggers WHERE trigger_schema = $name;
+SELECT CONCAT('events ', COUNT(*)) FROM information_schema.events WHERE event_schema = $name;
+SQL
+}
+
+# mysql_description LOGIN DATABASE: how it was made, and whose rights its programs have.
+mysql_description() {
+  local definer name
+  name=$(mysql_text "$2")
+  ask "$1" <<<"SHOW CREATE DATABASE $(mysql_name "$2")"
+  cut -f 2- work/answer >work/create.sql
+  member "$into/create.sql" <work/create.sql
+  ask "$1" <<SQL
+SELECT definer FROM information_schema.views WHERE table_schema = $name
+UNION SELECT definer FROM information_schema.routines WHERE routine_schema = $name
+UNION SELECT definer FROM information_schema.triggers WHERE trigger_schema = $name
+UNION SELECT definer FROM information_schema.events WHERE event_schema = $name;
+SQL
+  while IFS= read -r definer; do
+    about definer "$definer"
+  done <work/answer
+}
+
+# mysql_compare LOGIN DATABASE BEFORE: what the dump holds is what there was before it, or is now.
+mysql_compare() {
+  local kind count dumped after now
+  mysql_objects "$1" "$2"
+  after=$(<work/answer)
+  cat work/rows work/said >work/both
+  while read -r kind count; do
+    now=$(sed -n "s/^$kind //p" <<<"$after")
+    about "$kind" "$count"
+    case $kind in
+      tables) dumped=$(mysql_said create-table) ;;
+      sequences) dumped=$(mysql_said sequence) ;;
+      views) dumped=$(mysql_said view) ;;
+      *) continue ;;
+    esac
+    mysql_is "$kind" "$dumped" "$count" "$now"
+  done <<<"$3"
+  mysql_is 'triggers, routines and events' "$(mysql_said program)" \
+    "$(mysql_sum "$3")" "$(mysql_sum "$after")"
+  ! grep -qx '?' work/rows || exact=''
+}
+
+mysql_is() {
+  [ "$2" = "$3" ] || [ "$2" = "$4" ] ||
+    give_up 90 "The dump of $(shown "$name") holds $2 $1; the server has $4."
+}
+
+mysql_said() {
+  sed -n "s/^O $1 //p" work/both | grep . || echo 0
+}
+
+mysql_sum() {
+  awk '/^(triggers|routines|events) / { sum += $2 } END { print sum + 0 }' <<<"$1"
+}
+
+## locks, ends, failures
+
+# What the tools that dump ask; of another's questions we keep our hands off.
+mysql_asked_by_us() {
+  cat <<SQL
+FROM information_schema.processlist WHERE user = SUBSTRING_INDEX(USER(), '@', 1)
+AND id <> CONNECTION_ID() AND command = 'Query' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'
+OR info LIKE 'show fields from %' OR info LIKE 'show create %' OR info LIKE 'show triggers like %'
+OR info LIKE 'show table status like %' OR info LIKE 'lock tables %')
+SQL
+}
+
+# mysql_watch LOGIN: a dump that waits for a lock is ended; the tools have no limit of their own, and
+# the server's is a day.
+mysql_watch() {
+  local id
+  mkfifo work/never
+  exec 8<>work/never
+  while ! read -rt "$WATCH_EVERY" -u 8; do # a sleep would be one more process to end
+    mysql_sql "$1" 2>/dev/null <<SQL | head -n 1 >work/waiting
+SELECT id $(mysql_asked_by_us) AND time >= $lock_seconds AND state LIKE 'Waiting for%lock%';
+SQL
+    read -r id <work/waiting || continue
+    : >work/locked
+    mysql_sql "$1" <<<"KILL $((id))" 2>/dev/null
+    return
+  done
+}
+
+mysql_unwatch() {
+  trap - EXIT
+  kill "$watch"
+  wait "$watch"
+} 2>/dev/null
+
+# mysql_cancel LOGIN
+mysql_cancel() {
+  local id
+  export -n CLOUDPILOT_RUN # who ends the run's processes would end this one
+  mysql_sql "$1" <<<"SELECT id $(mysql_asked_by_us)" | while read -r id; do
+    echo "KILL $((id));"
+  done >work/kills
+  timeout 3 "$client" --defaults-file=<(reveal "login_$1") --force <work/kills
+}
+
+# mysql_explain FILE: fails with what its last error means.
+mysql_explain() {
+  local said number
+  said=$(grep -E 'ERROR|[Ee]rror|Couldn' "$1" | tail -n 1)
+  number=$(grep -oE '([Ee]rror:?|ERROR) [0-9]{4}\b|\([0-9]{4}\)$' <<<"$said" | grep -oE '[0-9]{4}' | head -n 1)
+  [ ! -e work/locked ] || give_up 89 "$tool waited $lock_seconds seconds for a lock on a table of $(shown "${name:-}")."
+  case $number in
+    1045 | 1698 | 1130 | 1251 | 1820 | 1862 | 3118 | 3159 | 4151) give_up 85 "$brand refuses this user: $said" ;;
+    1049) give_up 86 "$brand: $said" ;;
+    1044 | 1142 | 1143 | 1227 | 1345 | 1370) give_up 87 "$brand: $said" ;;
+    2002 | 2003 | 2005 | 1040 | 1129 | 1203 | 1226) give_up 84 "$brand cannot be reached: $said" ;;
+    2006 | 2013 | 1053 | 1317 | 1927) give_up 88 "$brand ended the connection: $said" ;;
+    1205 | 1213) give_up 89 "$brand: $said" ;;
+    *) give_up 90 "${said:-$(tail -n 1 "$1")}" ;;
+  esac
+}

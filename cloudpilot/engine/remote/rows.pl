@@ -1,0 +1,213 @@
+#!/usr/bin/perl
+# rows.pl mysql|programs|postgresql: reads a dump as text while it passes and says what is in it:
+#
+#   T table rows    a table, by its name as the dump writes it without quotes, bytes that are not
+#                   plain as %XX; of PostgreSQL schema.table
+#   O kind count    how many statements of a kind: create-table, view, program
+#   ?               a statement that was not understood: rows are not exact
+#   E               last: the dump's own word that it is whole. Without it, it is not.
+#
+# A string in these dumps holds no raw line break, so what begins a line is not data. Memory does
+# not grow with rows. It uses no module: what comes with perl differs by system.
+use strict;
+use warnings;
+
+sub CHUNK ()       { return 1024 * 1024 }
+sub INTERRUPTED () { return 4 }
+sub SET_PIPE ()    { return 1031 }    # fcntl F_SETPIPE_SZ
+
+my $END_MARK = qr/^-- (?:Dump completed\b|PostgreSQL database dump complete$)/;
+my %LINES    = (mysql => \&line_of_mysql, programs => \&line_of_programs, postgresql => \&line_of_postgresql);
+
+my ($format) = @ARGV;
+my $understand = $LINES{$format} or die "rows.pl mysql|programs|postgresql\n";
+my (%rows, @tables, %objects);
+my $inside;          # the table whose rows are passing
+my $in_string = 0;   # of MySQL: whether a row's string goes on in the next chunk
+my $long      = 0;   # 'skip' or 'count': this line is longer than a chunk; what of it is counted
+my $unsure    = 0;
+my $ended     = 0;
+
+binmode STDIN;
+fcntl STDIN, SET_PIPE, CHUNK;
+my $buffer = '';
+while (read_more()) { take() }
+$understand->($buffer) if length $buffer && !$long;
+print map { 'T ' . escaped($_) . " $rows{$_}\n" } @tables;
+print map {"O $_ $objects{$_}\n"} sort keys %objects;
+print "?\n" if $unsure;
+print "E\n" if $ended && !defined $inside && !$long;
+close STDOUT or exit 70;
+exit 0;
+
+sub read_more {
+    while (1) {
+        my $got = sysread STDIN, $buffer, CHUNK, length $buffer;
+        return $got if $got;
+        return 0 if defined $got || $! != INTERRUPTED;
+    }
+}
+
+# take: all whole lines; of one that does not end, what can be said of it already.
+sub take {
+    my $from = 0;
+    while (1) {
+        $from = pass_rows($from) if defined $inside && !$long;
+        my $end = index $buffer, "\n", $from;
+        last if $end < 0;
+        my $line = substr $buffer, $from, $end - $from;
+        if ($long) { end_of_long($line) }
+        else       { $understand->($line) }
+        $from = $end + 1;
+    }
+    substr $buffer, 0, $from, '';
+    return if length $buffer < 2 * CHUNK && !$long;
+    begin_long() if !$long;
+    my ($escape) = $buffer =~ /(\\*)\z/;    # what follows it decides what it means
+    count_tuples(substr $buffer, 0, length($buffer) - length $escape) if $long eq 'count';
+    $buffer = $escape;
+    return;
+}
+
+# pass_rows(FROM): the rows that begin there, a line each, but for the one that ends them and for what
+# is not whole; to count lines is much faster than to look at each. Where the next line begins.
+sub pass_rows {
+    my ($from) = @_;
+    return $from if $format eq 'postgresql' && substr($buffer, $from, 3) eq "\\.\n";
+    my $end = $format eq 'mysql' ? index $buffer, ";\n", $from : index $buffer, "\n\\.\n", $from - 1;
+    my $to = 1 + rindex $buffer, "\n", $end < 0 ? length $buffer : $end - ($format eq 'mysql' ? 1 : 0);
+    return $from if $to <= $from;
+    $rows{$inside} += substr($buffer, $from, $to - $from) =~ tr/\n//;
+    return $to;
+}
+
+# begin_long: its beginning is known; the rest is data.
+sub begin_long {
+    if ($format eq 'mysql' && $buffer =~ /^INSERT INTO/ && insert($buffer)) { $long = 'count' }
+    else {
+        $understand->(substr($buffer, 0, CHUNK) . ' ');    # no end of a line
+        $long = 'skip';
+    }
+    return;
+}
+
+sub end_of_long {
+    my ($line) = @_;
+    count_tuples($line) if $long eq 'count';
+    $inside    = undef if $format eq 'mysql' && $line =~ /;$/;
+    $long      = 0;
+    $in_string = 0;
+    return;
+}
+
+# --- MySQL and MariaDB -----------------------------------------------------------------------
+
+# line_of_mysql(LINE): a row that has a line to itself begins it with a parenthesis.
+sub line_of_mysql {
+    my ($line) = @_;
+    if (defined $inside) {
+        $rows{$inside}++ if $line =~ /^\(/;
+        $inside = undef if $line =~ /;$/;
+        return;
+    }
+    if ($line =~ /^INSERT INTO `/) { insert($line) && rest_of_insert($line) }
+    elsif ($line =~ /^INSERT /)       { $unsure = 1 }
+    elsif ($line =~ /^CREATE TABLE ((?:`[^`]*`)+) \(/) { table(unquoted($1)); $objects{'create-table'}++ }
+    elsif ($line =~ /^CREATE TABLE /)     { $unsure = 1 }
+    elsif ($line =~ /^CREATE SEQUENCE /)  { $objects{sequence}++ }
+    $ended = $line =~ $END_MARK if length $line;
+    return;
+}
+
+# line_of_programs(LINE): views, triggers, routines and events; what is in them may look like anything.
+sub line_of_programs {
+    my ($line) = @_;
+    if    ($line =~ m{^/\*!50001 VIEW }) { $objects{view}++ }
+    elsif ($line eq 'DELIMITER ;;')      { $objects{program}++ }
+    $ended = $line =~ $END_MARK if length $line;
+    return;
+}
+
+# insert(LINE): which table; the line is left with what follows VALUES.
+sub insert {
+    if ($_[0] !~ s/^INSERT INTO ((?:`[^`]*`)+)(?: \((?:`[^`]*`|[^`()])*\))? VALUES ?//) {
+        $unsure = 1;
+        return 0;
+    }
+    $inside = unquoted($1);
+    table($inside);
+    return 1;
+}
+
+sub rest_of_insert {
+    my ($rest) = @_;
+    count_tuples($rest);
+    $in_string = 0;
+    $inside = undef if $rest =~ /;$/;
+    return;
+}
+
+# count_tuples(TEXT): parentheses that are in no string; values are numbers, words and strings. First
+# what is escaped goes, so that a quote is the end of a string. (One expression for a whole string
+# would meet perl's limit of 65,534 repetitions of a group, and count wrong.)
+sub count_tuples {
+    my ($text) = @_;
+    $text =~ s/\\.//gs;
+    if ($in_string) {
+        return if $text !~ s/^[^']*'//;
+        $in_string = 0;
+    }
+    $text =~ s/'[^']*'//g;
+    $in_string = 1 if $text =~ s/'.*//s;
+    $rows{$inside} += $text =~ tr/(//;
+    return;
+}
+
+sub unquoted {
+    my ($name) = @_;
+    $name =~ s/^`|`$//g;
+    $name =~ s/``/`/g;
+    return $name;
+}
+
+# --- PostgreSQL ------------------------------------------------------------------------------
+
+# line_of_postgresql(LINE): COPY is followed by a line a row, to one that is \. alone.
+sub line_of_postgresql {
+    my ($line) = @_;
+    if (defined $inside) {
+        if ($line eq '\\.') { $inside = undef }
+        else                { $rows{$inside}++ }
+        return;
+    }
+    my $name = qr/(?:"(?:[^"]|"")*"|[^\s".]+)/;
+    if ($line =~ /^COPY ($name)\.($name) (?:\(.*\))? ?FROM stdin;$/) {
+        $inside = join '.', map { plain($_) } $1, $2;
+        table($inside);
+    }
+    elsif ($line =~ /^COPY .* FROM stdin;$/ || $line =~ /^COPY [^;]*$/) { $unsure = 1 }
+    $ended = $line =~ $END_MARK if length $line && $line ne '--' && $line !~ /^\\unrestrict /;
+    return;
+}
+
+sub plain {
+    my ($name) = @_;
+    $name =~ s/""/"/g if $name =~ s/^"(.*)"$/$1/s;
+    return $name;
+}
+
+# ---------------------------------------------------------------------------------------------
+
+sub table {
+    my ($name) = @_;
+    return if exists $rows{$name};
+    push @tables, $name;
+    $rows{$name} = 0;
+    return;
+}
+
+sub escaped {
+    my ($name) = @_;
+    $name =~ s{([^A-Za-z0-9._/~+,\@=-])}{sprintf '%%%02X', ord $1}ge;
+    return $name;
+}

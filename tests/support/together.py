@@ -1,0 +1,25 @@
+"""Which tests of several workers must not run at the same time: journeys, which watch processes,
+ports and clocks of the whole machine."""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+JOURNEYS = "tests/journeys/"
+
+
+class Together(LoadScopeScheduling):
+    """All journeys on one worker, one after the other; each other test wherever there is time.
+
+    (Marks of xdist_group do this only as long as pytest lets a plugin rename tests.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return JOURNEYS if nodeid.startswith(JOURNEYS) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Asked by pytest-xdist, in the process that hands out the tests."""
+    return Together(config, log)
