@@ -7,6 +7,7 @@
     jobs         the only place where rows meet the network; what RQ calls
     domain       what is true and what is allowed: rows and rules, no network
     engine       a server, over SSH: commands, parsers, runs that outlive us
+    vaults       object storage: signs, verifies, lists, deletes; no byte of a backup
     db           the database: sessions, transactions, types
     reports      the word that all share: how is the work going?
     outbound     the only way to an address that somebody has typed
@@ -14,7 +15,7 @@
     catalogue    failures by their codes
     settings options log text secrets kinds errors clock redaction     small basics
 
-Imports point downwards in this list; domain and engine do not know each other. The rules are
+Imports point downwards in this list; domain, engine and vaults are strangers. The rules are
 kept by import-linter, see pyproject.toml.
 """
 

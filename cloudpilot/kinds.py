@@ -90,3 +90,12 @@ class Role(StrEnum):
     ADMIN = "admin"
     MEMBER = "member"
     VIEWER = "viewer"
+
+
+class VaultKind(StrEnum):
+    """Whose object storage a vault is in."""
+
+    S3 = "s3"  # Amazon's, and what speaks its language
+    GCS = "gcs"
+    AZURE_BLOB = "azure_blob"
+    DO_SPACES = "do_spaces"

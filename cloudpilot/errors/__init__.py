@@ -54,6 +54,17 @@ from cloudpilot.errors.reaching import (
     SshNotConfigured,
     SshUnreachable,
 )
+from cloudpilot.errors.vaults import (
+    ChecksumMismatch,
+    ObjectMissing,
+    UploadFailed,
+    UploadIncomplete,
+    UploadStillOpen,
+    VaultDenied,
+    VaultMissing,
+    VaultRefused,
+    VaultUnreachable,
+)
 
 __all__ = [
     "AddressRefused",
@@ -61,6 +72,7 @@ __all__ = [
     "BackupDirMissing",
     "BackupDirUnsafe",
     "BackupInProgress",
+    "ChecksumMismatch",
     "CloudPilotError",
     "CommandFailed",
     "DbAuthFailed",
@@ -82,6 +94,7 @@ __all__ = [
     "LinkInvalid",
     "NotAllowed",
     "NotFound",
+    "ObjectMissing",
     "PathIsLink",
     "PathMissing",
     "PermissionDenied",
@@ -100,4 +113,11 @@ __all__ = [
     "TooManyAttempts",
     "ToolMissing",
     "Unexpected",
+    "UploadFailed",
+    "UploadIncomplete",
+    "UploadStillOpen",
+    "VaultDenied",
+    "VaultMissing",
+    "VaultRefused",
+    "VaultUnreachable",
 ]

@@ -1,0 +1,62 @@
+"""A vault cannot be reached, refuses, or does not hold what it should."""
+
+from cloudpilot.errors.base import CloudPilotError
+
+
+class VaultDenied(CloudPilotError):
+    code = "VAULT_DENIED"
+    remedy = "Check the vault's key and secret, and compare its rights at the provider with the policy that the vault's page shows."
+    http_status = 502
+
+
+class VaultUnreachable(CloudPilotError):
+    code = "VAULT_UNREACHABLE"
+    remedy = "Check the vault's endpoint and region, and whether the provider reports an outage. A store that only a server can reach cannot be used: the panel itself has to reach it, too."
+    transient = True
+    http_status = 502
+
+
+class VaultMissing(CloudPilotError):
+    code = "VAULT_MISSING"
+    remedy = "Create the bucket or container at the provider, or correct its name and region."
+    http_status = 502
+
+
+class VaultRefused(CloudPilotError):
+    code = "VAULT_REFUSED"
+    remedy = "Check the vault: it says which step the provider refuses."
+    http_status = 502
+
+
+class ObjectMissing(CloudPilotError):
+    code = "OBJECT_MISSING"
+    remedy = "Somebody or a lifecycle rule at the provider may have removed it: look there, and back up again."
+    http_status = 404
+
+
+class UploadFailed(CloudPilotError):
+    code = "UPLOAD_FAILED"
+    remedy = "Upload the backup again from its page; the run's log says what the server and the provider answered."
+    http_status = 502
+
+
+class UploadIncomplete(CloudPilotError):
+    """Something of an upload is missing or wrong: it has not become an object."""
+
+    code = "UPLOAD_INCOMPLETE"
+    remedy = (
+        "Upload the backup again from its page. What had been sent is no backup and is removed."
+    )
+    http_status = 502
+
+
+class ChecksumMismatch(UploadIncomplete):
+    code = "CHECKSUM_MISMATCH"
+    remedy = "The provider holds other bytes than the server has sent. Upload it again; if it happens twice, look at the server's disk and memory."
+
+
+class UploadStillOpen(CloudPilotError):
+    code = "UPLOAD_STILL_OPEN"
+    remedy = "Nothing to do: parts that were on their way have arrived, and it is tried again until nothing is left."
+    transient = True
+    http_status = 502

@@ -1,0 +1,66 @@
+"""Deleting in S3, where deleted does not mean gone: versions, markers and locks."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from cloudpilot.errors import CloudPilotError, ObjectMissing, VaultDenied, VaultRefused
+from cloudpilot.vaults.base import Deletion, Fate
+from cloudpilot.vaults.s3_client import translated
+
+
+def delete(s3: Any, bucket: str, name: str, version: str) -> Deletion:
+    """Remove one version, or all that there are, and ask whether they are gone."""
+    wanted = [version] if version else list(_versions(s3, bucket, name))
+    for one in wanted:
+        try:
+            with translated("delete an object"):
+                s3.delete_object(Bucket=bucket, Key=name, **_which(one))
+        except ObjectMissing:
+            continue
+        except (VaultDenied, VaultRefused):
+            if locked := _locked(s3, bucket, name, one):
+                return locked
+            raise
+    return Deletion(Fate.GONE) if not _is_there(s3, bucket, name, wanted) else Deletion(Fate.KEPT)
+
+
+def _which(version: str) -> dict[str, str]:
+    return {"VersionId": version} if version else {}
+
+
+def _versions(s3: Any, bucket: str, name: str) -> Iterator[str]:
+    """Every version and marker of exactly this name; "" where the store knows no versions."""
+    try:
+        with translated("list the versions of an object"):
+            pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=name)
+            for page in pages:
+                for found in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                    if found["Key"] == name:
+                        yield found.get("VersionId") or ""
+    except VaultRefused:
+        yield ""
+
+
+def _is_there(s3: Any, bucket: str, name: str, versions: list[str]) -> bool:
+    for version in versions:
+        try:
+            with translated("see whether an object is gone"):
+                s3.head_object(Bucket=bucket, Key=name, **_which(version))
+        except ObjectMissing:
+            continue
+        return True
+    return False
+
+
+def _locked(s3: Any, bucket: str, name: str, version: str) -> Deletion | None:
+    """Until when a lock forbids its deletion; None if no lock is known."""
+    named = {"Bucket": bucket, "Key": name, **_which(version)}
+    with suppress(CloudPilotError), translated("read the lock of an object"):
+        until = s3.get_object_retention(**named).get("Retention", {}).get("RetainUntilDate")
+        if until:
+            return Deletion(Fate.LOCKED, until)
+    with suppress(CloudPilotError), translated("read the legal hold of an object"):
+        if s3.get_object_legal_hold(**named).get("LegalHold", {}).get("Status") == "ON":
+            return Deletion(Fate.LOCKED)
+    return None

@@ -1,0 +1,51 @@
+"""S3 servers as the contract wants them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from cloudpilot.kinds import VaultKind
+from cloudpilot.secrets import Secret
+from cloudpilot.vaults.base import Vault
+from cloudpilot.vaults.location import Location
+from cloudpilot.vaults.registry import open_vault
+from cloudpilot.vaults.s3_client import client
+
+_NUMBERS = count()
+
+
+class S3Store:
+    """A bucket of a server; every vault is below a prefix of its own."""
+
+    page = 1_000
+
+    def __init__(self, server: Any, kind: VaultKind = VaultKind.S3, **options: Any) -> None:
+        self.secrets = [server.secret]
+        self.bucket = f"bucket-{uuid4().hex[:8]}"
+        endpoint = options.pop("endpoint", server.endpoint)
+        options = {"path_style": kind is VaultKind.S3} | options
+        self.location = Location(
+            kind, self.bucket, "", endpoint, "", server.key_id, Secret(server.secret), **options
+        )
+        self.s3 = client(self.location, endpoint)
+        self.s3.create_bucket(Bucket=self.bucket)
+
+    def vault(self, **changes: Any) -> Vault:
+        like = changes.pop("prefix_of", None)
+        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
+        if changes.pop("credentials", ""):
+            changes["secret"] = Secret("a wrong secret")
+        return open_vault(replace(self.location, **changes))
+
+    def fill(self, vault: Any, names: list[str]) -> None:
+        with ThreadPoolExecutor(8) as executor:
+            put = [
+                executor.submit(
+                    self.s3.put_object, Bucket=self.bucket, Key=f"{vault._prefix}/{name}", Body=b""
+                )
+                for name in names
+            ]
+        for one in put:
+            one.result()

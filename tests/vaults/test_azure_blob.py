@@ -1,0 +1,135 @@
+"""Azure's blobs, against Azurite."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+from azure.storage.blob import RetentionPolicy
+
+from cloudpilot import clock
+from cloudpilot.errors import ChecksumMismatch, InvalidConfig, UploadIncomplete
+from cloudpilot.kinds import VaultKind
+from cloudpilot.secrets import Secret
+from cloudpilot.vaults.azure_client import service
+from cloudpilot.vaults.base import Fate, Grade, Vault
+from cloudpilot.vaults.location import Location
+from cloudpilot.vaults.receipts import base64_md5
+from cloudpilot.vaults.registry import open_vault
+from tests.support.azurite import Azurite
+from tests.vaults.contract import BODY
+from tests.vaults.network import NetworkContract
+from tests.vaults.sending import Sender
+
+_NUMBERS = count()
+
+
+class AzureStore:
+    """A container of Azurite; every vault is below a prefix of its own."""
+
+    bucket = "container"
+    page = 1_000
+
+    def __init__(self, azurite: Azurite) -> None:
+        self.secrets = [azurite.key]
+        self.location = Location(
+            VaultKind.AZURE_BLOB,
+            self.bucket,
+            endpoint=azurite.endpoint,
+            key_id=azurite.account,
+            secret=Secret(azurite.key),
+        )
+        self.container = service(self.location).create_container(self.bucket)
+
+    def vault(self, **changes: Any) -> Vault:
+        like = changes.pop("prefix_of", None)
+        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
+        if changes.pop("credentials", ""):
+            changes["secret"] = Secret("YSB3cm9uZyBzZWNyZXQ=")
+        return open_vault(replace(self.location, **changes))
+
+    def fill(self, vault: Any, names: list[str]) -> None:
+        with ThreadPoolExecutor(8) as executor:
+            put = [
+                executor.submit(self.container.upload_blob, f"{vault._prefix}/{name}", b"")
+                for name in names
+            ]
+        for one in put:
+            one.result()
+
+
+@pytest.fixture(scope="session")
+def in_azure(azurite: Azurite) -> AzureStore:
+    return AzureStore(azurite)
+
+
+@pytest.mark.xdist_group("others")
+class TestAzure(NetworkContract):
+    server = "azurite"
+
+    @pytest.fixture
+    def store(self, in_azure: AzureStore) -> AzureStore:
+        return in_azure
+
+    def overwrite(self, vault: Vault, sender: Sender, request: Any) -> None:
+        """`w` on a blob is everything that writes it: Azure has no smaller right."""
+        url = request.url.reveal().split("&comp=block")[0]
+        headers = [("x-ms-blob-type", "BlockBlob")]
+        assert self.send(vault)("PUT", url, headers, b"ONE TWO").status == 201
+
+    def test_another_md5_in_an_answer_completes_nothing(self, vault: Vault) -> None:
+        sender = self.sender(vault, vault.begin("web-1/a", len(BODY)))
+        [receipt] = sender.all()
+        told = replace(receipt, answer=base64_md5("0" * 32))
+        with pytest.raises(ChecksumMismatch):
+            sender.complete([told])
+        assert sender.complete([replace(receipt, answer=base64_md5(receipt.md5))])
+
+    def test_blocks_that_nobody_was_asked_for_complete_nothing(self, vault: Vault) -> None:
+        """Who has the signature may send whatever blocks."""
+        sender = self.sender(vault, vault.begin("web-1/a", len(BODY)))
+        [request] = vault.requests_for(sender.upload, 1, 1, seconds=60)
+        receipt = sender.receipt(request)
+        odd = request.url.reveal().replace("MDAwMDAx", "b3RoZXJz")
+        assert self.send(vault)("PUT", odd, (), b"more").status == 201
+        with pytest.raises(UploadIncomplete):
+            sender.complete([receipt])
+        vault.abort(sender.upload)
+        assert list(vault.open_uploads()) == []
+
+    def test_what_stands_in_the_place_of_an_upload_is_not_replaced(self, vault: Any) -> None:
+        upload = vault.begin("web-1/a", len(BODY))
+        sender = self.sender(vault, upload)
+        sent = sender.all()
+        vault._blob(upload.key).upload_blob(b"another", overwrite=True)
+        with pytest.raises(UploadIncomplete):
+            sender.complete(sent)
+        assert self.read(vault, upload.key).body == b"another"
+
+    def test_soft_delete_is_told(self, vault: Any) -> None:
+        keep = RetentionPolicy(enabled=True, days=9)
+        vault._service.set_service_properties(delete_retention_policy=keep)
+        try:
+            stored = self.stored(vault)
+            deletion = vault.delete(stored.key)
+            assert deletion.fate is Fate.KEPT
+            assert deletion.until
+            assert 8 <= (deletion.until - clock.now()).days <= 9
+            lines = {line.about: line for line in vault.check()}
+            assert lines["soft delete"].grade is Grade.WARNING
+            assert "9 days" in lines["soft delete"].sentence
+        finally:
+            off = RetentionPolicy(enabled=False)
+            vault._service.set_service_properties(delete_retention_policy=off)
+
+    @pytest.mark.parametrize("key", ["not base64!", "", "abc"])
+    def test_a_key_that_is_none_is_said_to_be(self, store: AzureStore, key: str) -> None:
+        with pytest.raises(InvalidConfig) as refused:
+            open_vault(replace(store.location, secret=Secret(key)))
+        assert not key or key not in str(refused.value)
+
+    def test_a_name_is_not_to_be_guessed(self, vault: Vault) -> None:
+        names = {vault.begin("web-1/a", len(BODY)).key for _ in range(3)}
+        assert len(names) == 3
+        assert all(len(name.split("/")[1]) == 32 for name in names)
