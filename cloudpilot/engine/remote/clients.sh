@@ -17,7 +17,7 @@ first_of() {
   for name; do
     if command -v "$name" >/dev/null; then
       printf '%s\n' "$name"
-      return
+      return 0 # said, since in a trap a bare return is the status from before it
     fi
   done
   return 1
