@@ -130,10 +130,22 @@ def test_a_mariadb_comes_back_as_it_was(backups: Backups, mariadb: MariaDb, new_
     assert (found["exact"], found["complete"], made.report.warnings) == (True, True, ())
 
 
+def forget(server: PostgreSql, name: str) -> None:
+    """Others look at all databases of this server."""
+    for one in (name, f"{name}_2"):
+        server.sql(f"drop database if exists {one}")
+    server.sql('drop role "ro ""le"')
+
+
 def test_a_postgresql_comes_back_as_it_was(
-    backups: Backups, postgresql: PostgreSql, new_name: str, tmp_path: Path
+    backups: Backups,
+    postgresql: PostgreSql,
+    new_name: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     postgresql.sql(f"create database {new_name}")
+    request.addfinalizer(lambda: forget(postgresql, new_name))
     postgresql.sql(POSTGRESQL.replace("{name}", new_name), new_name)
     made = backups.make(dumps=(Dump(login_to(postgresql), "here", (new_name,)),))
     found = counted(made)
