@@ -201,7 +201,8 @@ def back_up(panel: Panel, owner: Client, page: str) -> None:
 
 def change_keys(panel: Panel, owner: Client, page: str) -> None:
     """A host key is announced and called off; the panel's own key is changed."""
-    announced = panel.server.sshd.fingerprint[:-1] + "A"
+    approved = panel.server.sshd.fingerprint
+    announced = approved[:-1] + ("E" if approved.endswith("A") else "A")
     owner.send(f"{page}/host-key", expected=announced)
     owner.send(f"{page}/host-key/cancel", page)
     owner.send(f"{page}/ssh-key", page)
