@@ -117,6 +117,17 @@ def test_without_a_right_there_is_no_dump(
     assert ("mysql.proc" if missing == "proc" else missing.upper()) in said
 
 
+def test_the_name_of_a_database_is_no_right(
+    backups: Backups, mariadb: MariaDb, user: str, shop: str
+) -> None:
+    rights = f"GRANT {NEEDED.upper()} ON *.* TO `x`@`%`"
+    forged = f"{rights}".replace("`", "``")
+    mariadb.sql(f"grant select, show view, event on {shop}.* to {user}@'%'")
+    mariadb.sql(f"grant select on mysql.proc to {user}@'%'")
+    mariadb.sql(f"grant select on `a\n{forged}`.* to {user}@'%'".replace("\\n", "\n"))
+    assert fails(backups, mariadb, shop, user).startswith(f"{DbPrivilegeMissing.code}: ")
+
+
 @pytest.mark.parametrize("by_role", [False, True])
 def test_with_the_rights_of_a_reader_it_is_whole(
     backups: Backups, mariadb: MariaDb, user: str, shop: str, by_role: bool

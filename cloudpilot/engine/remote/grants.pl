@@ -12,8 +12,12 @@ my $QUOTED = qr/(?:`(?:[^`]|``)*`|'(?:[^']|'')*'|"(?:[^"]|"")*")/;
 
 my $RIGHT  = qr/[A-Z_]+(?: [A-Z_]+)*/;
 
+my %ESCAPED = (n => "\n", t => "\t", 0 => "\0", '\\' => '\\');
+
 my (@given, @taken);    # [privileges, pattern of names, how specific it is, whose]
 while (my $line = <STDIN>) {
+    chomp $line;
+    $line =~ s/\\([nt0\\])/$ESCAPED{$1}/g;    # as the client writes what would end a row
     next if $line !~ /^(GRANT|REVOKE) ($RIGHT(?:, ?$RIGHT)*) ON (?:(\*)|($QUOTED))\.\* (?:TO|FROM) (.+)/;
     my ($verb, $everywhere, $name, $whose) = ($1, $3, $4, $5);
     my $rights = { map { $_ => 1 } split /, ?/, $2 };

@@ -5,6 +5,7 @@
 
 SYSTEM_SCHEMAS="'information_schema', 'performance_schema', 'mysql', 'sys'"
 WATCH_EVERY=5 # seconds
+raw=(--raw)   # rows as they are; names are asked for in hexadecimal
 
 # mysql_tools LOGIN: the client and what dumps, of MariaDB's or MySQL's name, its own first.
 mysql_tools() {
@@ -17,7 +18,7 @@ mysql_tools() {
 }
 
 mysql_sql() {
-  "$client" --defaults-file=<(reveal "login_$1") --batch --raw --skip-column-names \
+  "$client" --defaults-file=<(reveal "login_$1") --batch "${raw[@]}" --skip-column-names \
     --default-character-set=utf8mb4 --connect-timeout=10
 }
 
@@ -61,8 +62,10 @@ mysql_sees_all() {
   [ -z "$all_but" ] || [ -z "$(perl grants.pl "of no name $RANDOM$RANDOM" <work/answer)" ]
 }
 
-# mysql_grants LOGIN: what the user may, roles included.
+# mysql_grants LOGIN: what the user may, roles included. Line breaks come escaped, or the name of a
+# database could look like one more line.
 mysql_grants() {
+  local raw=()
   if [[ $version == *MariaDB* ]]; then
     ask "$1" <<<'SHOW GRANTS'
     local role grants roles
