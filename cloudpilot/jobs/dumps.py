@@ -15,15 +15,15 @@ from cloudpilot.secrets import Sealer
 
 
 def of(session: Session, backup: Backup) -> tuple[Dump, ...]:
-    """What each of its databases is dumped with; raises InvalidState if one was removed."""
+    """What each of its databases is dumped with; raises InvalidState if one was changed."""
     known = databases.known(session, backup.site_id) if backup.site_id else {}
     return tuple(_dump(session, plan, known) for plan in backup.databases)
 
 
 def _dump(session: Session, plan: dict[str, object], known: dict[UUID, list[str]]) -> Dump:
     database = session.get(Database, UUID(str(plan["id"])))
-    if database is None or database.removed_at:
-        raise InvalidState(f"The database at {plan['where']} was removed from the site meanwhile.")
+    if database is None or database.removed_at or database.plan() != plan:
+        raise InvalidState(f"The site's database at {plan['where']} was changed meanwhile.")
     return Dump(
         login=login(database),
         where=database.where,

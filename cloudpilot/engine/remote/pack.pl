@@ -361,7 +361,11 @@ sub copy {
     my ($from) = @_;
     my $size = 0;
     sysseek $from, 0, 0;
-    while (my $got = sysread $from, my $bytes, CHUNK) {
+    while (1) {
+        my $got = sysread $from, my $bytes, CHUNK;
+        next if !defined $got && $! == INTERRUPTED;
+        stop_with(FAILED, "Cannot read what was packed: $!") if !defined $got;
+        last if !$got;
         write_all($archive, $bytes);
         write_all(*STDOUT, $bytes);
         $size += $got;
