@@ -142,6 +142,7 @@ mysql_dump() {
   about tool "$tool_version"
   mysql_description "$login" "$name"
   mysql_options
+  local dumping=$BASHPID
   mysql_watch "$login" >/dev/null 2>&1 & # it must not keep open what pack.pl reads
   watch=$!
   trap mysql_unwatch EXIT
@@ -290,6 +291,7 @@ mysql_watch() {
   mkfifo work/never
   exec 8<>work/never
   while ! read -rt "$WATCH_EVERY" -u 8; do # a sleep would be one more process to end
+    [ -d "/proc/$dumping" ] || return # who was killed has not ended this
     mysql_sql "$1" 2>/dev/null <<SQL | head -n 1 >work/waiting
 SELECT id $(mysql_asked_by_us) AND time >= $lock_seconds AND state LIKE 'Waiting for%lock%';
 SQL
