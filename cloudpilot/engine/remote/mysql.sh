@@ -143,6 +143,9 @@ mysql_dump() {
   mysql_description "$login" "$name"
   mysql_options
   local dumping=$BASHPID
+  ask "$login" <<<'SELECT CONNECTION_ID()'
+  read -r since <work/answer
+  printf '%s %s %s\n' "$login" "$family" "$since" >work/dumping # for let_go
   mysql_watch "$login" >/dev/null 2>&1 & # it must not keep open what pack.pl reads
   watch=$!
   trap mysql_unwatch EXIT
@@ -274,11 +277,12 @@ mysql_sum() {
 
 ## locks, ends, failures
 
-# What the tools that dump ask; of another's questions we keep our hands off.
+# What the tools that dump ask, in connections that are younger than this dump: the server's numbers
+# only grow. Another dump by the same user that began before it is left alone.
 mysql_asked_by_us() {
   cat <<SQL
 FROM information_schema.processlist WHERE user = SUBSTRING_INDEX(USER(), '@', 1)
-AND id <> CONNECTION_ID() AND command = 'Query' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'
+AND id <> CONNECTION_ID() AND id > $((since)) AND command = 'Query' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'
 OR info LIKE 'show fields from %' OR info LIKE 'show create %' OR info LIKE 'show triggers like %'
 OR info LIKE 'show table status like %' OR info LIKE 'lock tables %')
 SQL
