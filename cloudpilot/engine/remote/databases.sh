@@ -156,8 +156,8 @@ pass() {
 # let_go: a run that fails may have left its question at the database server: a client that is gone
 # is noticed only when there is something to say to it. Called when the clients have been ended.
 let_go() {
-  # shellcheck disable=SC2034 # for mysql.sh
   local login family since
+  # shellcheck disable=SC2034 # since is for mysql.sh
   read -r login family since 2>/dev/null <work/dumping || return
   "${family}_tools" "$login"
   "${family}_cancel" "$login" >/dev/null 2>&1
