@@ -10,8 +10,8 @@ MOST_LETTERS = 150
 def disposition(filename: str) -> str:
     """`Content-Disposition` for a file that is saved and never shown.
 
-    >>> disposition('a "b".tar.gz')
-    "attachment; filename=\\"a__b_.tar.gz\\"; filename*=UTF-8''a%20%22b%22.tar.gz"
+    >>> print(disposition('a "b".tar.gz'))
+    attachment; filename="a__b_.tar.gz"; filename*=UTF-8''a%20%22b%22.tar.gz
     """
     filename = "".join(letter for letter in filename if letter.isprintable())[-MOST_LETTERS:]
     plain = _PLAIN.sub("_", filename) or "download"
