@@ -61,10 +61,12 @@ def in_force(files: Iterable[tuple[str, Sequence[str]]]) -> list[Rule]:
 def fate(rules: Sequence[Rule], folder: str) -> tuple[bool, float | None]:
     """Whether `folder` is emptied at boot, and the age in seconds at which its files are removed.
 
+    `x` spares what grows old, not what is emptied at boot; `X` spares a folder without its files.
+
     >>> fate(in_force([("/usr/lib/tmpfiles.d/tmp.conf", ["q /tmp 1777 root root 10d"])]), "/tmp/b")
     (False, 864000.0)
     """
-    spared = any(rule.kind in "xX" and _spares(rule, folder) for rule in rules)
+    spared = any(rule.kind == "x" and _spares(rule, folder) for rule in rules)
     above = [rule for rule in rules if is_inside(folder, rule.path)]
     emptied = any(_empties(rule, folder) for rule in rules)
     nearest = max(
@@ -72,7 +74,7 @@ def fate(rules: Sequence[Rule], folder: str) -> tuple[bool, float | None]:
         key=lambda rule: len(rule.path),
         default=None,
     )
-    return emptied and not spared, nearest.age if nearest and not spared else None
+    return emptied, nearest.age if nearest and not spared else None
 
 
 def _empties(rule: Rule, folder: str) -> bool:

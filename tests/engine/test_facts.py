@@ -1,6 +1,7 @@
 """What the check finds: on the real sshd, and in answers of other distributions."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +25,7 @@ from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed
 from cloudpilot.kinds import Privilege
 from tests.engine.conftest import Backups, mounted
+from tests.support.must_run import must_run
 from tests.support.sshd import IS_ROOT
 
 ANSWERS = sorted((Path(__file__).parent / "answers").glob("*.json"))
@@ -266,7 +268,10 @@ FATES: list[tuple[list[tuple[str, list[str]]], tuple[bool, float | None]]] = [
     ([(ETC, []), (LIB, ["D /tmp 1777 root root 10d"])], (False, None)),
     ([(LIB, ["D! /tmp 1777 root root -"])], (True, None)),
     ([(LIB, ["q /tmp - - - 10d", "x /tmp/cloudpilot-backups"])], (False, None)),
-    ([(LIB, ["D /tmp - - - 10d", "x /tmp/cloudpilot*"])], (False, None)),
+    ([(LIB, ["q /tmp - - - 10d", "x /tmp/cloudpilot*"])], (False, None)),
+    ([(LIB, ["q /tmp - - - 10d", "X /tmp/cloudpilot-backups"])], (False, 10 * DAY)),
+    ([(LIB, ["D /tmp - - - 10d", "x /tmp/cloudpilot*"])], (True, None)),
+    ([(LIB, ["R! /tmp/cloud*", "x /tmp/cloudpilot*"])], (True, None)),
     ([(LIB, ["q /tmp - - - 10d", "d /tmp/cloudpilot-backups - - - -"])], (False, None)),
     ([(LIB, ["R! /tmp/cloudpilot*"])], (True, None)),
     ([(LIB, ["R! /tmp/systemd-private-*"])], (False, None)),
@@ -281,6 +286,38 @@ def test_tmpfiles_rules_hide_and_spare(
     files: list[tuple[str, list[str]]], fate: tuple[bool, float | None]
 ) -> None:
     assert tmpfiles.fate(rules(*files), "/tmp/cloudpilot-backups") == fate
+
+
+@pytest.mark.parametrize(
+    ("rules", "boot", "kept"),
+    [
+        ("D /tmp - - - -", True, False),
+        ("D /tmp - - - -\nx /tmp/cloudpilot-backups", True, False),
+        ("q /tmp - - - 0", True, True),
+        ("q /tmp - - - 0", False, False),
+        ("q /tmp - - - 0\nx /tmp/cloudpilot-backups", False, True),
+        ("q /tmp - - - 0\nX /tmp/cloudpilot-backups", False, False),
+        ("q /tmp - - - 0\nd /tmp/cloudpilot-backups - - - -", False, True),
+    ],
+)
+def test_the_real_systemd_tmpfiles_does_what_we_say(
+    tmp_path: Path, rules: str, boot: bool, kept: bool
+) -> None:
+    if not IS_ROOT or not shutil.which("systemd-tmpfiles"):
+        must_run("systemd-tmpfiles", "it is not installed, or we are not root")
+    folder = tmp_path / "usr/lib/tmpfiles.d"
+    folder.mkdir(parents=True)
+    (folder / "tmp.conf").write_text(f"{rules}\n")
+    file = tmp_path / "tmp/cloudpilot-backups/shop/archive"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    does = ["--remove", "--boot"] if boot else ["--clean"]
+    subprocess.run(["systemd-tmpfiles", f"--root={tmp_path}", *does], check=True)
+    assert file.exists() is kept
+    emptied, age = tmpfiles.fate(
+        tmpfiles.in_force([(LIB, rules.split("\n"))]), "/tmp/cloudpilot-backups"
+    )
+    assert (not emptied if boot else age is None) is kept
 
 
 @pytest.mark.parametrize("age", ["", "-", "odd", "10parsecs", "1..2d", "d"])
