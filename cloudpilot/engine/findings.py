@@ -92,7 +92,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("age", version, "age --version"),
     Fact("rsync", version, "rsync --version"),
     # Databases: the servers' programs, and those that dump.
-    Fact("mysqld", of_database, "mysqld --version"),
+    Fact("mysqld", str, "mysqld --version"),  # whose it is stands in its words
     Fact("mariadbd", of_database, "mariadbd --version"),
     Fact("mysqldump", of_database, "mysqldump --version"),
     Fact("mariadb-dump", of_database, "mariadb-dump --version"),

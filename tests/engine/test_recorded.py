@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from cloudpilot.engine import facts
+from cloudpilot.engine.facts import Checkup
 from cloudpilot.engine.findings import BY_NAME, Asked, Found, read, version
 from cloudpilot.engine.program import Program
 from cloudpilot.kinds import Privilege
+from tests.support.sshd import IS_ROOT
 
 ANSWERS = Path(__file__).parent / "answers"
 RAW = ANSWERS / "raw"
@@ -166,3 +169,57 @@ def trap(system: str, root: str) -> str | None:
 def test_a_backup_below_tmp_is_lost_on_the_ubuntu_that_was_recorded() -> None:
     assert "emptied at every boot" in str(trap("ubuntu-24.04", "/tmp/cloudpilot-backups"))
     assert trap("ubuntu-24.04", "/var/tmp/cloudpilot-backups") is None
+
+
+DEPRECATED = (
+    "mysqldump: Deprecated program name. It will be removed in a future release,"
+    " use '/usr/bin/mariadb-dump' instead"
+)
+DUMPS = "mysqldump from 11.2.2-MariaDB, client 10.19 for linux-systemd (x86_64)"
+
+
+def test_what_mariadb_says_about_its_name_is_not_its_version(tmp_path: Path) -> None:
+    stub(tmp_path / "bin", "mysqldump", f'echo "{DEPRECATED}" >&2\necho "{DUMPS}"')
+    said = run(facts.probe("/var/backups/cloudpilot", Privilege.PLAIN), tmp_path / "bin")
+    assert lines_of(said, "mysqldump") == [f"mysqldump {DUMPS}"]
+    answer = "\n".join(["now 1", f"mysqldump {DUMPS}", "end"]).encode()
+    assert read(answer, Asked("/b", Privilege.PLAIN, 30, 1))["mysqldump"] == "11.2.2"
+
+
+def test_what_a_program_says_of_its_failure_alone_is_an_answer(tmp_path: Path) -> None:
+    stub(tmp_path / "bin", "loginctl", "echo 'not booted with systemd' >&2; exit 1")
+    said = run(facts.probe("/var/backups/cloudpilot", Privilege.PLAIN), tmp_path / "bin")
+    assert lines_of(said, "kills") == ["kills not booted with systemd"]
+
+
+def test_the_servers_of_red_hats_family_are_asked_where_they_are(tmp_path: Path) -> None:
+    if not IS_ROOT:
+        pytest.skip("only root may put something into /usr/libexec")
+    name = f"cloudpilot-{uuid4().hex[:8]}"
+    stub(Path("/usr/libexec"), name, "echo here")
+    try:
+        program = Program("probe", (str(tmp_path), "plain", f"mysqld={name} --version"))
+        assert lines_of(run(program, tmp_path), "mysqld") == ["mysqld here"]
+    finally:
+        Path("/usr/libexec", name).unlink()
+
+
+OLD = "/usr/libexec/mysqld  Ver 10.3.28-MariaDB for Linux on x86_64 (MariaDB Server)"
+
+
+@pytest.mark.parametrize(
+    ("mysqld", "engine", "number"),
+    [
+        (OLD, "mariadb", "10.3.28"),
+        ((RAW / "rocky-9/mysqld").read_text().strip(), "mysql", "8.0.32"),
+    ],
+)
+def test_whose_mysqld_it_is_stands_in_its_words(mysqld: str, engine: str, number: str) -> None:
+    """The process of MariaDB 10.3 on Alma and Rocky 8 is mysqld, and there is no mariadbd."""
+    answer = ["now 1", f"mysqld {mysqld}", "process mysqld", "socket /var/lib/mysql/mysql.sock"]
+    text = "\n".join([*answer, "mysqldump " + mysqld, "end"]).encode()
+    checkup: Checkup = facts.judge(read(text, Asked("/b", Privilege.PLAIN, 30, 1)))
+    [database] = checkup.facts["databases"]
+    assert (database["engine"], database["version"]) == (engine, number)
+    [line] = [line for line in checkup.lines if line.key == engine]
+    assert (line.level, number in line.detail) == ("ok", True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from cloudpilot.engine.doctor.line import Line
 from cloudpilot.engine.doctor.tools import dotted
-from cloudpilot.engine.findings import Found
+from cloudpilot.engine.findings import Found, of_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,9 @@ def _engines(found: Found) -> tuple[Engine, ...]:
 
 
 def _of_mysql(found: Found) -> Engine:
-    """MariaDB calls its programs mysql… as well, so its own name decides."""
-    return MARIADB if "mariadbd" in found["process"] or found.has("mariadbd") else MYSQL
+    """MariaDB calls its programs mysql… as well, so its own name decides, where it has one."""
+    own = "mariadbd" in found["process"] or found.has("mariadbd")
+    return MARIADB if own or "mariadb" in (found["mysqld"] or "").lower() else MYSQL
 
 
 def _runs(found: Found, engine: Engine) -> bool:
@@ -97,7 +98,7 @@ def _server_version(found: Found, engine: Engine) -> str:
     for fact in engine.servers:
         said = found[fact]
         versions += said if isinstance(said, list) else [said] if said else []
-    return max(versions, key=dotted, default="")
+    return max(map(of_database, versions), key=dotted, default="")
 
 
 def _line(found: Found, engine: Engine) -> Line | None:

@@ -8,6 +8,7 @@ SUDO_RULES=/etc/sudoers.d
 
 probe() {
   local root=$1 privilege=$2 question
+  PATH=$PATH:/usr/libexec # Red Hat's family has its database servers there
   shift 2
   echo # whatever the login shell has printed before ends here
   for question; do
@@ -36,12 +37,13 @@ say() {
   printf '%s %s\n' "$1" "${text:0:2000}"
 }
 
-# ask WORD COMMAND: its first line. A program that hangs is not waited for.
+# ask WORD COMMAND: its first line. A program that hangs is not waited for. What MariaDB 11 says of the
+# name by which its mysqldump is called stands before the line that is asked for.
 ask() {
   local words
   read -r -a words <<<"$2"
   command -v "${words[0]}" >/dev/null || return 0
-  say "$1" "$(timeout 3 "${words[@]}" 2>&1 </dev/null | head -n 1)"
+  say "$1" "$(timeout 3 "${words[@]}" 2>&1 </dev/null | sed -n '/: Deprecated program name\. /!{p;q;}')"
 }
 
 system() {
