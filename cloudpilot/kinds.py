@@ -47,6 +47,10 @@ class RunKind(StrEnum):
     DELETE = "delete"  # removes a backup's copy and proves that it is gone
     PREVIEW = "preview"  # counts what a site holds and what its exclude patterns leave out
     INSPECT = "inspect"  # asks a site's database server what is there and what may be read
+    UPLOAD = "upload"  # sends a backup to its vault, from the server, for as long as it takes
+    VERIFY = "verify"  # makes an object of what was sent, proven by the vault
+    ABANDON = "abandon"  # takes back an upload that has failed, until nothing of it is left
+    CHECK_VAULT = "check-vault"  # does at a vault what a backup will do, with a small object
     ROTATE = "rotate"  # gives a server a new SSH key and takes the old one away
     UNINSTALL = "uninstall"  # takes the panel off a server, and proves that its key is refused
 

@@ -11,15 +11,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import runs, shrinkage
-from cloudpilot.domain.archives import Made
 from cloudpilot.domain.copies import Copy, CopyStatus, Offsite, offsite
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import NEXT, HasStatus, Next, Status, values_of
-from cloudpilot.errors import CloudPilotError, NotFound
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import NotFound
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
 
 FORMAT = 1  # of the archives that we write; docs/archive-format.md
@@ -60,6 +59,10 @@ class Backup(HasStatus, Base):
     databases: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # see Database.plan
     compression: Mapped[Compression] = mapped_column(values_of(Compression))
     retention_days: Mapped[int] = mapped_column(default=RETENTION_DAYS)
+    vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))  # where it is to go, too
+    streamed: Mapped[bool] = mapped_column(default=False)  # without a local file
+    local_days: Mapped[int | None]  # on its server, after its upload; None: as long as all
+    rate: Mapped[int | None] = mapped_column(BigInteger)  # bytes a second of the upload, at most
     note: Mapped[str] = mapped_column(default="")
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
 
@@ -67,6 +70,7 @@ class Backup(HasStatus, Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
+    delete_requested_at: Mapped[datetime | None]  # by a person: all copies are to go
     deleted_at: Mapped[datetime | None]  # a person had it deleted and it is proven gone
 
     archive: Mapped[str]  # the file's name
@@ -152,98 +156,3 @@ def latest_run(session: Session, backup: Backup, kind: RunKind) -> Run | None:
     """The newest run of that kind for this backup."""
     rows = select(Run).where(Run.backup_id == backup.id, Run.kind == kind)
     return session.scalar(rows.order_by(Run.created_at.desc(), Run.id).limit(1))
-
-
-def started(session: Session, backup: Backup) -> None:
-    """The server is at it."""
-    backup.move(session, Status.RUNNING, started_at=clock.now())
-
-
-def completed(session: Session, backup: Backup, made: Made, warnings: list[str]) -> None:
-    """The archive is there, whole and hashed; so is its copy on the server."""
-    now = clock.now()
-    shrunken = shrinkage.warnings(_dumped_before(session, backup), made.census)
-    warnings = [*shrunken, *warnings]
-    backup.move(
-        session,
-        Status.COMPLETED,
-        finished_at=now,
-        size=made.size,
-        sha256=made.sha256,
-        tar_size=made.tar_size,
-        counts=dict(made.counts),
-        tools=dict(made.tools),
-        warnings=warnings[:WARNINGS_KEPT],
-        warning_count=max(made.warnings + len(shrunken), len(warnings)),
-        census=[dict(database) for database in made.census],
-    )
-    for copy in (one for one in backup.copies if one.place is Place.SERVER):
-        copy.move(
-            session,
-            CopyStatus.STORED,
-            size=made.size,
-            sha256=made.sha256,
-            verified_by="written",
-            verified_at=now,
-        )
-
-
-def _dumped_before(session: Session, backup: Backup) -> list[list[dict[str, Any]]]:
-    """What was in the dumps of the site's last completed backups that had any, newest first."""
-    if not backup.type.has_databases:
-        return []
-    others = (Backup.site_id == backup.site_id, Backup.id != backup.id)
-    dumped = (Backup.status == Status.COMPLETED, Backup.type != BackupType.FILES)
-    rows = select(Backup.census).where(*others, *dumped).order_by(Backup.created_at.desc())
-    return list(session.scalars(rows.limit(shrinkage.LOOKED_AT)))
-
-
-def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bool) -> Run | None:
-    """There is no archive; returns the run that removes what may have been sent."""
-    lost(session, backup, error)
-    if sent:
-        return remove(session, backup, by=None)
-    for copy in backup.copies:
-        copy.move(session, CopyStatus.GONE, gone_at=clock.now())
-    return None
-
-
-def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:
-    """It counts as failed; its copy stays as it was last seen, until somebody deletes it."""
-    backup.move(
-        session,
-        Status.FAILED,
-        because=error,
-        finished_at=clock.now(),
-        error_code=error.code,
-        error_detail=str(error),
-    )
-
-
-def removed(session: Session, run: Run) -> None:
-    """Every copy is proven gone. One that a person had deleted leaves the lists."""
-    backup, now = find(session, run.backup_id) if run.backup_id else None, clock.now()
-    if backup is None:
-        return
-    for copy in (one for one in backup.copies if one.status is CopyStatus.DELETING):
-        copy.move(session, CopyStatus.GONE, gone_at=now)
-    if run.requested_by is not None:
-        backup.deleted_at = now
-
-
-def remove(session: Session, backup: Backup, by: Person | None) -> Run:
-    """The run that removes every copy; nobody (`by` None) removes what a failed run left."""
-    for copy in backup.copies:
-        if copy.status not in {CopyStatus.DELETING, CopyStatus.GONE}:
-            copy.move(session, CopyStatus.DELETING)
-    return runs.add(
-        session,
-        Run(
-            kind=RunKind.DELETE,
-            claim=f"delete:{backup.id}",
-            server_id=backup.server_id,
-            backup_id=backup.id,
-            requested_by=by.id if by else None,
-            subject=backup.subject,
-        ),
-    )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from cloudpilot.db import Base
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import HasStatus, Next, values_of
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.kinds import Place
 
 
@@ -42,6 +43,8 @@ class Copy(HasStatus, Base):
         Index(None, "backup_id"),
         Index(None, "status"),
         Index(None, "server_id", "status", "size"),
+        Index(None, "vault_id", "status", "size"),
+        Index(None, "remove_at"),
     )
 
     NEXT: ClassVar[Next] = {
@@ -60,6 +63,7 @@ class Copy(HasStatus, Base):
     place: Mapped[Place] = mapped_column(values_of(Place))
     server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # place "server"
     root: Mapped[str | None]  # the backup directory of that server when the copy was made
+    vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))  # place "vault"
     name: Mapped[str]  # the archive's file name
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     sha256: Mapped[str | None]
@@ -68,7 +72,10 @@ class Copy(HasStatus, Base):
     seen_at: Mapped[datetime | None]  # when a Check last saw it there, of its size
     missing_at: Mapped[datetime | None]  # when a Check first did not; None while it is there
     missing_why: Mapped[str | None]  # a sentence
+    remove_at: Mapped[datetime | None]  # when this copy goes, though the backup stays
     gone_at: Mapped[datetime | None]
+    error_code: Mapped[str | None]  # why the last upload failed
+    error_detail: Mapped[str | None]
 
     @property
     def path(self) -> str:

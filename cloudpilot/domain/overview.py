@@ -234,5 +234,6 @@ def _unreached(session: Session) -> dict[UUID, str]:
     rows = select(Run.server_id, Run.error_code).where(Run.status.in_(ACTIVE))
     newest: dict[UUID, str] = {}
     for server_id, code in session.execute(rows.order_by(Run.created_at, Run.id)):
-        newest[server_id] = code or ""
+        if server_id:
+            newest[server_id] = code or ""
     return {server_id: code for server_id, code in newest.items() if code.startswith("SSH_")}

@@ -5,6 +5,8 @@ from datetime import timedelta
 BACK_OFF_AT_MOST = timedelta(hours=1)
 SILENCE_AT_MOST = timedelta(minutes=5)
 YOUNG = timedelta(seconds=60)
+RATE_AT_MOST = 2**50  # bytes a second: faster than anything, and a column holds it
+RATE_WINDOW = 5  # looks over which a rate is smoothed
 
 
 def pause_before_next_look(
@@ -35,3 +37,20 @@ def back_off(attempts: int, first: timedelta, *, running: bool = False) -> timed
     """
     doubled: timedelta = first * (1 << min(attempts, 20))
     return min(SILENCE_AT_MOST if running else BACK_OFF_AT_MOST, doubled)
+
+
+def rate(before: int, more: int, seconds: float | None) -> int:
+    """Bytes a second, smoothed: `before` until now, then `more` bytes in so many seconds.
+
+    seconds  None: nothing can be said yet
+
+    >>> rate(0, 500, 5.0), rate(100, 1000, 5.0), rate(100, 1000, None)
+    (100, 120, 0)
+    """
+    if seconds is None:
+        return 0
+    latest = min(more / max(seconds, 0.001), RATE_AT_MOST)
+    if before == 0:
+        return int(latest)
+    weight = 1 / RATE_WINDOW
+    return int(before * (1 - weight) + latest * weight)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, runs
+from cloudpilot.domain import backups, outcomes, runs
 from cloudpilot.domain.backups import RETENTION_DAYS, Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
@@ -181,13 +181,13 @@ def delete(session: Session, backup: Backup, by: Person) -> Run:
     _refuse_out_of_reach(session, backup)
     under_way = backups.latest_run(session, backup, RunKind.DELETE)
     if under_way is None or under_way.status.is_final:
-        return backups.remove(session, backup, by=by)
+        return outcomes.remove(session, backup, by=by)
     if under_way.requested_by is not None:
         raise InvalidState("This backup is being deleted already.")
     # The panel is at it, for what a failed run has left behind: that becomes this person's wish.
     if runs.take_over(session, under_way, by):
         return under_way
-    return backups.remove(session, backup, by=by)  # it has just ended
+    return outcomes.remove(session, backup, by=by)  # it has just ended
 
 
 def _refuse_out_of_reach(session: Session, backup: Backup) -> None:

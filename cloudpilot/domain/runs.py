@@ -1,9 +1,8 @@
 """Runs: a run is one piece of slow work, and these are the states that it passes through.
 
-Nothing about a run is remembered in a process. `next_look_at` is both the time of the next
-question and the lease of whoever asks it: taking a run that is due and moving that time is one
-conditional UPDATE, so no two processes ask at once, and a process that dies is replaced when the
-time has come again.
+No process remembers it. `next_look_at` is the time of the next question and the lease of whoever
+asks it: a run that is due is taken by one conditional UPDATE, so no two processes ask at once, and
+one that dies is replaced when the time has come again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,20 +17,20 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
+from cloudpilot.domain import pace
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, NEXT, HasStatus, Next, Status, values_of
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, CloudPilotError, InvalidState, NotFound
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
-RATE_AT_MOST = 2**50  # bytes a second: faster than anything, and a column holds it
-RATE_WINDOW = 5  # looks over which the rate is smoothed
 _ACTIVE_ONLY = text(f"status IN ({', '.join(repr(status.value) for status in ACTIVE)})")
 
 
 class Run(HasStatus, Base):
-    """One piece of slow work on one server."""
+    """One piece of slow work on a server, at a vault, or from one to the other."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -48,6 +47,7 @@ class Run(HasStatus, Base):
         Index(None, "server_id", "created_at", "id"),
         Index(None, "server_id", "kind", "created_at", "id"),
         Index(None, "backup_id"),
+        Index(None, "vault_id", "created_at", "id"),
         Index(None, "kind", "status", "created_at"),
         Index(
             "ix_runs_due",
@@ -62,7 +62,8 @@ class Run(HasStatus, Base):
     kind: Mapped[RunKind] = mapped_column(values_of(RunKind))
     status: Mapped[Status] = mapped_column(values_of(Status), default=Status.PENDING)
     claim: Mapped[str | None]  # what no two active runs may work on: "make:site:<id>"
-    server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id))
+    server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # None: a vault's own
+    vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))
     backup_id: Mapped[UUID | None] = mapped_column(ForeignKey("backups.id"))
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))  # None: the panel
     subject: Mapped[str]  # what it works on, in words, as it was called then
@@ -95,6 +96,13 @@ class Run(HasStatus, Base):
     def remedy(self) -> str:
         """What to do about the error."""
         return by_code(self.error_code).remedy
+
+    @property
+    def at(self) -> UUID:
+        """Its server, of a kind of work that is done on one."""
+        if self.server_id is None:
+            raise InvalidState("This is not done on a server.")
+        return self.server_id
 
     @property
     def seconds_left(self) -> int | None:
@@ -196,7 +204,7 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
             stage=report.stage,
             done=done,
             total=None if report.total is None else max(report.total, done),
-            rate=_rate(run, report.stage, done, now),
+            rate=pace.rate(run.rate, done - run.done, _seconds_since(run, report, now)),
             log=report.log,
             seen_at=now,
             next_look_at=next_look_at,
@@ -208,6 +216,13 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
         execution_options={"synchronize_session": False},
     )
     session.refresh(run)
+
+
+def _seconds_since(run: Run, report: Report, now: datetime) -> float | None:
+    """Since the last look at this stage; None if it has just begun."""
+    if report.stage != run.stage or run.seen_at is None:
+        return None
+    return (now - run.seen_at).total_seconds()
 
 
 def put_off(
@@ -228,17 +243,6 @@ def put_off(
         execution_options={"synchronize_session": False},
     )
     session.refresh(run)
-
-
-def _rate(run: Run, stage: str, done: int, now: datetime) -> int:
-    if stage != run.stage or run.seen_at is None:
-        return 0
-    seconds = max((now - run.seen_at).total_seconds(), 0.001)
-    latest = min((done - run.done) / seconds, RATE_AT_MOST)
-    if run.rate == 0:
-        return int(latest)
-    weight = 1 / RATE_WINDOW
-    return int(run.rate * (1 - weight) + latest * weight)
 
 
 def _is_claimed(session: Session, claim: str | None) -> bool:

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import BigInteger, ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock, excludes
 from cloudpilot.db import Base
 from cloudpilot.domain.servers import Server, valid_path
 from cloudpilot.domain.status import values_of
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
 from cloudpilot.kinds import BackupType, Compression
 from cloudpilot.text import has_controls
@@ -35,6 +36,11 @@ class Site(Base):
     compression: Mapped[Compression] = mapped_column(
         values_of(Compression), default=Compression.GZIP
     )
+    # What its backups do unless the form says otherwise; see Backup.
+    vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))
+    streamed: Mapped[bool] = mapped_column(default=False)
+    local_days: Mapped[int | None]
+    rate: Mapped[int | None] = mapped_column(BigInteger)  # bytes a second
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     removed_at: Mapped[datetime | None]  # a tombstone: its backups keep their site
     preview: Mapped[dict[str, Any] | None]  # what the last PREVIEW run counted

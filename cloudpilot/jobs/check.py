@@ -50,23 +50,23 @@ class _Asking:
 def perform(run: Run) -> None:
     """Ask the server, and keep what it says."""
     with reading() as session:
-        server = session.get_one(Server, run.server_id)
+        server = session.get_one(Server, run.at)
         largest = history.largest_last(session, server.id)
         logins = inspections.on_server(session, server.id)
     began = time.monotonic()
-    with connected(run.server_id) as ssh:
+    with connected(run.at) as ssh:
         asking = _Asking(ssh, server, time.monotonic() - began, Last(*largest) if largest else None)
         lifecycle.begin(run)
         found = asking.about(server.backup_root)
         moved = _better_root(server, found)
         if moved:
             found = asking.about(moved)
-        stored = _look_for_archives(ssh, run.server_id)
+        stored = _look_for_archives(ssh, run.at)
         looked = inspect.each(ssh, logins, began + JOB_SECONDS - TO_WRITE_IT_DOWN)
     lines = [asdict(line) for line in (*found.lines, *_also(stored, moved))]
     lines += inspections.lines(logins, looked)
     with transaction() as session:
-        row = _moved(servers.find(session, run.server_id), moved)
+        row = _moved(servers.find(session, run.at), moved)
         checkups.keep(session, row, lines, found.facts)
         presence.note(session, _known(stored))
         inspections.keep_each(session, logins, looked)

@@ -14,7 +14,7 @@ def perform(run: Run) -> None:
     """Remove the copies; whatever comes between, it is tried again until they are gone."""
     copies = _copies(run)
     if copies:
-        with connected(run.server_id) as ssh:
+        with connected(run.at) as ssh:
             lifecycle.begin(run)
             for copy in copies:
                 stored = copy.sha256 is not None

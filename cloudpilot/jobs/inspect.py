@@ -31,7 +31,7 @@ def perform(run: Run) -> None:
     with reading() as session:
         database = databases.find(session, database_id)
     asked = _asked(database)
-    with connected(run.server_id) as ssh:
+    with connected(run.at) as ssh:
         lifecycle.begin(run)
         found = inspection.inspect(ssh, asked)
     with transaction() as session:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, pace, runs
+from cloudpilot.domain import backups, outcomes, pace, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
@@ -55,7 +55,7 @@ def begin(run: Run) -> None:
             return
         row.move(session, Status.RUNNING, started_at=clock.now())
         if row.kind is RunKind.MAKE and row.backup_id:
-            backups.started(session, backups.find(session, row.backup_id))
+            outcomes.started(session, backups.find(session, row.backup_id))
 
 
 def settle(run: Run, report: Report, pause: timedelta) -> None:
@@ -154,11 +154,11 @@ def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> 
         error_detail=str(error) if error else None,
     )
     if run.kind is RunKind.DELETE and error is None:
-        backups.removed(session, run)
+        outcomes.removed(session, run)
     if run.kind is RunKind.MAKE and run.backup_id:
         backup = backups.find(session, run.backup_id)
         if made:
-            backups.completed(session, backup, made, list(report.warnings))
+            outcomes.completed(session, backup, made, list(report.warnings))
         elif error:
             _fail_backup(session, run, backup, error, leave=leave)
 
@@ -177,8 +177,8 @@ def _fail_backup(
     session: Session, run: Run, backup: Backup, error: CloudPilotError, *, leave: bool
 ) -> None:
     if leave:
-        backups.lost(session, backup, error)
+        outcomes.lost(session, backup, error)
         return
-    removal = backups.failed(session, backup, error, sent=run.sent_at is not None)
+    removal = outcomes.failed(session, backup, error, sent=run.sent_at is not None)
     if removal:
         queue.ring(session, removal)

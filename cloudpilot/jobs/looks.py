@@ -45,7 +45,7 @@ def look_round() -> None:
     by_server: dict[UUID, list[Run]] = defaultdict(list)
     for run in taken:
         if run:
-            by_server[run.server_id].append(run)
+            by_server[run.at].append(run)
     watched = queue.watched(run.id for run in taken if run)
     asked: list[Future[None]] = [
         _pool.submit(_look_at, app, server_id, rows, watched)

@@ -36,7 +36,7 @@ def place(run: Run) -> Place:
 def start(run: Run) -> None:
     """Send the work and see it begin."""
     where, contents = place(run), _contents(run)
-    with connected(run.server_id) as ssh:
+    with connected(run.at) as ssh:
         with transaction() as session:
             wanted = runs.mark_sent(session, run)
         if not wanted:
@@ -65,13 +65,13 @@ def look(ssh: Session, run: Run, *, watched: bool) -> None:
 
 def stop(run: Run) -> None:
     """End the work at the server, and see that it has ended."""
-    with connected(run.server_id) as ssh:
+    with connected(run.at) as ssh:
         look(ssh, run, watched=True)
 
 
 def end(run: Run) -> None:
     """End whatever of it there may be, for a run that was sent and never seen to begin."""
-    with connected(run.server_id) as ssh:
+    with connected(run.at) as ssh:
         detached.stop(ssh, place(run))
 
 

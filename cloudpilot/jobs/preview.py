@@ -27,7 +27,7 @@ def perform(run: Run) -> None:
         backup_root=server.backup_root,
         privilege=server.privilege,
     )
-    with connected(run.server_id) as ssh:
+    with connected(run.at) as ssh:
         lifecycle.begin(run)
         counted = preview.ask(ssh, question)
     with transaction() as session:

@@ -39,24 +39,24 @@ class Lines:
 def perform(run: Run) -> None:
     """Whatever state the last attempt has left, go on from there."""
     _settle_which_is_the_key(run)
-    with opened(login(run.server_id)) as session:
+    with opened(login(run.at)) as session:
         lifecycle.begin(run)
-        _take_away_the_other(run.server_id, session)
+        _take_away_the_other(run.at, session)
         if not lifecycle.current(run.id).options.get(CHANGED):
-            _change(run, _let_in(run.server_id, session))
-            _take_away_the_other(run.server_id, session)
+            _change(run, _let_in(run.at, session))
+            _take_away_the_other(run.at, session)
     lifecycle.complete(run, Report(stage="rotate", log=DONE, over=True))
 
 
 def _settle_which_is_the_key(run: Run) -> None:
     """If the key is refused and the other one is not, somebody has put things back by hand: then
     that is the key again, and this run has not changed it yet."""
-    who = login(run.server_id)
+    who = login(run.at)
     if who.next_key is None or not ssh.refuses(who.address, who.private_key):
         return
     if not ssh.refuses(who.address, who.next_key):
         with transaction() as session:
-            server = session.get_one(Server, run.server_id, with_for_update=True)
+            server = session.get_one(Server, run.at, with_for_update=True)
             keys.swap(server, _sealer())
             runs.find(session, run.id).options = {
                 name: value for name, value in run.options.items() if name != CHANGED
@@ -112,7 +112,7 @@ def _change(run: Run, proven: str) -> None:
     only the key that was proven becomes the key, and only once.
     """
     with transaction() as session:
-        server = session.get_one(Server, run.server_id, with_for_update=True)
+        server = session.get_one(Server, run.at, with_for_update=True)
         row = runs.find(session, run.id)
         done = row.status.is_final or row.options.get(CHANGED)
         if done or server.next_public_key != proven:

@@ -14,7 +14,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain.databases import Database
+from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.servers import Server
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.secrets import CannotOpenError, Sealer
 
 
@@ -31,6 +33,8 @@ SEALED = (
     Sealed(Server, Server.private_key, lambda server: server.key_place),
     Sealed(Server, Server.next_private_key, lambda server: server.next_key_place),
     Sealed(Database, Database.password, lambda database: database.password_place),
+    Sealed(Vault, Vault.secret, lambda vault: vault.secret_place),
+    Sealed(VaultObject, VaultObject.upload_secret, lambda one: one.upload_place),
 )
 
 

@@ -49,7 +49,7 @@ def perform(run: Run) -> None:
     """Remove, prove, forget: each may be done twice."""
     if SAID not in run.options:
         _remove(run)
-    _prove(run.server_id)
+    _prove(run.at)
     lifecycle.begin(run)
     row = _forget(run)
     words = f"{row.subject} refuses the panel's key, by its approved host key: proven."
@@ -58,7 +58,7 @@ def perform(run: Run) -> None:
 
 def _remove(run: Run) -> None:
     """Have it removed, and keep what the script says of it."""
-    who = login(run.server_id)
+    who = login(run.at)
     try:
         session = opened(who)
     except SshAuthFailed as error:
@@ -107,7 +107,7 @@ def _said_or_refused(run: Run, who: Login, session: Session) -> dict[str, bool]:
 
 def _run_script(run: Run, session: Session) -> dict[str, bool]:
     with reading() as database:
-        server = database.get_one(Server, run.server_id)
+        server = database.get_one(Server, run.at)
         roots = uninstalls.belongings(database, server).roots
     program = pasted.uninstall(
         server.id, username=server.username, keep=run.options["keep"], roots=roots
@@ -129,7 +129,7 @@ def _forget(run: Run) -> Run:
     """The server leaves the panel, once."""
     with transaction() as session:
         row = runs.find(session, run.id)
-        server = session.get_one(Server, run.server_id)
+        server = session.get_one(Server, run.at)
         if server.removed_at is None:
             removals.forget(session, server)
             by = session.get(Person, run.requested_by) if run.requested_by else None

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, requests, runs
+from cloudpilot.domain import backups, outcomes, requests, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -94,8 +94,8 @@ def test_what_was_made_is_kept_with_its_copy(core: Flask, make_run: UUID) -> Non
     warnings = [f"/srv/shop/{number}: file changed as we read it" for number in range(300)]
     with transaction() as session:
         backup = backup_of(session, make_run)
-        backups.started(session, backup)
-        backups.completed(session, backup, Made.parse(RESULT), warnings)
+        outcomes.started(session, backup)
+        outcomes.completed(session, backup, Made.parse(RESULT), warnings)
     with reading() as session:
         backup = backup_of(session, make_run)
         assert (backup.status, backup.size, backup.tar_size) == (Status.COMPLETED, 1000, 4000)
@@ -137,7 +137,7 @@ def test_a_failure_before_anything_was_sent_leaves_nothing_to_remove(
 ) -> None:
     with transaction() as session:
         backup = backup_of(session, make_run)
-        assert backups.failed(session, backup, DiskFull("0 B left."), sent=False) is None
+        assert outcomes.failed(session, backup, DiskFull("0 B left."), sent=False) is None
         assert (backup.error_code, backup.error_detail) == ("DISK_FULL", "0 B left.")
         assert backup.remedy.startswith("Free space")
         assert [copy.status for copy in backup.copies] == [CopyStatus.GONE]
@@ -146,12 +146,12 @@ def test_a_failure_before_anything_was_sent_leaves_nothing_to_remove(
 def test_a_failure_after_that_has_its_leftovers_removed(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
         backup = backup_of(session, make_run)
-        removal = backups.failed(session, backup, DiskFull("0 B left."), sent=True)
+        removal = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
         assert removal is not None
         assert (removal.kind, removal.requested_by) == (RunKind.DELETE, None)
         assert backup.is_being_deleted
         removal.move(session, Status.RUNNING)
-        backups.removed(session, removal)
+        outcomes.removed(session, removal)
         assert not backup.is_being_deleted
         assert backup.deleted_at is None  # a failure stays in the list
 
@@ -161,12 +161,12 @@ def test_a_delete_ends_with_every_copy_gone(core: Flask, make_run: UUID) -> None
         person, backup = add_person(session), backup_of(session, make_run)
         with pytest.raises(InvalidState, match="Stop it first"):
             requests.delete(session, backup, person)
-        backups.started(session, backup)
-        backups.completed(session, backup, Made.parse(RESULT), [])
+        outcomes.started(session, backup)
+        outcomes.completed(session, backup, Made.parse(RESULT), [])
         removal = requests.delete(session, backup, person)
         with pytest.raises(InvalidState, match="being deleted already"):
             requests.delete(session, backup, person)
-        backups.removed(session, removal)
+        outcomes.removed(session, removal)
         removal.move(session, Status.RUNNING)
         removal.move(session, Status.COMPLETED)
         assert [copy.status for copy in backup.copies] == [CopyStatus.GONE]
@@ -179,9 +179,9 @@ def test_a_person_takes_over_the_removal_of_what_a_failure_left(
 ) -> None:
     with transaction() as session:
         person, backup = add_person(session), backup_of(session, make_run)
-        removal = backups.failed(session, backup, DiskFull("0 B left."), sent=True)
+        removal = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
         assert requests.delete(session, backup, person) is removal
-        backups.removed(session, removal)
+        outcomes.removed(session, removal)
         assert backup.deleted_at is not None
 
 
@@ -197,7 +197,7 @@ def test_a_removal_that_has_just_ended_is_asked_for_anew(
     monkeypatch.setattr(runs, "take_over", too_late)
     with transaction() as session:
         backup = backup_of(session, make_run)
-        removal = backups.failed(session, backup, DiskFull("0 B left."), sent=True)
+        removal = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
         anew = requests.delete(session, backup, add_person(session))
     assert anew is not removal
     assert anew.requested_by is not None
@@ -207,8 +207,8 @@ def test_the_last_archive_tells_how_large_the_next_will_be(core: Flask, make_run
     with transaction() as session:
         backup = backup_of(session, make_run)
         assert requests.expected_ratio(session, backup) == 100
-        backups.started(session, backup)
-        backups.completed(session, backup, Made.parse(RESULT), [])
+        outcomes.started(session, backup)
+        outcomes.completed(session, backup, Made.parse(RESULT), [])
         assert requests.expected_ratio(session, backup) == 30  # a quarter, and a fifth more
         session.get_one(Backup, backup.id).size = 10_000
         session.flush()
@@ -242,15 +242,15 @@ def test_each_copy_has_a_life_of_its_own(core: Flask, make_run: UUID) -> None:
         vault = Copy(place=Place.VAULT, status=CopyStatus.MAKING, name=backup.archive)
         backup.copies.append(vault)
         session.flush()
-        backups.started(session, backup)
-        backups.completed(session, backup, Made.parse(RESULT), [])
+        outcomes.started(session, backup)
+        outcomes.completed(session, backup, Made.parse(RESULT), [])
         assert {copy.place: copy.status for copy in backup.copies} == {
             Place.SERVER: CopyStatus.STORED,
             Place.VAULT: CopyStatus.MAKING,
         }
         vault.move(session, CopyStatus.GONE)
         removal = requests.delete(session, backup, person)
-        backups.removed(session, removal)
+        outcomes.removed(session, removal)
         assert {copy.status for copy in backup.copies} == {CopyStatus.GONE}
 
 
@@ -260,5 +260,5 @@ def test_unknown_ids_are_not_found(core: Flask, make_run: UUID) -> None:
             backups.find(session, uuid4())
         server = session.scalars(select(Server)).one()
         check = requests.check(session, server, by=None)
-        backups.removed(session, check)  # a run without a backup has nothing to remove
+        outcomes.removed(session, check)  # a run without a backup has nothing to remove
         assert session.get_one(Run, check.id).status is Status.PENDING

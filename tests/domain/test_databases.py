@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, databases, removals, requests, servers, sites
+from cloudpilot.domain import databases, outcomes, removals, requests, servers, sites
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
@@ -317,9 +317,9 @@ def test_a_dump_that_has_shrunk_is_a_warning_beside_the_others(
         for kind, said in ((BackupType.DATABASE, 1), (BackupType.FILES, 0)):
             run = add_run(session, servers.find(session, site.server_id), site, kind)
             backup = session.get_one(Backup, run.backup_id)
-            backups.started(session, backup)
+            outcomes.started(session, backup)
             made = Made(1, "ab" * 32, 1, {}, 3, {}, small)
-            backups.completed(session, backup, made, ["a changed", "b changed", "c changed"])
+            outcomes.completed(session, backup, made, ["a changed", "b changed", "c changed"])
             run.move(session, Status.RUNNING)
             run.move(session, Status.COMPLETED)
             assert backup.warning_count == 3 + said

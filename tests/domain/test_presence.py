@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, overview, presence, protection, servers, sites
+from cloudpilot.domain import outcomes, overview, presence, protection, servers, sites
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.protection import State
@@ -89,7 +89,7 @@ def test_what_was_deleted_meanwhile_stays_deleted(
     server_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction() as session:
-        backups.remove(session, newest(session), by=None)
+        outcomes.remove(session, newest(session), by=None)
     assert note(WHY).status is CopyStatus.DELETING
 
     def lost(*_words: object, **_columns: object) -> None:
@@ -105,7 +105,7 @@ def test_what_was_deleted_meanwhile_stays_deleted(
 def test_a_missing_backup_can_be_deleted_and_then_is_missing_no_more(server_id: UUID) -> None:
     note(WHY)
     with transaction() as session:
-        backups.remove(session, newest(session), by=None)
+        outcomes.remove(session, newest(session), by=None)
         assert presence.missing(session, 5) == []
         assert newest(session).is_being_deleted
 

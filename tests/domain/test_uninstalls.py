@@ -13,6 +13,7 @@ from cloudpilot.domain import (
     backups,
     keys,
     moving,
+    outcomes,
     removals,
     requests,
     runs,
@@ -49,8 +50,8 @@ def store(session: Session, run: Run) -> None:
     assert run.backup_id
     run.move(session, Status.RUNNING)
     backup = backups.find(session, run.backup_id)
-    backups.started(session, backup)
-    backups.completed(session, backup, Made.parse(RESULT), [])
+    outcomes.started(session, backup)
+    outcomes.completed(session, backup, Made.parse(RESULT), [])
     run.move(session, Status.COMPLETED)
 
 
@@ -63,7 +64,7 @@ def end_deletions(session: Session) -> None:
         if not run.status.is_final:
             run.move(session, Status.RUNNING)
             run.move(session, Status.COMPLETED)
-            backups.removed(session, run)
+            outcomes.removed(session, run)
 
 
 def test_what_lies_there_is_counted(server_id: UUID) -> None:
@@ -98,7 +99,7 @@ def test_what_the_panel_deletes_by_itself_becomes_a_wish(server_id: UUID) -> Non
     with transaction() as session:
         server, owner = of(session, server_id)
         [backup] = session.scalars(select(Backup)).all()
-        ours = backups.remove(session, backup, by=None)
+        ours = outcomes.remove(session, backup, by=None)
         assert uninstalls.delete_all(session, server, owner, server.name) == [ours]
         assert ours.requested_by == owner.id
 
