@@ -19,4 +19,5 @@ class Report:
     result: Mapping[str, str] = field(default_factory=dict)  # counts, sizes, names; only when over
     census: tuple[str, ...] = ()  # what is in its dumps, as census.pl says it; only when over
     warnings: tuple[str, ...] = ()  # what was left out or changed meanwhile, one sentence each
+    wants: tuple[tuple[str, int], ...] = ()  # item and first part that lacks a signed request
     never_started: bool = False  # there is nothing of it at the server

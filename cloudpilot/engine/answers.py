@@ -1,5 +1,6 @@
 """What remote/look.sh answers, understood."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,10 +12,13 @@ from cloudpilot.text import decode, lines
 
 LIVES = frozenset({"alive", "dead", "rebooted", "none", "gone"})
 NUMBER_AT_MOST = 2**63 - 1  # what a column of the database takes
+WANTS_AT_MOST = 8  # lines
 LOST = "The process is gone and left no word."
 REBOOTED = "The server was restarted while it was at work."
 INCOMPLETE = "The script ended without saying that its work is complete."
 STOPPED = "Stopped on request."
+
+_WANT = re.compile(r"([a-z]{1,20}) ([1-9][0-9]{0,4})")
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ def parse(answer: bytes) -> Report:
         result=result if over else {},
         census=tuple(words.all("C")) if over else (),
         warnings=tuple(map(redacted, words.all("W"))) if over else (),
+        wants=() if over else _wants(words.all("want")),
         never_started=life in {"none", "gone"} and not over,
     )
 
@@ -95,6 +100,16 @@ def _progress(text: str) -> tuple[str, int, int | None]:
     stage, _, numbers = text.partition(" ")
     done, _, total = numbers.partition(" ")
     return stage, number(done) or 0, number(total)
+
+
+def _wants(said: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Of which items which part lacks a request; what is odd is nothing.
+
+    >>> _wants(["archive 17", "archive", "../x 1", "index 1"])
+    (('archive', 17), ('index', 1))
+    """
+    found = [_WANT.fullmatch(line) for line in said[:WANTS_AT_MOST]]
+    return tuple((match[1], int(match[2])) for match in found if match)
 
 
 def number(text: str) -> int | None:

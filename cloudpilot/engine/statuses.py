@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cloudpilot.errors import (
     BackupDirMissing,
     BackupDirUnsafe,
+    ChecksumMismatch,
     CloudPilotError,
     CommandFailed,
     DbAuthFailed,
@@ -16,6 +17,7 @@ from cloudpilot.errors import (
     DiskFull,
     DumpIncomplete,
     InvalidConfig,
+    NotCompleted,
     PathIsLink,
     PathMissing,
     PermissionDenied,
@@ -25,6 +27,10 @@ from cloudpilot.errors import (
     RunStopped,
     StillThere,
     ToolMissing,
+    UploadFailed,
+    VaultDenied,
+    VaultMissing,
+    VaultUnreachable,
 )
 
 BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
@@ -49,6 +55,12 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     88: DbConnectionLost,
     89: DbLockTimeout,
     90: DumpIncomplete,
+    91: VaultDenied,
+    92: VaultUnreachable,
+    93: UploadFailed,
+    94: ChecksumMismatch,
+    95: VaultMissing,
+    96: NotCompleted,
     127: ToolMissing,  # the shell's own: no such command
 }
 

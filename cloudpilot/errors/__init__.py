@@ -56,6 +56,7 @@ from cloudpilot.errors.reaching import (
 )
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
+    NotCompleted,
     ObjectMissing,
     UploadFailed,
     UploadIncomplete,
@@ -93,6 +94,7 @@ __all__ = [
     "KeyStillAccepted",
     "LinkInvalid",
     "NotAllowed",
+    "NotCompleted",
     "NotFound",
     "ObjectMissing",
     "PathIsLink",

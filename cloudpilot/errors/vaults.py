@@ -50,6 +50,14 @@ class UploadIncomplete(CloudPilotError):
     http_status = 502
 
 
+class NotCompleted(CloudPilotError):
+    """What was to be uploaded never came to be."""
+
+    code = "NOT_COMPLETED"
+    remedy = "The backup itself has failed, so there is nothing to upload: its own run says why. Back up again."
+    http_status = 409
+
+
 class ChecksumMismatch(UploadIncomplete):
     code = "CHECKSUM_MISMATCH"
     remedy = "The provider holds other bytes than the server has sent. Upload it again; if it happens twice, look at the server's disk and memory."

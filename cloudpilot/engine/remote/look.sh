@@ -11,6 +11,7 @@ look() {
   cd -- "$run" 2>/dev/null || { echo end; return; }
   [ -e stop ] && echo stop
   tagged progress progress
+  tagged want wants
   if [ -e exit ]; then
     tagged exit exit
     redacted E error

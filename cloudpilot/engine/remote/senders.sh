@@ -1,0 +1,116 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # what curl.sh and upload.sh set and read
+# All senders of an item: starting them, hearing what has become of their parts, writing it down.
+
+# start_parts: as many senders as may be at work at once, in order.
+start_parts() {
+  local number total method url headers final ask
+  while ((${#ready[@]} && ${#job[@]} < slots)); do
+    number=${ready[0]} total='*'
+    is_signed "$item" "$number" || return 0
+    unpack "${signed[$item:$number]}"
+    if ((${#ask[@]} && slots > 1)); then
+      slots=1 # its parts follow each other
+      continue
+    fi
+    [ -z "$all_read" ] || ((number + 1 < next)) || total=$there
+    limit=()
+    [ -z "$rate" ] || limit=(--limit-rate "$((rate / slots + 1))")
+    send_part "$number" "${offset_of[$number]}" "${size_of[$number]}" "${md5_of[$number]}" "$total" \
+      "${aged[$item:$number]}" "${signed[$item:$number]}" &
+    job[number]=$!
+    ready=("${ready[@]:1}")
+  done
+}
+
+# hear: waits a moment for what a sender says.
+hear() {
+  local number word words
+  if ! read -r -t 0.5 -u 7 number word words; then
+    miss_the_dead
+    return 0
+  fi
+  wait "${job[$number]}" 2>/dev/null
+  unset "job[$number]" "seen_dead[$number]"
+  case $word in
+    received) note "$number" "$words" ;;
+    expired)
+      unset "signed[$item:$number]" "valid_until[$item:$number]"
+      [ "$words" = old ] || ((++expired < 6)) ||
+        fail 91 'The store calls every request expired: compare the clocks.'
+      ready=("$number" "${ready[@]}")
+      ;;
+    *) fail "${words%% *}" "${words#* }" ;;
+  esac
+}
+
+# miss_the_dead: a sender that was killed has said nothing; twice not there, it is gone.
+miss_the_dead() {
+  local number running
+  running=" $(jobs -rp | tr '\n' ' ')"
+  for number in "${!job[@]}"; do
+    [[ $running != *" ${job[$number]} "* ]] || continue
+    if [ -n "${seen_dead[$number]:-}" ]; then
+      unset "job[$number]"
+      ready=("$number" "${ready[@]}")
+      must_ask=yes
+    fi
+    seen_dead[number]=yes
+  done
+}
+
+# note NUMBER ANSWER: the receipt.
+note() {
+  printf '%s %s %s %s\n' "$1" "${size_of[$1]}" "${md5_of[$1]}" "${2:--}" >>"$receipts/$item" || fail_to_note
+  ((received += size_of[$1]))
+  expired=0 must_ask=''
+  unset "signed[$item:$1]" "valid_until[$item:$1]" "aged[$item:$1]"
+}
+
+# say_progress: once a second; what has passed a sender's reader is on its way.
+say_progress() {
+  local total=- name
+  ((SECONDS != said_at)) || return 0
+  said_at=$SECONDS
+  if [ -n "$whole" ]; then
+    total=$((received_before + there))
+    for name in "${later[@]}"; do
+      local -n its_file=file_$name
+      ((total += $(stat -c %s -- "$backup/$its_file" 2>/dev/null || echo 0)))
+    done
+  fi
+  progress "$((received_before + received + $(on_its_way)))" "$total"
+}
+
+on_its_way() {
+  local number child children name key value all=0
+  for number in "${!job[@]}"; do
+    read -r -a children 2>/dev/null <"/proc/${job[$number]}/task/${job[$number]}/children"
+    for child in "${children[@]}"; do
+      read -r name 2>/dev/null <"/proc/$child/comm" || continue
+      [ "$name" = dd ] || continue
+      read -r key value 2>/dev/null <"/proc/$child/fdinfo/0" || continue
+      if [ "$key" = pos: ] && ((value > offset_of[number])); then ((all += value - offset_of[number])); fi
+    done
+  done
+  echo "$all"
+}
+
+# known_receipts: sets known[NUMBER]="SIZE MD5" of parts that are received. Lines that are not whole
+# are dropped: the machine may have lost its power.
+known_receipts() {
+  local words
+  known=()
+  [ -f "$receipts/$item" ] || return 0
+  grep -aE '^[1-9][0-9]{0,4} [0-9]{1,15} [0-9a-f]{32} [A-Za-z0-9+/=_.:-]{1,64}$' \
+    "$receipts/$item" >work/receipts
+  while read -r -a words; do
+    known[words[0]]="${words[1]} ${words[2]}"
+  done <work/receipts
+  mv -f work/receipts "$receipts/$item" || fail_to_note
+}
+
+fail_to_note() {
+  if no_room "$backup"; then fail 71 "The disk of $(shown "$backup") is full."; fi
+  fail 70 'What was received cannot be written down.'
+}

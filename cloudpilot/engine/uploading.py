@@ -1,0 +1,219 @@
+"""Uploads, seen from a server: what it is told, by which requests it sends, what it has sent.
+
+Each part is sent by a request that was signed elsewhere; docs/remote-protocol.md says how.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from cloudpilot.engine.detached import Place
+from cloudpilot.engine.program import Program, quoted_words, source
+from cloudpilot.engine.ssh import Session
+from cloudpilot.errors import CommandFailed, InvalidConfig
+from cloudpilot.secrets import Secret
+from cloudpilot.text import decode, has_controls, lines
+
+SCRIPTS = (
+    "words", "ending", "prelude", "curl", "requests", "send", "senders", "follow", "upload",
+)  # fmt: skip
+NAMES = ("archive", "index", "manifest")  # of items, in the order in which they are sent
+PATIENCE = 6 * 3600  # seconds in which a part is sent again and again
+MOST_PARTS = 10_000
+LARGEST = 10**15 - 1  # bytes
+BETWEEN = "\x1f"  # the words of a request: no address and no header may hold it
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NUMBER = r"(?:0|[1-9][0-9]{0,14})"
+_PART = re.compile(
+    rf"([1-9][0-9]{{0,4}}) ({_NUMBER}) ([0-9a-f]{{32}}) ([A-Za-z0-9+/=_.:-]{{1,64}})"
+)
+_WHOLE = re.compile(rf"= ({_NUMBER}) ([0-9a-f]{{64}}) ([0-9a-f]{{32}}|-)")
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One signed request for one part; see vaults.uploads.PartRequest, which it is made from."""
+
+    number: int
+    url: Secret
+    headers: Headers
+    method: str = "PUT"
+    final: Headers = ()  # more headers, for the last part only
+    ask: Headers = ()  # of an empty request that asks how far the store has got
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object that is sent."""
+
+    name: str  # one of NAMES
+    file: str  # its file's name in the backup's directory
+    tiers: tuple[tuple[int, int], ...]  # bytes of a part, how many parts of that size
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What one run sends."""
+
+    upload_id: str  # the same for all runs that go on with this upload: names its receipts
+    items: tuple[Item, ...]  # in order, the archive first
+    following: str | None  # id of the run that makes the archive; None: it is finished
+    size: int | None = None  # of the archive; known if nothing is followed
+    sha256: str | None = None
+    parallel: int = 4  # parts at once, at most
+    whole_md5: bool = False  # the MD5 of each whole object is needed
+    in_clear: bool = False  # http:// is allowed
+    rate: int | None = None  # bytes a second, at most, in all
+    streamed: bool = False  # there will be no local file
+    patience: int = PATIENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a server says that it has sent of an item. Judged, never believed.
+
+    parts  number, size, MD5 in hexadecimal digits, and the store's Content-MD5 or ETag ("": none)
+    """
+
+    size: int
+    md5: str  # "" if it was not asked for
+    sha256: str
+    parts: tuple[tuple[int, int, str, str], ...]
+
+
+def files(what: Sending) -> dict[str, bytes]:
+    """The files of the run directory; raises InvalidConfig."""
+    _judge(what)
+    parts = (
+        b"main() {",
+        *_settings(what),
+        *(source(f"{name}.sh") for name in SCRIPTS),
+        b'}\nmain "$@"; exit\n',
+    )
+    return {"script": b"\n".join(parts)}
+
+
+def secrets(requests: Mapping[str, Sequence[Request]], *, seconds: int) -> dict[str, Secret]:
+    """By the name of the item, for `detached.launch`; valid for so many seconds from now."""
+    return {name: _told(name, some, seconds) for name, some in requests.items()}
+
+
+def feed(
+    session: Session, place: Place, requests: Mapping[str, Sequence[Request]], *, seconds: int
+) -> None:
+    """Hand more requests to a run that is at work; to one that is not, nothing is done.
+
+    May be repeated. What still is missing is in the next report's `wants`.
+    """
+    words = (place.root, place.backup_id, place.run_id)
+    session.run(Program("feed", words, secrets=secrets(requests, seconds=seconds)), timeout=30)
+
+
+def sent(session: Session, place: Place, upload_id: str) -> Mapping[str, Sent]:
+    """The receipts of all items that were sent to their ends; raises CommandFailed."""
+    if not _ID.fullmatch(upload_id):
+        raise InvalidConfig("An upload's id has only letters, digits, - and _.")
+    words = (place.root, place.backup_id, upload_id)
+    return parse(session.run(Program("receipts", words), timeout=30))
+
+
+def parse(answer: bytes) -> Mapping[str, Sent]:
+    """What receipts.sh has answered; raises CommandFailed unless every line of it is understood.
+
+    >>> parts, whole = b"1 7 0cc175b9c0f1b6a831c399e269772661 -", b"= 7 " + b"0" * 64 + b" -"
+    >>> parse(b"\\n".join((b"item index", parts, whole, b"end")))["index"].parts
+    ((1, 7, '0cc175b9c0f1b6a831c399e269772661', ''),)
+    """
+    found: dict[str, list[str]] = {}
+    *said, end = lines(decode(answer, limit=len(answer))) or [""]
+    if end != "end":
+        raise CommandFailed("The server's receipts are not whole.")
+    for line in said:
+        word, _, name = line.partition(" ")
+        if word == "item":
+            if name not in NAMES or name in found:
+                raise CommandFailed("The server has receipts of something else.")
+            found[name] = []
+        elif not found:
+            raise CommandFailed("The server's receipts cannot be understood.")
+        else:
+            found[next(reversed(found))].append(line)
+    return MappingProxyType({name: _sent(text) for name, text in found.items()})
+
+
+def _sent(said: Sequence[str]) -> Sent:
+    *parts, whole = said or [""]
+    told = _WHOLE.fullmatch(whole)
+    receipts = [_PART.fullmatch(line) for line in parts]
+    if not told or not all(receipts) or len(parts) > MOST_PARTS:
+        raise CommandFailed("The server's receipts cannot be understood.")
+    size, sha256, md5 = told.groups()
+    read = tuple(
+        (int(number), int(bytes_), digest, "" if answer == "-" else answer)
+        for number, bytes_, digest, answer in (match.groups() for match in receipts if match)
+    )
+    return Sent(int(size), "" if md5 == "-" else md5, sha256, read)
+
+
+def _told(name: str, requests: Sequence[Request], seconds: int) -> Secret:
+    """How long they are valid, and a line for each; remote/curl.sh reads them."""
+    if name not in NAMES or not 0 < seconds <= 10**7:
+        raise InvalidConfig("Requests are for an item, and for a time.")
+    return Secret("\n".join((str(seconds), *map(_line, requests), "")))
+
+
+def _line(request: Request) -> str:
+    words = [str(int(request.number)), request.method, request.url.reveal()]
+    for headers in (request.headers, request.final, request.ask):
+        words += [str(len(headers)), *(word for pair in headers for word in pair)]
+    if any(has_controls(word) for word in words) or not all(words):
+        raise InvalidConfig("A signed request holds a control character, or nothing.")
+    return BETWEEN.join(words)
+
+
+def _judge(what: Sending) -> None:
+    names = tuple(item.name for item in what.items)
+    if names[:1] != ("archive",) or names != tuple(name for name in NAMES if name in names):
+        raise InvalidConfig("An upload has an archive, and then an index and a manifest.")
+    if not all(_NAME.fullmatch(item.file) for item in what.items):
+        raise InvalidConfig("A file's name has letters, digits, dots, - and _ only.")
+    if not all(_ID.fullmatch(one) for one in (what.upload_id, what.following or "x")):
+        raise InvalidConfig("An id has only letters, digits, - and _.")
+    if what.following is None and (what.size is None or what.sha256 is None):
+        raise InvalidConfig("Of an archive that is finished size and SHA-256 are known.")
+    if what.sha256 is not None and not _SHA256.fullmatch(what.sha256):
+        raise InvalidConfig("A SHA-256 is 64 hexadecimal digits.")
+    numbers = [number for item in what.items for tier in item.tiers for number in tier]
+    if not numbers or not all(0 < number <= LARGEST for number in numbers):
+        raise InvalidConfig("A plan has parts.")
+
+
+def _settings(what: Sending) -> Iterable[bytes]:
+    yield quoted_words("items=(", tuple(item.name for item in what.items)) + b" )"
+    for item in what.items:
+        yield quoted_words("declare", (f"file_{item.name}={item.file}",))
+        tiers = tuple(str(int(number)) for tier in item.tiers for number in tier)
+        yield quoted_words(f"tiers_{item.name}=(", tiers) + b" )"
+    values = {
+        "upload_id": what.upload_id,
+        "following": what.following,
+        "archive_size": _number(what.size),
+        "archive_sha256": what.sha256,
+        "parallel": _number(max(1, min(what.parallel, 16))),
+        "whole_md5": "yes" if what.whole_md5 else "",
+        "in_clear": "yes" if what.in_clear else "",
+        "rate": _number(what.rate),
+        "patience": _number(what.patience),
+    }
+    for name, value in values.items():
+        yield quoted_words("declare", (f"{name}={value or ''}",))
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(int(value))
