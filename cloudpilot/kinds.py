@@ -57,7 +57,17 @@ class RunKind(StrEnum):
     @property
     def must_end(self) -> bool:
         """Whether it takes seconds and is not to be left half done: it is not stopped."""
-        return self in {RunKind.ROTATE, RunKind.UNINSTALL}
+        return self in {RunKind.ROTATE, RunKind.UNINSTALL, RunKind.VERIFY}
+
+    @property
+    def is_on_server(self) -> bool:
+        """Whether a process on the server does it, for as long as it takes, without us."""
+        return self in {RunKind.MAKE, RunKind.UPLOAD}
+
+    @property
+    def is_tried_for_ever(self) -> bool:
+        """Whether nobody would ask twice for it: it is tried until it is proven."""
+        return self in {RunKind.DELETE, RunKind.ABANDON}
 
 
 class Compression(StrEnum):

@@ -98,6 +98,11 @@ class Backup(HasStatus, Base):
         """The copy on the server, whatever its state."""
         return next((copy for copy in self.copies if copy.place is Place.SERVER), None)
 
+    def in_vaults(self) -> list[Copy]:
+        """The copies in vaults that are not gone."""
+        there = (copy for copy in self.copies if copy.place is Place.VAULT)
+        return [copy for copy in there if copy.status is not CopyStatus.GONE]
+
     @property
     def is_being_deleted(self) -> bool:
         """Whether any copy is on its way out."""

@@ -14,7 +14,7 @@ from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import RunStopped
-from cloudpilot.kinds import BackupType, Place
+from cloudpilot.kinds import BackupType
 
 SERIOUS = 100  # one name in so many that could not be read makes warnings serious
 
@@ -30,10 +30,9 @@ def has_databases(backup: Any = Backup) -> ColumnElement[bool]:
 
 
 def is_good() -> tuple[ColumnElement[bool], ...]:
-    """Completed, on its server as far as we know, and without serious warnings."""
+    """Completed, somewhere as far as we know, and without serious warnings."""
     copy = select(Copy.id).where(
         Copy.backup_id == Backup.id,
-        Copy.place == Place.SERVER,
         reads(Copy.status, CopyStatus.STORED),
     )
     unreadable, files, folders = (

@@ -40,6 +40,7 @@ class VaultObject(Base):
 
     # What the server says it has sent, kept until the object is proven.
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes
+    sha256: Mapped[str | None]
     md5: Mapped[str] = mapped_column(default="")  # of all of it, where the vault needs it
     parts: Mapped[list[list[object]] | None] = mapped_column(
         JSON(none_as_null=True), deferred=True

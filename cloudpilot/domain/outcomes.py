@@ -1,45 +1,42 @@
 """How backups end: what becomes of their rows and copies, and what follows from it."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, runs, shrinkage
+from cloudpilot.domain import backups, runs, shrinkage, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import WARNINGS_KEPT, Backup
-from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.status import Status
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import BackupType, Place, RunKind
 
 
-def started(session: Session, backup: Backup) -> None:
-    """The server is at it."""
+def started(session: Session, backup: Backup) -> list[Run]:
+    """The server is at it; the run that brings it to its vault meanwhile, if it has one."""
     backup.move(session, Status.RUNNING, started_at=clock.now())
+    upload = uploads.begin(session, backup)
+    return [upload] if upload else []
 
 
 def completed(session: Session, backup: Backup, made: Made, warnings: list[str]) -> None:
-    """The archive is there, whole and hashed; so is its copy on the server."""
+    """The archive is there, whole and hashed; so is its copy on the server.
+
+    One that was streamed is not there but on its way: it is completed when the vault has it.
+    """
     now = clock.now()
-    shrunken = shrinkage.warnings(_dumped_before(session, backup), made.census)
-    warnings = [*shrunken, *warnings]
-    backup.move(
-        session,
-        Status.COMPLETED,
-        finished_at=now,
-        size=made.size,
-        sha256=made.sha256,
-        tar_size=made.tar_size,
-        counts=dict(made.counts),
-        tools=dict(made.tools),
-        warnings=warnings[:WARNINGS_KEPT],
-        warning_count=max(made.warnings + len(shrunken), len(warnings)),
-        census=[dict(database) for database in made.census],
-    )
+    _describe(session, backup, made, warnings)
+    if backup.streamed:
+        return
+    backup.move(session, Status.COMPLETED, finished_at=now)
     for copy in (one for one in backup.copies if one.place is Place.SERVER):
         copy.move(
             session,
@@ -49,6 +46,41 @@ def completed(session: Session, backup: Backup, made: Made, warnings: list[str])
             verified_by="written",
             verified_at=now,
         )
+
+
+def uploaded(session: Session, run: Run) -> list[Run]:
+    """A vault has proven that it holds the archive; the runs that follow.
+
+    Where that is the only copy the backup is completed now, and what the server has of it goes.
+    """
+    backup = backups.find(session, uploads.stored(session, run).backup_id)
+    if not backup.streamed or backup.status is not Status.RUNNING:
+        return []
+    backup.move(session, Status.COMPLETED, finished_at=clock.now())
+    return _remove(session, backup, [copy for copy in backup.copies if not copy.vault_id], None)
+
+
+def not_uploaded(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
+    """It did not get to its vault; the runs that follow. Streamed, there is no backup then."""
+    following = uploads.failed(session, run, error)
+    copy = uploads.copy_of(session, run)
+    backup = backups.find(session, copy.backup_id)
+    given_up = copy.status is CopyStatus.FAILED
+    if given_up and backup.streamed and backup.status is Status.RUNNING and backup.sha256:
+        lost(session, backup, error)  # before that, its own run fails, too
+        following += remove(session, backup, by=None)
+    return following
+
+
+def _describe(session: Session, backup: Backup, made: Made, warnings: list[str]) -> None:
+    shrunken = shrinkage.warnings(_dumped_before(session, backup), made.census)
+    warnings = [*shrunken, *warnings]
+    backup.size, backup.sha256, backup.tar_size = made.size, made.sha256, made.tar_size
+    backup.counts, backup.tools = dict(made.counts), dict(made.tools)
+    backup.warnings = warnings[:WARNINGS_KEPT]
+    backup.warning_count = max(made.warnings + len(shrunken), len(warnings))
+    backup.census = [dict(database) for database in made.census]
+    session.flush()
 
 
 def _dumped_before(session: Session, backup: Backup) -> list[list[dict[str, Any]]]:
@@ -61,14 +93,13 @@ def _dumped_before(session: Session, backup: Backup) -> list[list[dict[str, Any]
     return list(session.scalars(rows.limit(shrinkage.LOOKED_AT)))
 
 
-def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bool) -> Run | None:
-    """There is no archive; returns the run that removes what may have been sent."""
+def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bool) -> list[Run]:
+    """There is no archive; returns the runs that remove what may have been sent."""
     lost(session, backup, error)
-    if sent:
-        return remove(session, backup, by=None)
     for copy in backup.copies:
-        copy.move(session, CopyStatus.GONE, gone_at=clock.now())
-    return None
+        if copy.place is Place.SERVER and not sent:
+            copy.move(session, CopyStatus.GONE, gone_at=clock.now())
+    return remove(session, backup, by=None)
 
 
 def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:
@@ -84,27 +115,67 @@ def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:
 
 
 def removed(session: Session, run: Run) -> None:
-    """Every copy is proven gone. One that a person had deleted leaves the lists."""
+    """The copies in one place are proven gone. Without any left, a backup that a person had deleted
+    leaves the lists."""
     backup, now = backups.find(session, run.backup_id) if run.backup_id else None, clock.now()
     if backup is None:
         return
     for copy in (one for one in backup.copies if one.status is CopyStatus.DELETING):
-        copy.move(session, CopyStatus.GONE, gone_at=now)
-    if run.requested_by is not None:
+        if copy.vault_id == run.vault_id:
+            copy.move(session, CopyStatus.GONE, gone_at=now)
+    left = [copy for copy in within_reach(session, backup) if copy.status is not CopyStatus.GONE]
+    if backup.delete_requested_at and not left:
         backup.deleted_at = now
 
 
-def remove(session: Session, backup: Backup, by: Person | None) -> Run:
-    """The run that removes every copy; nobody (`by` None) removes what a failed run left."""
-    for copy in backup.copies:
-        if copy.status not in {CopyStatus.DELETING, CopyStatus.GONE}:
+def remove(session: Session, backup: Backup, by: Person | None) -> list[Run]:
+    """The runs that remove every copy; nobody (`by` None) removes what a failed run left."""
+    return _remove(session, backup, within_reach(session, backup), by)
+
+
+def within_reach(session: Session, backup: Backup) -> list[Copy]:
+    """Its copies, without those on a server that the panel has left: there it has no way to."""
+    has_left = session.get_one(Server, backup.server_id).removed_at
+    return [copy for copy in backup.copies if copy.vault_id or not has_left]
+
+
+def remove_local(session: Session, backup: Backup, by: Person | None) -> list[Run]:
+    """The run that removes what is on the server; copies in vaults stay."""
+    return _remove(session, backup, [copy for copy in backup.copies if not copy.vault_id], by)
+
+
+def _remove(
+    session: Session, backup: Backup, copies: Sequence[Copy], by: Person | None
+) -> list[Run]:
+    """A run for each place. What is still on its way there is stopped."""
+    leaving = [copy for copy in copies if copy.status is not CopyStatus.GONE]
+    for copy in leaving:
+        if copy.status is not CopyStatus.DELETING:
             copy.move(session, CopyStatus.DELETING)
+    uploads.stop(session, leaving)
+    session.flush()
+    at_it = {run.vault_id for run in deletions(session, backup)}
+    places = dict.fromkeys(copy.vault_id for copy in leaving)
+    return [_deletion(session, backup, place, by) for place in places if place not in at_it]
+
+
+def deletions(session: Session, backup: Backup) -> list[Run]:
+    """The runs that are deleting copies of it."""
+    rows = select(Run).where(
+        Run.backup_id == backup.id, Run.kind == RunKind.DELETE, Run.status.in_(ACTIVE)
+    )
+    return list(session.scalars(rows.order_by(Run.created_at, Run.id)))
+
+
+def _deletion(session: Session, backup: Backup, vault_id: UUID | None, by: Person | None) -> Run:
+    place = f":{vault_id}" if vault_id else ""
     return runs.add(
         session,
         Run(
             kind=RunKind.DELETE,
-            claim=f"delete:{backup.id}",
+            claim=f"delete:{backup.id}{place}",
             server_id=backup.server_id,
+            vault_id=vault_id,
             backup_id=backup.id,
             requested_by=by.id if by else None,
             subject=backup.subject,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, outcomes, runs
+from cloudpilot.domain import outcomes, runs
 from cloudpilot.domain.backups import RETENTION_DAYS, Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
@@ -169,31 +169,33 @@ def expected_ratio(session: Session, backup: Backup) -> int:
     return min(100, percent)
 
 
-def delete(session: Session, backup: Backup, by: Person) -> Run:
+def delete(session: Session, backup: Backup, by: Person) -> list[Run]:
     """Have every copy deleted; the backup leaves the lists once that is proven.
 
-    Raises InvalidState for one that is being made (stop it first) or is being deleted already.
+    Returns the runs that do it, one for each place. Raises InvalidState for one that is being made
+    (stop it first) or is being deleted already.
     """
     if not backup.status.is_final:
         raise InvalidState("This backup is being made. Stop it first, then delete it.")
     if backup.deleted_at:
         raise InvalidState("This backup has been deleted.")
     _refuse_out_of_reach(session, backup)
-    under_way = backups.latest_run(session, backup, RunKind.DELETE)
-    if under_way is None or under_way.status.is_final:
-        return outcomes.remove(session, backup, by=by)
-    if under_way.requested_by is not None:
+    under_way = outcomes.deletions(session, backup)
+    if backup.delete_requested_at and under_way:
         raise InvalidState("This backup is being deleted already.")
-    # The panel is at it, for what a failed run has left behind: that becomes this person's wish.
-    if runs.take_over(session, under_way, by):
-        return under_way
-    return outcomes.remove(session, backup, by=by)  # it has just ended
+    backup.delete_requested_at = clock.now()
+    # Where the panel is at it, for what a failed run has left, that becomes this person's wish.
+    taken = [run for run in under_way if runs.take_over(session, run, by)]
+    found = [*taken, *outcomes.remove(session, backup, by=by)]
+    if not found:
+        backup.deleted_at = clock.now()  # nothing of it is anywhere
+    return found
 
 
 def _refuse_out_of_reach(session: Session, backup: Backup) -> None:
     """The panel has no way to a server that it has left: what lies there stays there."""
     server = session.get_one(Server, backup.server_id)
-    if server.removed_at:
+    if server.removed_at and not backup.in_vaults():
         paths = ", ".join(copy.path for copy in backup.copies if copy.place is Place.SERVER)
         raise InvalidState(
             f"CloudPilot cannot reach {server.name} any more:"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import backups, keys, removals, requests, runs
+from cloudpilot.domain import keys, outcomes, removals, requests, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
@@ -18,6 +18,7 @@ from cloudpilot.kinds import Place, RunKind
 
 ANOTHER_RUN = (
     RunKind.MAKE,
+    RunKind.UPLOAD,
     RunKind.PREVIEW,
     RunKind.INSPECT,
     RunKind.ROTATE,
@@ -62,7 +63,8 @@ def delete_all(session: Session, server: Server, by: Person, typed: str) -> list
         Copy.server_id == server.id, Copy.status != CopyStatus.GONE
     )
     found = session.scalars(select(Backup).where(Backup.id.in_(there)).order_by(Backup.id)).all()
-    return [requests.delete(session, backup, by) for backup in found if _can_go(session, backup)]
+    going = [backup for backup in found if _can_go(session, backup)]
+    return [run for backup in going for run in _delete_there(session, backup, by)]
 
 
 def prove(
@@ -109,9 +111,16 @@ def latest(session: Session, server: Server) -> Run | None:
 
 def _can_go(session: Session, backup: Backup) -> bool:
     """Neither is it being made, nor has a person had it deleted already."""
-    run = backups.latest_run(session, backup, RunKind.DELETE)
-    asked = run is not None and not run.status.is_final and run.requested_by is not None
+    asked = backup.delete_requested_at is not None and outcomes.deletions(session, backup)
     return backup.status.is_final and backup.deleted_at is None and not asked
+
+
+def _delete_there(session: Session, backup: Backup, by: Person) -> list[Run]:
+    """Its copy on the server; the backup stays where a vault has it."""
+    in_vaults = [copy for copy in backup.copies if copy.vault_id]
+    if all(copy.status in {CopyStatus.GONE, CopyStatus.DELETING} for copy in in_vaults):
+        return requests.delete(session, backup, by)
+    return outcomes.remove_local(session, backup, by)
 
 
 def _refuse_while_it_works(session: Session, server: Server) -> None:

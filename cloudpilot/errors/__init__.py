@@ -57,6 +57,7 @@ from cloudpilot.errors.reaching import (
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
     NotCompleted,
+    ObjectLocked,
     ObjectMissing,
     UploadFailed,
     UploadIncomplete,
@@ -96,6 +97,7 @@ __all__ = [
     "NotAllowed",
     "NotCompleted",
     "NotFound",
+    "ObjectLocked",
     "ObjectMissing",
     "PathIsLink",
     "PathMissing",

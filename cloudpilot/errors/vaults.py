@@ -34,6 +34,12 @@ class ObjectMissing(CloudPilotError):
     http_status = 404
 
 
+class ObjectLocked(CloudPilotError):
+    code = "OBJECT_LOCKED"
+    remedy = "Nothing to do if that is meant: it is deleted when its lock has ended. Locks and holds are set at the provider."
+    http_status = 409
+
+
 class UploadFailed(CloudPilotError):
     code = "UPLOAD_FAILED"
     remedy = "Upload the backup again from its page; the run's log says what the server and the provider answered."

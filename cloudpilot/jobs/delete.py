@@ -1,22 +1,42 @@
-"""Deleting: every copy is removed where it lies, and only what is proven gone counts as gone."""
+"""Deleting: every copy is removed where it lies, and only what is proven gone counts as gone.
 
+A run deletes in one place: a server that is offline keeps nothing in a vault.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from cloudpilot import clock
 from cloudpilot.db import reading
-from cloudpilot.domain import backups
+from cloudpilot.domain import backups, uploads
 from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.engine import detached
-from cloudpilot.jobs import lifecycle
+from cloudpilot.errors import UploadStillOpen
+from cloudpilot.jobs import emptying, lifecycle, opening, signing
 from cloudpilot.jobs.on_server import connected
+from cloudpilot.kinds import Place
 from cloudpilot.reports import Report
+
+PATIENCE = timedelta(minutes=10)  # for a server to hear that its upload is to end
 
 
 def perform(run: Run) -> None:
-    """Remove the copies; whatever comes between, it is tried again until they are gone."""
-    copies = _copies(run)
-    if copies:
+    """Remove the copies there; whatever comes between, it is tried again until they are gone."""
+    if run.vault_id:
+        _from_vault(run)
+    else:
+        _from_server(run)
+
+
+def _from_server(run: Run) -> None:
+    leaving = _leaving(run, Place.SERVER)
+    if leaving:
         with connected(run.at) as ssh:
             lifecycle.begin(run)
-            for copy in copies:
+            for copy in leaving:
                 stored = copy.sha256 is not None
                 detached.remove(ssh, copy.root or "", str(run.backup_id), stored=stored)
     else:
@@ -24,8 +44,43 @@ def perform(run: Run) -> None:
     lifecycle.complete(run, Report(stage="delete", log="Gone from the server.", over=True))
 
 
-def _copies(run: Run) -> list[Copy]:
+def _from_vault(run: Run) -> None:
+    """An upload that is still on its way is ended first: it would bring back what is deleted."""
+    vault = opening.vault(uploads.vault_of(run))
+    leaving = [copy for copy in _leaving(run, Place.VAULT) if copy.vault_id == run.vault_id]
+    lifecycle.begin(run)
+    said = []
+    for copy in leaving:
+        _refuse_while_it_comes(copy)
+        said += emptying.take_away(vault, _objects(copy))
+        emptying.sweep(vault, _folder(copy))
+    log = "\n".join(said) or "Nothing of it was in the vault."
+    lifecycle.complete(run, Report(stage="delete", log=log, over=True))
+
+
+def _refuse_while_it_comes(copy: Copy) -> None:
+    """Until the server has heard that it is to stop; one that is out of reach is not waited for."""
+    now = clock.now()
+    with reading() as session:
+        coming = uploads.under_way(session, copy)
+    if any(now - (run.stop_requested_at or now) < PATIENCE for run in coming):
+        raise UploadStillOpen("Its upload is being ended.")
+
+
+def _leaving(run: Run, place: Place) -> list[Copy]:
     with reading() as session:
         backup = backups.find(session, run.backup_id) if run.backup_id else None
     copies = backup.copies if backup else []
-    return [copy for copy in copies if copy.status is CopyStatus.DELETING and copy.root]
+    going = (copy for copy in copies if copy.status is CopyStatus.DELETING)
+    return [copy for copy in going if copy.place is place]
+
+
+def _objects(copy: Copy) -> list[VaultObject]:
+    with reading() as session:
+        rows = select(VaultObject).where(VaultObject.copy_id == copy.id)
+        return list(session.scalars(rows.order_by(VaultObject.begun_at, VaultObject.name)))
+
+
+def _folder(copy: Copy) -> str:
+    with reading() as session:
+        return signing.folder_of(backups.find(session, copy.backup_id))

@@ -15,11 +15,11 @@ from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, outcomes, pace, runs
 from cloudpilot.domain.archives import Made
-from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
 from cloudpilot.errors import CloudPilotError, RunLost, SecretKeyWrong, Unexpected
-from cloudpilot.jobs import queue
+from cloudpilot.jobs import endings, queue
+from cloudpilot.jobs.endings import Ending
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 from cloudpilot.secrets import CannotOpenError
@@ -55,7 +55,8 @@ def begin(run: Run) -> None:
             return
         row.move(session, Status.RUNNING, started_at=clock.now())
         if row.kind is RunKind.MAKE and row.backup_id:
-            outcomes.started(session, backups.find(session, row.backup_id))
+            for following in outcomes.started(session, backups.find(session, row.backup_id)):
+                queue.ring(session, following)
 
 
 def settle(run: Run, report: Report, pause: timedelta) -> None:
@@ -88,7 +89,7 @@ def wait(run: Run, error: CloudPilotError) -> None:
     first = timedelta(seconds=settings().retry_seconds)
     with transaction() as session:
         row = runs.find(session, run.id)
-        goes_on = row.kind is RunKind.MAKE and row.status is Status.RUNNING
+        goes_on = row.kind.is_on_server and row.status is Status.RUNNING
         pause = pace.back_off(row.attempts, first, running=goes_on)
         runs.put_off(session, row, error, next_look_at=clock.now() + pause)
 
@@ -134,12 +135,19 @@ def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
     """Work that goes on at the server is not failed by what keeps us from seeing it, and a
     deletion is tried until it is proven."""
     run = current(run_id)
-    goes_on = run.kind is RunKind.MAKE and run.status is Status.RUNNING
-    may_pass = error.transient and run.attempts + 1 < settings().start_attempts
-    if goes_on or may_pass or run.kind is RunKind.DELETE:
+    goes_on = run.kind.is_on_server and run.status is Status.RUNNING
+    if goes_on or run.kind.is_tried_for_ever or _may_pass(run, error):
         wait(run, error)
     else:
         fail(run_id, error)
+
+
+def _may_pass(run: Run, error: CloudPilotError) -> bool:
+    """Whether it is worth another try. All bytes have been sent when a vault is asked for its
+    word: that is waited for."""
+    waited = clock.now() - run.created_at
+    patient = run.kind is RunKind.VERIFY and waited < timedelta(hours=settings().lost_after_hours)
+    return error.transient and (patient or run.attempts + 1 < settings().start_attempts)
 
 
 def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> None:
@@ -153,14 +161,8 @@ def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> 
         error_code=error.code if error else None,
         error_detail=str(error) if error else None,
     )
-    if run.kind is RunKind.DELETE and error is None:
-        outcomes.removed(session, run)
-    if run.kind is RunKind.MAKE and run.backup_id:
-        backup = backups.find(session, run.backup_id)
-        if made:
-            outcomes.completed(session, backup, made, list(report.warnings))
-        elif error:
-            _fail_backup(session, run, backup, error, leave=leave)
+    for following in endings.follow(session, run, Ending(made, error, report.warnings, leave)):
+        queue.ring(session, following)
 
 
 def _outcome(run: Run, report: Report) -> tuple[Made | None, CloudPilotError | None]:
@@ -171,14 +173,3 @@ def _outcome(run: Run, report: Report) -> tuple[Made | None, CloudPilotError | N
         return Made.parse(report.result, report.census), None
     except CloudPilotError as unreadable:
         return None, unreadable
-
-
-def _fail_backup(
-    session: Session, run: Run, backup: Backup, error: CloudPilotError, *, leave: bool
-) -> None:
-    if leave:
-        outcomes.lost(session, backup, error)
-        return
-    removal = outcomes.failed(session, backup, error, sent=run.sent_at is not None)
-    if removal:
-        queue.ring(session, removal)

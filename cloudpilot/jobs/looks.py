@@ -19,10 +19,9 @@ from cloudpilot.domain import runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, SshUnreachable
-from cloudpilot.jobs import lifecycle, make, queue
+from cloudpilot.jobs import lifecycle, queue, work
 from cloudpilot.jobs.connections import Connections
 from cloudpilot.jobs.on_server import login
-from cloudpilot.kinds import RunKind
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ def look_round() -> None:
     _connections.close_idle()
     with transaction() as session:
         length = timedelta(seconds=lifecycle.settings().lease_seconds)
-        due = runs.due(session, RUNS_A_ROUND, Status.RUNNING, kinds=[RunKind.MAKE])
+        due = runs.due(session, RUNS_A_ROUND, Status.RUNNING, kinds=list(work.KINDS))
         taken = [runs.lease(session, run_id, Status.RUNNING, length=length) for run_id in due]
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     by_server: dict[UUID, list[Run]] = defaultdict(list)
@@ -81,8 +80,8 @@ def _look(server_id: UUID, run: Run, *, watched: bool) -> None:
     who = login(server_id)
     ssh = _connections.get(who)
     try:
-        make.look(ssh, run, watched=watched)
+        work.look(ssh, run, watched=watched)
     except SshUnreachable:
         # The connection may have died while nobody used it: one fresh one before we say so.
         _connections.forget(who.server_id)
-        make.look(_connections.get(who), run, watched=watched)
+        work.look(_connections.get(who), run, watched=watched)

@@ -5,18 +5,32 @@ from uuid import UUID
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, RunStopped
-from cloudpilot.jobs import check, delete, inspect, lifecycle, make, preview, rotate, uninstall
+from cloudpilot.jobs import (
+    abandon,
+    check,
+    delete,
+    inspect,
+    lifecycle,
+    preview,
+    rotate,
+    uninstall,
+    verify,
+    work,
+)
 from cloudpilot.kinds import RunKind
 
 # Work that a job does itself, in seconds, and that may be done twice: it is taken up again in
-# whatever state it was left. Making a backup is the server's work: it is only started here.
+# whatever state it was left. What a
+# server does is only started here.
 DIRECT = {
+    RunKind.ABANDON: abandon.perform,
     RunKind.CHECK: check.perform,
     RunKind.DELETE: delete.perform,
     RunKind.INSPECT: inspect.perform,
     RunKind.PREVIEW: preview.perform,
     RunKind.ROTATE: rotate.perform,
     RunKind.UNINSTALL: uninstall.perform,
+    RunKind.VERIFY: verify.perform,
 }
 
 
@@ -30,7 +44,7 @@ def start(run_id: str) -> None:
             DIRECT[run.kind](run)
     elif run:
         with lifecycle.recorded(run):
-            make.start(run)
+            work.start(run)
     else:
         resume(run_id)
 
@@ -52,9 +66,9 @@ def stop(run_id: str) -> None:
     run = lifecycle.current(UUID(run_id))
     if run.status is Status.PENDING and run.sent_at is None:
         lifecycle.fail(run.id, RunStopped("Stopped before it began."))
-    elif run.status is Status.RUNNING and run.kind is RunKind.MAKE:
+    elif run.status is Status.RUNNING and run.kind.is_on_server:
         try:
-            make.stop(run)
+            work.stop(run)
         except CloudPilotError as error:
             lifecycle.wait(run, error)
     elif run.status is Status.RUNNING and not run.kind.must_end:
@@ -63,6 +77,6 @@ def stop(run_id: str) -> None:
 
 def _end_before_it_ran(run: Run) -> None:
     with lifecycle.recorded(run):
-        if run.kind is RunKind.MAKE and run.sent_at:
-            make.end(run)
+        if run.kind.is_on_server and run.sent_at:
+            work.end(run)
         lifecycle.fail(run.id, RunStopped("Stopped before it began."))

@@ -12,6 +12,7 @@ from cloudpilot.domain import daily, runs
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.runs import DIRECT
+from cloudpilot.jobs.work import KINDS
 from cloudpilot.kinds import RunKind
 
 STARTS_A_TICK = 500
@@ -24,7 +25,7 @@ def tick() -> None:
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
-        looks = runs.due(session, 1, Status.RUNNING, kinds=[RunKind.MAKE])
+        looks = runs.due(session, 1, Status.RUNNING, kinds=list(KINDS))
     for run_id in (*waiting, *left):
         queue.ring_again(run_id)
     if looks:

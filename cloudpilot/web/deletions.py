@@ -27,7 +27,8 @@ def backup(backup_id: UUID) -> BaseResponse:
     def act() -> str:
         with transaction() as session:
             row = backups.find(session, backup_id)
-            queue.ring(session, requests.delete(session, row, me()))
+            for run in requests.delete(session, row, me()):
+                queue.ring(session, run)
             note(session, Action.BACKUP_DELETED, row, name=row.subject)
         return url_for("backups.show", backup_id=backup_id)
 

@@ -137,7 +137,7 @@ def test_a_failure_before_anything_was_sent_leaves_nothing_to_remove(
 ) -> None:
     with transaction() as session:
         backup = backup_of(session, make_run)
-        assert outcomes.failed(session, backup, DiskFull("0 B left."), sent=False) is None
+        assert outcomes.failed(session, backup, DiskFull("0 B left."), sent=False) == []
         assert (backup.error_code, backup.error_detail) == ("DISK_FULL", "0 B left.")
         assert backup.remedy.startswith("Free space")
         assert [copy.status for copy in backup.copies] == [CopyStatus.GONE]
@@ -146,8 +146,7 @@ def test_a_failure_before_anything_was_sent_leaves_nothing_to_remove(
 def test_a_failure_after_that_has_its_leftovers_removed(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
         backup = backup_of(session, make_run)
-        removal = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
-        assert removal is not None
+        [removal] = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
         assert (removal.kind, removal.requested_by) == (RunKind.DELETE, None)
         assert backup.is_being_deleted
         removal.move(session, Status.RUNNING)
@@ -163,7 +162,7 @@ def test_a_delete_ends_with_every_copy_gone(core: Flask, make_run: UUID) -> None
             requests.delete(session, backup, person)
         outcomes.started(session, backup)
         outcomes.completed(session, backup, Made.parse(RESULT), [])
-        removal = requests.delete(session, backup, person)
+        [removal] = requests.delete(session, backup, person)
         with pytest.raises(InvalidState, match="being deleted already"):
             requests.delete(session, backup, person)
         outcomes.removed(session, removal)
@@ -179,8 +178,8 @@ def test_a_person_takes_over_the_removal_of_what_a_failure_left(
 ) -> None:
     with transaction() as session:
         person, backup = add_person(session), backup_of(session, make_run)
-        removal = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
-        assert requests.delete(session, backup, person) is removal
+        [removal] = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
+        assert requests.delete(session, backup, person) == [removal]
         outcomes.removed(session, removal)
         assert backup.deleted_at is not None
 
@@ -197,8 +196,8 @@ def test_a_removal_that_has_just_ended_is_asked_for_anew(
     monkeypatch.setattr(runs, "take_over", too_late)
     with transaction() as session:
         backup = backup_of(session, make_run)
-        removal = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
-        anew = requests.delete(session, backup, add_person(session))
+        [removal] = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
+        [anew] = requests.delete(session, backup, add_person(session))
     assert anew is not removal
     assert anew.requested_by is not None
 
@@ -249,7 +248,7 @@ def test_each_copy_has_a_life_of_its_own(core: Flask, make_run: UUID) -> None:
             Place.VAULT: CopyStatus.MAKING,
         }
         vault.move(session, CopyStatus.GONE)
-        removal = requests.delete(session, backup, person)
+        [removal] = requests.delete(session, backup, person)
         outcomes.removed(session, removal)
         assert {copy.status for copy in backup.copies} == {CopyStatus.GONE}
 

@@ -99,7 +99,7 @@ def test_what_the_panel_deletes_by_itself_becomes_a_wish(server_id: UUID) -> Non
     with transaction() as session:
         server, owner = of(session, server_id)
         [backup] = session.scalars(select(Backup)).all()
-        ours = outcomes.remove(session, backup, by=None)
+        [ours] = outcomes.remove(session, backup, by=None)
         assert uninstalls.delete_all(session, server, owner, server.name) == [ours]
         assert ours.requested_by == owner.id
 

@@ -90,6 +90,7 @@ def _objects() -> None:
         sa.Column("begun_at", AT, nullable=False),
         sa.Column("signed_until", AT, nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
+        sa.Column("sha256", sa.String(), nullable=True),
         sa.Column("md5", sa.String(), nullable=False),
         sa.Column("parts", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("stored_at", AT, nullable=True),

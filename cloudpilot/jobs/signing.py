@@ -1,0 +1,123 @@
+"""Signed requests for a server: begun, cut, signed and sealed here, used there."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import update
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, uploads
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.objects import ARCHIVE, INDEX, MANIFEST, NAMES, VaultObject
+from cloudpilot.domain.runs import Run
+from cloudpilot.engine.uploading import Request
+from cloudpilot.errors import InvalidState
+from cloudpilot.secrets import Sealer
+from cloudpilot.vaults import keys
+from cloudpilot.vaults.base import Vault
+from cloudpilot.vaults.uploads import PartRequest, Upload
+
+SIGNED_SECONDS = 6 * 3600  # that a request is good for: as long as Azure's may be
+AHEAD_SECONDS = 6 * 3600  # of parts that a server has requests for, at the rate of the moment
+AHEAD = (64, 500)  # parts, at least and at most, that are signed at once
+OF_DESCRIPTIONS = 16  # parts: an index of 256 MiB
+
+
+def file_of(backup: Backup, name: str) -> str:
+    """What an object's file is called in the backup's directory."""
+    return {
+        ARCHIVE: backup.archive,
+        INDEX: f"{backup.archive}.index.gz",
+        MANIFEST: "manifest.json",
+    }[name]
+
+
+def folder_of(backup: Backup) -> str:
+    """What all keys of a backup begin with."""
+    return keys.backup_key(backup.server_id, backup.site_id or backup.server_id, backup.id, "")
+
+
+def begun(run: Run, vault: Vault) -> Mapping[str, Upload]:
+    """The uploads of a run's attempt, by name; those that are missing are begun.
+
+    Each is written down as soon as the vault has begun it. One that was begun by a job that died
+    then is found by the vault's list of open uploads, and taken back.
+    """
+    with reading() as session:
+        copy = uploads.copy_of(session, run)
+        backup = backups.find(session, copy.backup_id)
+        there = {one.name: one for one in uploads.objects_of(session, run)}
+    for name in NAMES:
+        if name not in there:
+            there[name] = _begin(run, vault, backup, copy, name)
+    return {name: opened(there[name]) for name in NAMES}
+
+
+def opened(row: VaultObject) -> Upload:
+    """The upload of an object that has not ended yet."""
+    if not row.upload_secret:
+        raise InvalidState("This upload has ended.")
+    sealer: Sealer = current_app.extensions["sealer"]
+    return Upload.from_secret(sealer.open(row.upload_secret, row.upload_place))
+
+
+def requests(
+    vault: Vault, run: Run, wants: Sequence[tuple[str, int]], *, rate: int = 0
+) -> Mapping[str, Sequence[Request]]:
+    """Signed requests from those parts on; until when they are good is written down.
+
+    rate  bytes a second that the upload makes; 0: nobody knows yet
+    """
+    with reading() as session:
+        rows = {one.name: one for one in uploads.objects_of(session, run)}
+    found = {}
+    for name, first in wants:
+        upload = opened(rows[name])
+        count = OF_DESCRIPTIONS if name != ARCHIVE else _ahead(upload, first, rate)
+        if first <= upload.plan.most_parts:
+            signed = vault.requests_for(upload, first, count, seconds=SIGNED_SECONDS)
+            found[name] = [_request(one) for one in signed]
+    _note_signed(run.options["attempt"], found)
+    return found
+
+
+def _ahead(upload: Upload, first: int, rate: int) -> int:
+    least, most = AHEAD
+    return max(least, min(most, rate * AHEAD_SECONDS // upload.plan.size_of(first) + 1))
+
+
+def _begin(run: Run, vault: Vault, backup: Backup, copy: Copy, name: str) -> VaultObject:
+    key = f"{folder_of(backup)}{_attempt(run)}/{file_of(backup, name)}"
+    expected = backup.size if name == ARCHIVE else None
+    upload = vault.begin(key, expected, streamed=backup.streamed and name == ARCHIVE)
+    sealer: Sealer = current_app.extensions["sealer"]
+    row = VaultObject(
+        copy_id=copy.id, vault_id=copy.vault_id, attempt=_attempt(run), name=name, key=upload.key
+    )
+    with transaction() as session:
+        if session.get_one(Copy, copy.id).status is not CopyStatus.MAKING:
+            raise InvalidState("It is being deleted.")
+        session.add(row)
+        row.upload_secret = ""
+        session.flush()
+        row.upload_secret = sealer.seal(upload.as_secret(), row.upload_place)
+    return row
+
+
+def _attempt(run: Run) -> UUID:
+    return UUID(str(run.options["attempt"]))
+
+
+def _note_signed(attempt: str, names: Mapping[str, Sequence[Request]]) -> None:
+    until = clock.now() + timedelta(seconds=SIGNED_SECONDS)
+    with transaction() as session:
+        of_attempt = update(VaultObject).where(VaultObject.attempt == UUID(str(attempt)))
+        session.execute(of_attempt.where(VaultObject.name.in_(names)).values(signed_until=until))
+
+
+def _request(part: PartRequest) -> Request:
+    return Request(part.number, part.url, part.headers, part.method, part.final, part.ask)

@@ -1,0 +1,95 @@
+"""The vault's word: what a server has sent becomes an object only when the vault has proven it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import undefer
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, runs, uploads
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.objects import ARCHIVE, NAMES, VaultObject
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import ChecksumMismatch, NotCompleted, RunStopped
+from cloudpilot.jobs import lifecycle, opening, signing
+from cloudpilot.reports import Report
+from cloudpilot.vaults.base import StoredObject, Vault
+from cloudpilot.vaults.uploads import Receipt
+
+NOT_YET = timedelta(seconds=1)  # until the archive's own end is asked for again
+
+
+def perform(run: Run) -> None:
+    """Have each object of an attempt made; one that is there already is left."""
+    if not _is_wanted(run):
+        raise RunStopped("The copy is no longer wanted.")
+    backup = _backup(run)
+    if backup.sha256 is None:
+        _wait_for_the_archive(run, backup)
+        return
+    lifecycle.begin(run)
+    vault, rows = opening.vault(uploads.vault_of(run)), {row.name: row for row in _rows(run)}
+    _compare(backup, rows[ARCHIVE])
+    for name in NAMES:
+        if rows[name].stored_at is None:
+            _keep(rows[name], _complete(vault, rows[name]))
+    lifecycle.complete(run, Report(stage="verify", log=_words(run), over=True))
+
+
+def _complete(vault: Vault, row: VaultObject) -> StoredObject:
+    receipts = [
+        Receipt(int(str(number)), int(str(size)), str(md5), str(answer))
+        for number, size, md5, answer in row.parts or ()
+    ]
+    return vault.complete(signing.opened(row), receipts, row.size or 0, md5=row.md5)
+
+
+def _keep(row: VaultObject, stored: StoredObject) -> None:
+    with transaction() as session:
+        found = session.get_one(VaultObject, row.id)
+        found.key, found.etag, found.version = stored.key, stored.etag, stored.version
+        found.stored_at, found.verified_by = clock.now(), stored.verified_by
+        found.parts, found.upload_secret = None, ""
+
+
+def _compare(backup: Backup, archive: VaultObject) -> None:
+    """The hash of the bytes that were sent is the hash of the archive that was made."""
+    if (archive.sha256, archive.size) != (backup.sha256, backup.size):
+        raise ChecksumMismatch("What the server has sent is not the archive.")
+
+
+def _wait_for_the_archive(run: Run, backup: Backup) -> None:
+    """All was sent before the making was seen to end: that look is still to come."""
+    if backup.status is Status.FAILED:
+        raise NotCompleted("The backup itself has failed.")
+    with transaction() as session:
+        row = runs.find(session, run.id)
+        runs.put_off(session, row, None, next_look_at=clock.now() + NOT_YET)
+
+
+def _is_wanted(run: Run) -> bool:
+    with reading() as session:
+        return uploads.copy_of(session, run).status is CopyStatus.MAKING
+
+
+def _backup(run: Run) -> Backup:
+    with reading() as session:
+        return backups.find(session, uploads.copy_of(session, run).backup_id)
+
+
+def _rows(run: Run) -> list[VaultObject]:
+    """With their receipts."""
+    attempt = VaultObject.attempt == UUID(str(run.options["attempt"]))
+    with reading() as session:
+        rows = select(VaultObject).where(attempt).options(undefer(VaultObject.parts))
+        return list(session.scalars(rows))
+
+
+def _words(run: Run) -> str:
+    return "\n".join(
+        f"{row.name}: {row.size} bytes, proven by {row.verified_by}" for row in _rows(run)
+    )

@@ -1,0 +1,128 @@
+"""Work that a server does: we start it, look at it and stop it, whatever kind it is."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Protocol
+
+from cloudpilot import clock
+from cloudpilot.db import transaction
+from cloudpilot.domain import pace, runs
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.engine import detached
+from cloudpilot.engine.detached import Place
+from cloudpilot.engine.ssh import Session
+from cloudpilot.errors import InvalidState, RunLost, SshUnreachable
+from cloudpilot.jobs import lifecycle, make, queue, upload
+from cloudpilot.jobs.on_server import connected
+from cloudpilot.jobs.payload import Payload
+from cloudpilot.kinds import RunKind
+from cloudpilot.reports import Report
+
+# What is tiny is done before the clock has come round: the job that has started it waits so long.
+FIRST_LOOKS = (0.15, 0.25, 0.4, 0.6)  # seconds between them
+
+
+class Kind(Protocol):
+    """What one kind of work is: a module of this package."""
+
+    def place(self, run: Run) -> Place:
+        """Where on its server the run works; raises RunLost."""
+
+    def payload(self, run: Run) -> Payload:
+        """What is sent there to begin it."""
+
+    def undo(self, ssh: Session, where: Place) -> None:
+        """It was ended while it was being sent: nothing may be left of it."""
+
+    def heard(self, ssh: Session, run: Run, where: Place, report: Report) -> Report:
+        """What a look has brought: hand over what the work wants, fetch what it has made."""
+
+
+KINDS: Mapping[RunKind, Kind] = {RunKind.MAKE: make, RunKind.UPLOAD: upload}
+
+
+def start(run: Run) -> None:
+    """Send the work and see it begin."""
+    kind = KINDS[run.kind]
+    where, payload = kind.place(run), kind.payload(run)
+    with connected(run.at) as ssh:
+        with transaction() as session:
+            wanted = runs.mark_sent(session, run)
+        if not wanted:
+            queue_stop(run)
+            return
+        detached.launch(ssh, where, payload.files, payload.secrets)
+        report = detached.look(ssh, where)
+        if report.never_started:
+            raise SshUnreachable("The server took the work but has not begun it.")
+        try:
+            lifecycle.begin(run)
+        except InvalidState:
+            if lifecycle.current(run.id).status is Status.FAILED:
+                kind.undo(ssh, where)
+            raise
+        _first_looks(ssh, run, where, report)
+
+
+def look(ssh: Session, run: Run, *, watched: bool) -> None:
+    """Ask how it is going and write the answer down."""
+    where = KINDS[run.kind].place(run)
+    if run.stop_requested_at:
+        detached.stop(ssh, where)
+    _settle(ssh, run, where, detached.look(ssh, where), watched=watched)
+
+
+def stop(run: Run) -> None:
+    """End the work at the server, and see that it has ended."""
+    with connected(run.at) as ssh:
+        look(ssh, run, watched=True)
+
+
+def end(run: Run) -> None:
+    """End whatever of it there may be, for a run that was sent and never seen to begin."""
+    with connected(run.at) as ssh:
+        detached.stop(ssh, KINDS[run.kind].place(run))
+
+
+def queue_stop(run: Run) -> None:
+    """Somebody wanted it stopped while it was being started: the next job ends it."""
+    with transaction() as session:
+        row = runs.find(session, run.id)
+        runs.put_off(session, row, None, next_look_at=clock.now())
+        queue.ring(session, row)
+
+
+def pause(run: Run, *, watched: bool) -> timedelta:
+    """How long to leave it alone."""
+    limits = lifecycle.settings()
+    return pace.pause_before_next_look(
+        clock.now() - (run.started_at or run.created_at),
+        watched=watched,
+        fastest=timedelta(seconds=limits.look_seconds),
+        slowest=timedelta(seconds=limits.look_seconds_at_most),
+    )
+
+
+def _first_looks(ssh: Session, run: Run, where: Place, report: Report) -> None:
+    for seconds in FIRST_LOOKS:
+        if report.over:
+            break
+        time.sleep(seconds)
+        report = detached.look(ssh, where)
+    _settle(ssh, run, where, report, watched=True)
+
+
+def _settle(ssh: Session, run: Run, where: Place, report: Report, *, watched: bool) -> None:
+    heard = KINDS[run.kind].heard(ssh, run, where, _judged(run, report))
+    lifecycle.settle(run, heard, pause(run, watched=watched))
+
+
+def _judged(run: Run, report: Report) -> Report:
+    """Work that was seen to begin and of which there is nothing now is lost."""
+    if not report.never_started:
+        return report
+    lost = RunLost("Its directory on the server is gone: was it emptied, by a reboot or a person?")
+    return replace(report, stage=run.stage, log=run.log, over=True, error=lost)
