@@ -33,12 +33,13 @@ hear() {
   wait "${job[$number]}" 2>/dev/null
   unset "job[$number]" "seen_dead[$number]"
   case $word in
-    received) note "$number" "$words" ;;
+    received) note "$number" "$words" && must_ask='' ;;
+    there) note "$number" "$words" ;;
     expired)
       unset "signed[$item:$number]" "valid_until[$item:$number]"
       [ "$words" = old ] || ((++expired < 6)) ||
         fail 91 'The store calls every request expired: compare the clocks.'
-      ready=("$number" "${ready[@]}")
+      put_back "$number"
       ;;
     *) fail "${words%% *}" "${words#* }" ;;
   esac
@@ -52,18 +53,23 @@ miss_the_dead() {
     [[ $running != *" ${job[$number]} "* ]] || continue
     if [ -n "${seen_dead[$number]:-}" ]; then
       unset "job[$number]"
-      ready=("$number" "${ready[@]}")
+      put_back "$number"
       must_ask=yes
     fi
     seen_dead[number]=yes
   done
 }
 
+# put_back NUMBER: in its order, since the first that lacks a request is what is said.
+put_back() {
+  mapfile -t ready < <(printf '%s\n' "$1" "${ready[@]}" | sort -n)
+}
+
 # note NUMBER ANSWER: the receipt.
 note() {
   printf '%s %s %s %s\n' "$1" "${size_of[$1]}" "${md5_of[$1]}" "${2:--}" >>"$receipts/$item" || fail_to_note
   ((received += size_of[$1]))
-  expired=0 must_ask=''
+  expired=0
   unset "signed[$item:$1]" "valid_until[$item:$1]" "aged[$item:$1]"
 }
 
