@@ -18,8 +18,10 @@ from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Compression
 from cloudpilot.reports import Report
 from tests.support.must_run import must_run
+from tests.support.rgw import Rgw
 from tests.support.sshd import IS_ROOT, Sshd
 from tests.support.until import until
+from tests.vaults.s3_store import S3Store
 
 PLAN = b'{"format": 1, "backup_id": "b"}'
 
@@ -178,3 +180,8 @@ def launched(session: Session, place: Place) -> Callable[[str], Place]:
         return place
 
     return launch
+
+
+@pytest.fixture(scope="session")
+def s3(rgw: Rgw) -> S3Store:
+    return S3Store(rgw)

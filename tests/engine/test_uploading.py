@@ -1,24 +1,13 @@
 """Uploads by a server itself, to real stores: what is there afterwards is what was packed."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cloudpilot.engine.ssh import Session
-from cloudpilot.vaults.plans import MIB
-from tests.support.rgw import Rgw
-from tests.support.uploads import Transfer
+from tests.support.uploads import PART, Transfer
 from tests.vaults.s3_store import S3Store
-
-Transfers = Callable[..., Transfer]
-PART = 5 * MIB
-
-
-@pytest.fixture(scope="module")
-def s3(rgw: Rgw) -> S3Store:
-    return S3Store(rgw)
 
 
 @pytest.fixture

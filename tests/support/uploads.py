@@ -1,6 +1,7 @@
 """Uploads as the panel makes them: a vault of a real store, and a server that sends by itself."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,13 +15,15 @@ from cloudpilot.engine.uploading import Item, Request, Sending, Sent
 from cloudpilot.reports import Report
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults.base import StoredObject, Vault
+from cloudpilot.vaults.connections import Answer
 from cloudpilot.vaults.plans import MIB, PartPlan
 from cloudpilot.vaults.uploads import PartRequest, Receipt, Upload
 from tests.support import curl
 from tests.support.until import until
 
 NAMES = {"archive": "a.tar.gz", "index": "a.tar.gz.index.gz", "manifest": "manifest.json"}
-TIERS = ((5 * MIB, 10_000),)  # S3 takes no smaller part, but for the last
+PART = 5 * MIB  # S3 takes no smaller one, but for the last
+TIERS = ((PART, 10_000),)
 
 
 def request(signed: PartRequest) -> Request:
@@ -136,3 +139,26 @@ class Transfer:
         report = self.over(place, seconds=seconds)
         assert report.error is None, (report.error, report.log)
         return self.complete(place)
+
+    def feed(self, place: Place, requests: Mapping[str, Sequence[Request]]) -> None:
+        uploading.feed(self.session, place, requests, seconds=self.seconds)
+
+    def sent_by_hand(self, one: Request) -> Answer:
+        """What the store says to it."""
+        return curl.send(one.method, one.url.reveal(), one.headers, b"x")
+
+    def receipts(self, name: str = "archive") -> list[str]:
+        """Their lines, as they are at the server."""
+        file = self.folder / "upload-u1" / name
+        return file.read_text().splitlines() if file.exists() else []
+
+
+def marked(place: Place) -> dict[int, str]:
+    """Every process of a run, and its name."""
+    mark = f"CLOUDPILOT_RUN={place.backup_id}/{place.run_id}".encode()
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = (entry / "comm").read_text().strip()
+    return found

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what curl.sh and upload.sh set and read
 # Sending one part, in a process of its own: again until the store has it or says no for good.
-# What has become of it is one line to descriptor 7: NUMBER received|expired|failed WORDS.
+# What has become of it is one line to descriptor 7: NUMBER received|there|expired|failed WORDS.
 
 # send_part NUMBER OFFSET SIZE MD5 TOTAL AGED LINE: TOTAL is * before the last part.
 send_part() {
@@ -76,6 +76,8 @@ ask_how_far() {
   else
     judge "$ended"
   fi
+  # It may have more than this part.
+  [ "$verdict" != received ] || verdict=there
 }
 
 # go_on: an answer has said how far the store is.
@@ -83,7 +85,7 @@ go_on() {
   unsure='' from=0
   [[ ! $range =~ ^\ *bytes=0-([0-9]{1,15})$ ]] || from=$((BASH_REMATCH[1] + 1))
   ((from > end)) && from=$end
-  if ((from == end)) && [ "$total" = '*' ]; then verdict=received; fi
+  if ((from == end)) && [ "$total" = '*' ]; then verdict=received words=''; fi
 }
 
 # judge CURL_STATUS: sets verdict and words.

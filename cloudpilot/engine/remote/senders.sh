@@ -14,13 +14,20 @@ start_parts() {
       continue
     fi
     [ -z "$all_read" ] || ((number + 1 < next)) || total=$there
-    limit=()
-    [ -z "$rate" ] || limit=(--limit-rate "$((rate / slots + 1))")
+    share_rate
     send_part "$number" "${offset_of[$number]}" "${size_of[$number]}" "${md5_of[$number]}" "$total" \
       "${aged[$item:$number]}" "${signed[$item:$number]}" &
     job[number]=$!
     ready=("${ready[@]:1}")
   done
+}
+
+# share_rate: each sender has its share; what is sent in few parts has fewer senders.
+share_rate() {
+  local sharing=$slots
+  [ -z "$all_read" ] || ((${#ready[@]} + ${#job[@]} >= slots)) || sharing=$((${#ready[@]} + ${#job[@]}))
+  limit=()
+  [ -z "$rate" ] || limit=(--limit-rate "$((rate / sharing + 1))")
 }
 
 # hear: waits a moment for what a sender says.
@@ -33,12 +40,13 @@ hear() {
   wait "${job[$number]}" 2>/dev/null
   unset "job[$number]" "seen_dead[$number]"
   case $word in
-    received) note "$number" "$words" ;;
+    received) note "$number" "$words" && must_ask='' ;;
+    there) note "$number" "$words" ;;
     expired)
       unset "signed[$item:$number]" "valid_until[$item:$number]"
       [ "$words" = old ] || ((++expired < 6)) ||
         fail 91 'The store calls every request expired: compare the clocks.'
-      ready=("$number" "${ready[@]}")
+      put_back "$number"
       ;;
     *) fail "${words%% *}" "${words#* }" ;;
   esac
@@ -52,18 +60,23 @@ miss_the_dead() {
     [[ $running != *" ${job[$number]} "* ]] || continue
     if [ -n "${seen_dead[$number]:-}" ]; then
       unset "job[$number]"
-      ready=("$number" "${ready[@]}")
+      put_back "$number"
       must_ask=yes
     fi
     seen_dead[number]=yes
   done
 }
 
+# put_back NUMBER: in its order, since the first that lacks a request is what is said.
+put_back() {
+  mapfile -t ready < <(printf '%s\n' "$1" "${ready[@]}" | sort -n)
+}
+
 # note NUMBER ANSWER: the receipt.
 note() {
   printf '%s %s %s %s\n' "$1" "${size_of[$1]}" "${md5_of[$1]}" "${2:--}" >>"$receipts/$item" || fail_to_note
   ((received += size_of[$1]))
-  expired=0 must_ask=''
+  expired=0
   unset "signed[$item:$1]" "valid_until[$item:$1]" "aged[$item:$1]"
 }
 
@@ -83,15 +96,20 @@ say_progress() {
 }
 
 on_its_way() {
-  local number child children name key value all=0
+  local number child children name key value all=0 part
   for number in "${!job[@]}"; do
+    part=0 children=()
     read -r -a children 2>/dev/null <"/proc/${job[$number]}/task/${job[$number]}/children"
     for child in "${children[@]}"; do
       read -r name 2>/dev/null <"/proc/$child/comm" || continue
-      [ "$name" = dd ] || continue
-      read -r key value 2>/dev/null <"/proc/$child/fdinfo/0" || continue
-      if [ "$key" = pos: ] && ((value > offset_of[number])); then ((all += value - offset_of[number])); fi
+      if [ "$name" = bash ] && ((part == 0)); then
+        part=${size_of[number]} # a reader that has ended has read all of it
+      elif [ "$name" = dd ] && read -r key value 2>/dev/null <"/proc/$child/fdinfo/0"; then
+        part=$((value > offset_of[number] ? value - offset_of[number] : 1))
+        break
+      fi
     done
+    ((all += part))
   done
   echo "$all"
 }
