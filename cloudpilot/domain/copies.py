@@ -78,6 +78,11 @@ class Copy(HasStatus, Base):
     error_detail: Mapped[str | None]
 
     @property
+    def is_stored_in_vault(self) -> bool:
+        """Whether a vault has it, as far as we know."""
+        return self.place is Place.VAULT and self.status is CopyStatus.STORED
+
+    @property
     def path(self) -> str:
         """Where the archive lies on its server."""
         return f"{self.root}/{self.backup_id}/{self.name}"

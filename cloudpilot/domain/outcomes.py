@@ -144,6 +144,33 @@ def remove_local(session: Session, backup: Backup, by: Person | None) -> list[Ru
     return _remove(session, backup, [copy for copy in backup.copies if not copy.vault_id], by)
 
 
+def remove_uploaded(session: Session, backup: Backup) -> list[Run]:
+    """The run that removes what is on the server, once the vault has said again that it has it.
+
+    None if all of the backup is being deleted anyway.
+    """
+    for copy in backup.copies:
+        copy.remove_at = None  # it has come; the run is tried until it is done
+    if deletions(session, backup):
+        return []
+    run = _deletion(session, backup, None, None)
+    run.options = {"uploaded": True}
+    return [run]
+
+
+def let_local_go(session: Session, backup: Backup) -> None:
+    """The copy on the server is on its way out."""
+    for copy in backup.copies:
+        if not copy.vault_id and copy.status in {CopyStatus.STORED, CopyStatus.MISSING}:
+            copy.move(session, CopyStatus.DELETING)
+
+
+def due_to_go(session: Session, limit: int) -> list[UUID]:
+    """Backups whose copy on the server has stayed for as long as it was to."""
+    rows = select(Copy.backup_id).where(Copy.remove_at <= clock.now())
+    return list(session.scalars(rows.order_by(Copy.remove_at).limit(limit)))
+
+
 def _remove(
     session: Session, backup: Backup, copies: Sequence[Copy], by: Person | None
 ) -> list[Run]:

@@ -22,7 +22,15 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import CloudPilotError, InvalidState, NotCompleted, RunKilled, RunLost
+from cloudpilot.errors import (
+    CloudPilotError,
+    InvalidState,
+    NotCompleted,
+    RunKilled,
+    RunLost,
+    VaultDenied,
+    VaultMissing,
+)
 from cloudpilot.kinds import Place, RunKind
 
 GOES_ON_AT_MOST = 10  # times that an upload is taken up again after its process was lost
@@ -134,7 +142,8 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
         error_code=error.code,
         error_detail=str(error),
     )
-    return [_follow(session, run, RunKind.ABANDON)]
+    refused = isinstance(error, VaultDenied | VaultMissing) and not objects_of(session, run)
+    return [] if refused else [_follow(session, run, RunKind.ABANDON)]
 
 
 def _may_go_on(session: Session, run: Run, copy: Copy, error: CloudPilotError) -> bool:

@@ -8,14 +8,14 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from cloudpilot import clock
-from cloudpilot.db import reading
-from cloudpilot.domain import backups, uploads
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, outcomes, presence, uploads
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.engine import detached
-from cloudpilot.errors import UploadStillOpen
-from cloudpilot.jobs import emptying, lifecycle, opening, signing
+from cloudpilot.errors import ObjectMissing, UploadStillOpen
+from cloudpilot.jobs import emptying, lifecycle, opening, signing, stored
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.kinds import Place
 from cloudpilot.reports import Report
@@ -32,16 +32,39 @@ def perform(run: Run) -> None:
 
 
 def _from_server(run: Run) -> None:
+    if run.options.get("uploaded") and not _is_uploaded(run):
+        return
     leaving = _leaving(run, Place.SERVER)
     if leaving:
         with connected(run.at) as ssh:
             lifecycle.begin(run)
             for copy in leaving:
-                stored = copy.sha256 is not None
-                detached.remove(ssh, copy.root or "", str(run.backup_id), stored=stored)
+                was_stored = copy.sha256 is not None
+                detached.remove(ssh, copy.root or "", str(run.backup_id), stored=was_stored)
     else:
         lifecycle.begin(run)
     lifecycle.complete(run, Report(stage="delete", log="Gone from the server.", over=True))
+
+
+def _is_uploaded(run: Run) -> bool:
+    """Before the other copy goes the vault is asked once more; if it has none, nothing goes."""
+    with reading() as session:
+        backup = backups.find(session, run.backup_id) if run.backup_id else None
+    there = [copy for copy in backup.copies if copy.is_stored_in_vault] if backup else []
+    whys = {
+        copy.id: stored.why_not(opening.vault(copy.vault_id), copy)
+        for copy in there
+        if copy.vault_id
+    }
+    with transaction() as session:
+        for copy in [session.get_one(Copy, copy_id) for copy_id in whys]:
+            presence.found(session, copy, whys[copy.id])
+        kept = all(whys.values())
+        if backup and not kept:
+            outcomes.let_local_go(session, backups.find(session, backup.id))
+    if kept:
+        lifecycle.fail(run.id, ObjectMissing("The vault does not have it: nothing was deleted."))
+    return not kept
 
 
 def _from_vault(run: Run) -> None:

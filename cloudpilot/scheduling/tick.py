@@ -2,13 +2,13 @@
 
 It starts nothing itself. It rings for rows whose time has come: whatever was lost between the
 database and the queue (a killed worker, an emptied Redis) is rung for again here. The only rows
-that it makes are those of the daily Checks.
+that it makes are those of the daily Checks, and of removals that were planned.
 """
 
 from datetime import timedelta
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import daily, runs
+from cloudpilot.domain import backups, daily, outcomes, runs
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.runs import DIRECT
@@ -17,11 +17,13 @@ from cloudpilot.kinds import RunKind
 
 STARTS_A_TICK = 500
 CHECKS_A_TICK = 20
+REMOVALS_A_TICK = 20
 
 
 def tick() -> None:
     """Ring for every run that is due: to be started, taken up again, or looked at."""
     ask_for_checks()
+    ask_for_removals()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
@@ -30,6 +32,16 @@ def tick() -> None:
         queue.ring_again(run_id)
     if looks:
         queue.ring_looks()
+
+
+def ask_for_removals() -> None:
+    """Have those copies on servers removed that were to stay for some days after their upload."""
+    with reading() as session:
+        due = outcomes.due_to_go(session, REMOVALS_A_TICK)
+    for backup_id in due:
+        with transaction() as session:
+            for run in outcomes.remove_uploaded(session, backups.find(session, backup_id)):
+                queue.ring(session, run)
 
 
 def ask_for_checks() -> None:

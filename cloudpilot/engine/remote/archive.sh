@@ -150,6 +150,9 @@ manifest() {
   done <work/result
   printf '{"format": 1,\n"plan": %s,\n"result": {%s\n},\n' "$(cat manifest.json)" "$text"
   [ ! -s work/all.json ] || printf '"databases": [\n%s\n],\n' "$(<work/all.json)"
+  # From a vault: ADDRESS is a signed link to the archive, as the panel or the provider gives one.
+  printf '"fetch": "curl --fail --output %s ADDRESS && echo %s  %s | sha256sum --check",\n' \
+    "$archive" "$sha256" "$archive"
   ((${#paths[@]})) || { printf '"restore": "tar -xOf %s RESTORE.txt"}\n' "$archive"; return; }
   printf '"restore": "tar --extract --file=%s --directory=/TARGET --strip-components=1' "$archive"
   printf " --numeric-owner --same-permissions --acls --xattrs --xattrs-include='*' files\"}\n"

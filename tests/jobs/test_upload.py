@@ -1,0 +1,311 @@
+"""Uploads as the queue does them: real server, real store, each job by itself."""
+
+import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import outcomes, requests, runs, servers, uploads
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import CopyStatus, Offsite
+from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import Status
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import CommandFailed, InvalidState
+from cloudpilot.jobs import runs as jobs
+from cloudpilot.kinds import RunKind
+from cloudpilot.scheduling.tick import ask_for_removals
+from cloudpilot.secrets import Secret
+from cloudpilot.vaults.uploads import Upload
+from tests.support.ports import free_port
+from tests.support.rgw import Rgw
+from tests.support.rows import add_person, add_server, add_site
+from tests.support.sshd import Sshd
+from tests.support.until import until
+from tests.support.uploading import add_vault, back_up, drive, found, runs_of, step
+from tests.vaults.s3_store import S3Store
+
+pytestmark = pytest.mark.xdist_group("rgw")
+
+
+@pytest.fixture(scope="module")
+def store(rgw: Rgw) -> S3Store:
+    return S3Store(rgw)
+
+
+@pytest.fixture
+def site_id(core: Flask, server: Sshd, tmp_path: Path) -> UUID:
+    """A site on the real server, of one file."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("hello " * 1000)
+    server_id = uuid4()
+    sealed = core.extensions["sealer"].seal(server.private_key, servers.key_place(server_id))
+    with transaction() as session:
+        row = add_server(
+            session,
+            id=server_id,
+            port=server.port,
+            username=server.user,
+            host_keys=[server.fingerprint],
+            private_key=sealed,
+            backup_root=str(tmp_path / "root"),
+        )
+        return add_site(session, row, paths=[str(tmp_path / "site")], excludes=[]).id
+
+
+@pytest.fixture
+def vault_id(core: Flask, store: S3Store) -> UUID:
+    return add_vault(core, store)
+
+
+def objects(backup_id: UUID) -> list[VaultObject]:
+    copies = [copy.id for copy in found(backup_id).copies]
+    with reading() as session:
+        rows = select(VaultObject).where(VaultObject.copy_id.in_(copies))
+        return list(session.scalars(rows.order_by(VaultObject.begun_at, VaultObject.name)))
+
+
+def keys(store: S3Store, backup_id: UUID) -> list[str]:
+    """What is in the bucket of this backup, by the last parts of their keys."""
+    listed = store.s3.list_objects_v2(Bucket=store.bucket).get("Contents", [])
+    return [one["Key"].rpartition("/")[2] for one in listed if str(backup_id) in one["Key"]]
+
+
+def multiparts(store: S3Store) -> list[str]:
+    listed = store.s3.list_multipart_uploads(Bucket=store.bucket)
+    return [one["Key"] for one in listed.get("Uploads", [])]
+
+
+def test_a_backup_is_uploaded_while_it_is_made_and_proven(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    backup = found(backup_id)
+    assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.UPLOADED)
+    [vault_copy] = backup.in_vaults()
+    assert (vault_copy.size, vault_copy.sha256) == (backup.size, backup.sha256)
+    assert vault_copy.verified_by == "md5-parts"
+    assert [run.kind for run in runs_of(backup_id)] == [
+        RunKind.MAKE,
+        RunKind.UPLOAD,
+        RunKind.VERIFY,
+    ]
+    assert keys(store, backup_id) == [backup.archive, f"{backup.archive}.index.gz", "manifest.json"]
+    assert multiparts(store) == []
+    assert all(one.stored_at and not one.upload_secret for one in objects(backup_id))
+
+
+def test_what_is_in_the_vault_is_what_is_on_the_server(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    folder = Path(str(found(backup_id).server_copy.root), str(backup_id))
+    for one in objects(backup_id):
+        body = store.s3.get_object(Bucket=store.bucket, Key=f"backups/{one.key}")["Body"].read()
+        assert body == (folder / one.key.rpartition("/")[2]).read_bytes()
+        if one.name == "manifest":
+            told = json.loads(body)
+    assert told["result"]["sha256"] == found(backup_id).sha256
+    assert told["fetch"].startswith("curl ")
+
+
+def test_a_completed_backup_is_pushed_later(site_id: UUID, vault_id: UUID, store: S3Store) -> None:
+    backup_id = back_up(site_id, None)
+    drive()
+    assert found(backup_id).offsite_status is None
+    push(backup_id, vault_id)
+    assert found(backup_id).offsite_status is Offsite.UPLOADING
+    with pytest.raises(InvalidState, match="making"):
+        push(backup_id, vault_id)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert len(keys(store, backup_id)) == 3
+    with pytest.raises(InvalidState, match="stored"):
+        push(backup_id, vault_id)
+
+
+def test_a_wrong_secret_fails_the_upload_and_not_the_backup(
+    core: Flask, site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    right = change_secret(core, vault_id, "a wrong one")
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    backup = found(backup_id)
+    assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.FAILED)
+    assert RunKind.ABANDON not in [run.kind for run in runs_of(backup_id)]  # nothing was begun
+    [copy] = backup.in_vaults()
+    assert copy.error_code == "VAULT_DENIED"
+    change_secret(core, vault_id, right)
+    push(backup_id, vault_id)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert multiparts(store) == []
+
+
+def test_a_deletion_empties_the_vault_though_the_server_is_away(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    with transaction() as session:
+        backup = session.get_one(Backup, backup_id)
+        server = session.get_one(Server, backup.server_id)
+        port, server.port = server.port, free_port()
+        requests.delete(session, backup, add_person(session))
+    until(step, lambda _: keys(store, backup_id) == [])
+    assert found(backup_id).deleted_at is None  # the server's is still there
+    with transaction() as session:
+        session.get_one(Server, server.id).port = port
+        for run in outcomes.deletions(session, session.get_one(Backup, backup_id)):
+            run.next_look_at = clock.now()
+    drive()
+    assert found(backup_id).deleted_at
+
+
+def test_a_copy_on_the_server_goes_days_after_its_upload(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, vault_id, local_days=0)
+    drive()
+    ask_for_removals()
+    drive()
+    backup = found(backup_id)
+    assert [copy.place for copy in backup.copies if copy.status is CopyStatus.STORED] == ["vault"]
+    assert not Path(str(backup.server_copy.root), str(backup_id)).exists()
+    assert backup.deleted_at is None
+
+
+def test_the_copy_on_the_server_stays_if_the_vault_has_lost_its_own(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, vault_id, local_days=0)
+    drive()
+    [archive] = [one for one in objects(backup_id) if one.name == "archive"]
+    store.s3.delete_object(Bucket=store.bucket, Key=f"backups/{archive.key}")
+    ask_for_removals()
+    drive()
+    backup = found(backup_id)
+    assert backup.server_copy.status is CopyStatus.STORED
+    assert Path(backup.server_copy.path).exists()
+    [copy] = backup.in_vaults()
+    assert (copy.status, copy.missing_why) == (
+        CopyStatus.MISSING,
+        "It is not in the vault any more.",
+    )
+    assert runs_of(backup_id)[-1].error_code == "OBJECT_MISSING"
+
+
+def test_a_stopped_upload_leaves_nothing_in_the_vault(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, None)
+    drive()
+    push(backup_id, vault_id, rate=1)
+    until(step, lambda _: kind(backup_id, RunKind.UPLOAD).status is Status.RUNNING)
+    assert multiparts(store)
+    run = kind(backup_id, RunKind.UPLOAD)
+    with transaction() as session:
+        runs.request_stop(session, runs.find(session, run.id))
+    jobs.stop(str(run.id))
+    drive()
+    assert found(backup_id).offsite_status is Offsite.FAILED
+    assert kind(backup_id, RunKind.UPLOAD).error_code == "STOPPED"
+    assert kind(backup_id, RunKind.ABANDON).status is Status.COMPLETED
+    assert (keys(store, backup_id), multiparts(store)) == ([], [])
+
+
+def test_an_upload_whose_process_is_killed_goes_on(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, None)
+    drive()
+    push(backup_id, vault_id, rate=1)
+    until(step, lambda _: kind(backup_id, RunKind.UPLOAD).status is Status.RUNNING)
+    first = kind(backup_id, RunKind.UPLOAD)
+    folder = Path(str(found(backup_id).server_copy.root), str(backup_id), f"run-{first.id}")
+    with transaction() as session:
+        session.get_one(Backup, backup_id).rate = None
+    for pid in pids_of(f"{backup_id}/{first.id}"):
+        os.kill(pid, signal.SIGKILL)
+    drive()
+    assert folder.exists()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    kinds = [run.kind for run in runs_of(backup_id)]
+    assert kinds.count(RunKind.UPLOAD) == 2
+    assert multiparts(store) == []
+
+
+def test_a_backup_that_fails_leaves_nothing_in_the_vault(
+    site_id: UUID, vault_id: UUID, store: S3Store, tmp_path: Path
+) -> None:
+    backup_id = back_up(site_id, vault_id)
+    (tmp_path / "site" / "index.html").unlink()
+    (tmp_path / "site").rmdir()
+    drive()
+    backup = found(backup_id)
+    assert (backup.status, backup.error_code) == (Status.FAILED, "PATH_MISSING")
+    assert {copy.status for copy in backup.copies} == {CopyStatus.GONE}
+    assert (keys(store, backup_id), multiparts(store)) == ([], [])
+
+
+def test_what_a_killed_job_had_begun_is_found_and_taken_back(
+    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise CommandFailed("The job dies here.")
+
+    backup_id = back_up(site_id, None)
+    drive()
+    with monkeypatch.context() as patch:
+        patch.setattr(Upload, "as_secret", killed)  # begun at the vault, not yet written down
+        push(backup_id, vault_id)
+        step()
+    assert len(multiparts(store)) == 1
+    drive()
+    assert found(backup_id).offsite_status is Offsite.FAILED
+    assert multiparts(store) == []
+
+
+def kind(backup_id: UUID, wanted: RunKind) -> Run:
+    return next(run for run in reversed(runs_of(backup_id)) if run.kind is wanted)
+
+
+def push(backup_id: UUID, vault_id: UUID, rate: int | None = None) -> None:
+    with transaction() as session:
+        backup = session.get_one(Backup, backup_id)
+        backup.rate = rate
+        person = session.scalars(select(Person)).first() or add_person(session)
+        uploads.ask(session, backup, session.get_one(Vault, vault_id), person)
+
+
+def change_secret(core: Flask, vault_id: UUID, secret: str) -> str:
+    """The former one."""
+    sealer = core.extensions["sealer"]
+    with transaction() as session:
+        row = session.get_one(Vault, vault_id)
+        former = sealer.open(row.secret, row.secret_place).reveal()
+        row.secret = sealer.seal(Secret(secret), row.secret_place)
+    return str(former)
+
+
+def pids_of(mark: str) -> list[int]:
+    """The processes of a run, by the mark in their environment."""
+    found_ = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"CLOUDPILOT_RUN={mark}".encode() in path.read_bytes():
+                found_.append(int(path.parent.name))
+    return found_

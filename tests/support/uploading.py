@@ -1,0 +1,92 @@
+"""Backups that go to a vault, driven as worker and clock would, one job after the other."""
+
+from uuid import UUID, uuid4
+
+from flask import Flask
+from sqlalchemy import select
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import requests, runs
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.requests import Wish
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.jobs import looks
+from cloudpilot.jobs import runs as jobs
+from cloudpilot.jobs.runs import DIRECT
+from cloudpilot.kinds import BackupType, RunKind, VaultKind
+from tests.support.until import until
+from tests.vaults.s3_store import S3Store
+
+
+def add_vault(core: Flask, store: S3Store, **columns: object) -> UUID:
+    """The row of a vault whose bucket is there."""
+    vault_id = uuid4()
+    row = Vault(
+        id=vault_id,
+        name="offsite",
+        kind=VaultKind.S3,
+        bucket=store.bucket,
+        endpoint=store.location.endpoint,
+        prefix="backups",
+        key_id=store.location.key_id,
+        path_style=True,
+        **columns,
+    )
+    row.secret = core.extensions["sealer"].seal(store.location.secret, row.secret_place)
+    with transaction() as session:
+        session.add(row)
+    return vault_id
+
+
+def back_up(site_id: UUID, vault_id: UUID | None, **columns: object) -> UUID:
+    """Ask for a backup of a site's files; its id."""
+    with transaction() as session:
+        site = session.get_one(Site, site_id)
+        wish = Wish(
+            server=session.get_one(Server, site.server_id),
+            site=site,
+            paths=site.paths,
+            excludes=site.excludes,
+            compression=site.compression,
+            type=BackupType.FILES,
+        )
+        run = requests.backup_now(session, wish, None)
+        backup = session.get_one(Backup, run.backup_id)
+        backup.vault_id = vault_id
+        for name, value in columns.items():
+            setattr(backup, name, value)
+        return backup.id
+
+
+def step() -> bool:
+    """All that is due is done once; whether nothing is left to be done."""
+    with reading() as session:
+        due = runs.due(session, 100, Status.PENDING, kinds=list(RunKind))
+        due += runs.due(session, 100, Status.RUNNING, kinds=list(DIRECT))
+    for run_id in due:
+        jobs.start(str(run_id))
+    looks.look_round()
+    with reading() as session:
+        return session.scalar(select(Run.id).where(Run.status.in_(ACTIVE)).limit(1)) is None
+
+
+def drive(seconds: float = 60) -> None:
+    """Until nothing is to be done any more."""
+    until(step, bool, seconds=seconds)
+
+
+def found(backup_id: UUID) -> Backup:
+    """The backup with its copies."""
+    with reading() as session:
+        return session.get_one(Backup, backup_id, populate_existing=True)
+
+
+def runs_of(backup_id: UUID) -> list[Run]:
+    """Its runs, in the order in which they were added."""
+    with reading() as session:
+        rows = select(Run).where(Run.backup_id == backup_id)
+        return list(session.scalars(rows.order_by(Run.created_at, Run.id)))
