@@ -10,19 +10,22 @@ from types import MappingProxyType
 
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.program import Program, quoted_words, source
+from cloudpilot.engine.reaching import Reached, reach
+from cloudpilot.engine.requests import NAMES, Request, secrets
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed, InvalidConfig
-from cloudpilot.secrets import Secret
-from cloudpilot.text import decode, has_controls, lines
+from cloudpilot.text import decode, lines
+
+__all__ = [
+    "Item", "Reached", "Request", "Sending", "Sent", "feed", "files", "reach", "secrets", "sent",
+]  # fmt: skip
 
 SCRIPTS = (
     "words", "ending", "prelude", "curl", "requests", "send", "senders", "follow", "upload",
 )  # fmt: skip
-NAMES = ("archive", "index", "manifest")  # of items, in the order in which they are sent
 PATIENCE = 6 * 3600  # seconds in which a part is sent again and again
 MOST_PARTS = 10_000
 LARGEST = 10**15 - 1  # bytes
-BETWEEN = "\x1f"  # the words of a request: no address and no header may hold it
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -32,20 +35,6 @@ _PART = re.compile(
     rf"([1-9][0-9]{{0,4}}) ({_NUMBER}) ([0-9a-f]{{32}}) ([A-Za-z0-9+/=_.:-]{{1,64}})"
 )
 _WHOLE = re.compile(rf"= ({_NUMBER}) ([0-9a-f]{{64}}) ([0-9a-f]{{32}}|-)")
-
-Headers = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One signed request for one part; see vaults.uploads.PartRequest, which it is made from."""
-
-    number: int
-    url: Secret
-    headers: Headers
-    method: str = "PUT"
-    final: Headers = ()  # more headers, for the last part only
-    ask: Headers = ()  # of an empty request that asks how far the store has got
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +86,6 @@ def files(what: Sending) -> dict[str, bytes]:
         b'}\nmain "$@"; exit\n',
     )
     return {"script": b"\n".join(parts)}
-
-
-def secrets(requests: Mapping[str, Sequence[Request]], *, seconds: int) -> dict[str, Secret]:
-    """By the name of the item, for `detached.launch`; valid for so many seconds from now."""
-    return {name: _told(name, some, seconds) for name, some in requests.items()}
 
 
 def feed(
@@ -161,22 +145,6 @@ def _sent(said: Sequence[str]) -> Sent:
     return Sent(int(size), "" if md5 == "-" else md5, sha256, read)
 
 
-def _told(name: str, requests: Sequence[Request], seconds: int) -> Secret:
-    """How long they are valid, and a line for each; remote/curl.sh reads them."""
-    if name not in NAMES or not 0 < seconds <= 10**7:
-        raise InvalidConfig("Requests are for an item, and for a time.")
-    return Secret("\n".join((str(seconds), *map(_line, requests), "")))
-
-
-def _line(request: Request) -> str:
-    words = [str(int(request.number)), request.method, request.url.reveal()]
-    for headers in (request.headers, request.final, request.ask):
-        words += [str(len(headers)), *(word for pair in headers for word in pair)]
-    if any(has_controls(word) for word in words) or not all(words):
-        raise InvalidConfig("A signed request holds a control character, or nothing.")
-    return BETWEEN.join(words)
-
-
 def _judge(what: Sending) -> None:
     names = tuple(item.name for item in what.items)
     if names[:1] != ("archive",) or names != tuple(name for name in NAMES if name in names):
@@ -192,6 +160,8 @@ def _judge(what: Sending) -> None:
     numbers = [number for item in what.items for tier in item.tiers for number in tier]
     if not numbers or not all(0 < number <= LARGEST for number in numbers):
         raise InvalidConfig("A plan has parts.")
+    if what.rate is not None and what.rate < 1:
+        raise InvalidConfig("A rate is at least one byte a second.")
 
 
 def _settings(what: Sending) -> Iterable[bytes]:

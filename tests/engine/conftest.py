@@ -17,11 +17,15 @@ from cloudpilot.engine.script import LOCK_SECONDS, Contents, Dump
 from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Compression
 from cloudpilot.reports import Report
+from tests.support.azurite import Azurite
+from tests.support.gcs import Gcs
 from tests.support.must_run import must_run
 from tests.support.rgw import Rgw
 from tests.support.sshd import IS_ROOT, Sshd
 from tests.support.until import until
 from tests.vaults.s3_store import S3Store
+from tests.vaults.test_azure_blob import AzureStore
+from tests.vaults.test_gcs import GcsStore
 
 PLAN = b'{"format": 1, "backup_id": "b"}'
 
@@ -185,3 +189,13 @@ def launched(session: Session, place: Place) -> Callable[[str], Place]:
 @pytest.fixture(scope="session")
 def s3(rgw: Rgw) -> S3Store:
     return S3Store(rgw)
+
+
+@pytest.fixture(scope="session")
+def google(gcs: Gcs) -> GcsStore:
+    return GcsStore(gcs, "uploads")
+
+
+@pytest.fixture(scope="session")
+def azure(azurite: Azurite) -> AzureStore:
+    return AzureStore(azurite, "uploads")

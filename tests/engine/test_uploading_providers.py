@@ -10,31 +10,13 @@ import pytest
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import UploadFailed
 from cloudpilot.vaults.plans import KIB
-from tests.support.azurite import Azurite
 from tests.support.faults import Faults, faulty
-from tests.support.gcs import Gcs
 from tests.support.until import until
 from tests.support.uploads import Transfer, marked
 from tests.vaults.test_azure_blob import AzureStore
 from tests.vaults.test_gcs import GcsStore
 
 CHUNK = 512 * KIB  # Google takes multiples of 256 KiB
-
-
-@pytest.fixture(scope="module")
-def google(gcs: Gcs) -> GcsStore:
-    store = GcsStore.__new__(GcsStore)
-    store.bucket = "uploads"
-    store.__init__(gcs)  # type: ignore[misc]
-    return store
-
-
-@pytest.fixture(scope="module")
-def azure(azurite: Azurite) -> AzureStore:
-    store = AzureStore.__new__(AzureStore)
-    store.bucket = "uploads"
-    store.__init__(azurite)  # type: ignore[misc]
-    return store
 
 
 @pytest.fixture(params=["google", "azure"])

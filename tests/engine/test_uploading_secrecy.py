@@ -12,7 +12,6 @@ from cloudpilot.engine.program import REMOTE
 from cloudpilot.engine.ssh import Session
 from tests.support.canaries import Sightings, files, processes, watching
 from tests.support.faults import Faults, faulty
-from tests.support.gcs import Gcs
 from tests.support.until import until
 from tests.support.uploads import PART, Transfer
 from tests.vaults.s3_store import S3Store
@@ -60,11 +59,10 @@ def test_no_signature_is_seen(transfer: Transfer, faults: Faults) -> None:
     assert sightings.seen == set()
 
 
-def test_the_address_of_a_session_is_not_seen(session: Session, tmp_path: Path, gcs: Gcs) -> None:
-    store = GcsStore.__new__(GcsStore)
-    store.bucket = "seen"
-    store.__init__(gcs)  # type: ignore[misc]
-    transfer = Transfer(session, tmp_path / "root", store.vault(), tiers=((512 * 1024, 10_000),))
+def test_the_address_of_a_session_is_not_seen(
+    session: Session, tmp_path: Path, google: GcsStore
+) -> None:
+    transfer = Transfer(session, tmp_path / "root", google.vault(), tiers=((512 * 1024, 10_000),))
     transfer.write(os.urandom(20 * 512 * 1024))
     transfer.begin("archive")
     sightings = Sightings()
