@@ -39,6 +39,8 @@ class Action(StrEnum):
     SITE_REMOVED = "site.removed"
     BACKUP_REQUESTED = "backup.requested"
     BACKUP_DELETED = "backup.delete-requested"
+    UPLOAD_REQUESTED = "backup.upload-requested"
+    DOWNLOAD_LINK_MADE = "backup.download-link-made"
     RUN_STOPPED = "run.stop-requested"
     HOST_KEYS_EXPECTED = "server.host-keys-announced"
     HOST_KEYS_FOLLOWED = "server.host-keys-followed"

@@ -52,7 +52,7 @@ class Copy(HasStatus, Base):
             {CopyStatus.STORED, CopyStatus.FAILED, CopyStatus.DELETING, CopyStatus.GONE}
         ),
         CopyStatus.STORED: frozenset({CopyStatus.MISSING, CopyStatus.DELETING}),
-        CopyStatus.MISSING: frozenset({CopyStatus.STORED, CopyStatus.DELETING}),
+        CopyStatus.MISSING: frozenset({CopyStatus.STORED, CopyStatus.MAKING, CopyStatus.DELETING}),
         CopyStatus.FAILED: frozenset({CopyStatus.MAKING, CopyStatus.DELETING}),
         CopyStatus.DELETING: frozenset({CopyStatus.GONE}),
         CopyStatus.GONE: frozenset(),

@@ -48,13 +48,14 @@ def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
 
     Raises NotCompleted, InvalidState if it is there or on its way, or cannot be read any more.
     """
-    _refuse_what_cannot_be_read(session, backup)
+    refuse_what_cannot_be_read(session, backup)
     copy = of_vault(backup, vault.id)
     if copy is None:
         return _begin(session, _new_copy(session, backup, vault), backup, by)
-    if copy.status is not CopyStatus.FAILED:
+    if copy.status not in {CopyStatus.FAILED, CopyStatus.MISSING}:
         raise InvalidState(f"{vault.name}: the copy there is {copy.status}.")
-    copy.move(session, CopyStatus.MAKING, error_code=None, error_detail=None)
+    nothing = dict.fromkeys(("error_code", "error_detail", "missing_at", "missing_why"))
+    copy.move(session, CopyStatus.MAKING, **nothing)
     return _begin(session, copy, backup, by)
 
 
@@ -153,7 +154,8 @@ def _may_go_on(session: Session, run: Run, copy: Copy, error: CloudPilotError) -
     return lost and not backup.streamed and run.stop_requested_at is None
 
 
-def _refuse_what_cannot_be_read(session: Session, backup: Backup) -> None:
+def refuse_what_cannot_be_read(session: Session, backup: Backup) -> None:
+    """Raises NotCompleted, or InvalidState if no server can send its archive any more."""
     if backup.status is not Status.COMPLETED:
         raise NotCompleted("Only a completed backup can be uploaded.")
     local, server = backup.server_copy, session.get_one(Server, backup.server_id)

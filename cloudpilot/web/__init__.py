@@ -14,6 +14,7 @@ from cloudpilot.web import (
     checkups,
     databases,
     deletions,
+    downloads,
     filters,
     health,
     hostkeys,
@@ -33,6 +34,7 @@ from cloudpilot.web import (
     sign_in,
     sites,
     uninstall,
+    uploads,
 )
 
 BLUEPRINTS = (
@@ -50,6 +52,8 @@ BLUEPRINTS = (
     removals.bp,
     backups.bp,
     deletions.bp,
+    downloads.bp,
+    uploads.bp,
     runs.bp,
     account.bp,
     people.bp,

@@ -9,18 +9,29 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, databases, lists, overview, requests, servers, sites
+from cloudpilot.domain import (
+    backups,
+    databases,
+    lists,
+    outcomes,
+    overview,
+    requests,
+    servers,
+    sites,
+)
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.requests import Wish
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import InvalidConfig, NotFound
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import BackupType, RunKind
+from cloudpilot.web import uploads
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.backups import BackUpPathsForm, BackUpSiteForm
@@ -98,6 +109,9 @@ def show(backup_id: UUID) -> str:
         by = session.get(Person, backup.requested_by) if backup.requested_by else None
         context["server"] = session.get_one(Server, backup.server_id)
         context["site"] = session.get(Site, backup.site_id) if backup.site_id else None
+        context["copies"] = uploads.in_vaults(session, backup)
+        context["free"] = uploads.vaults_for(session, backup)
+    uploads.watch(*context["copies"])
     return render_template("backups/show.html", by=by, **_with_state(context))
 
 
@@ -127,8 +141,16 @@ def _followed(session: Session, backup: Backup) -> dict[str, Any]:
     return {
         "backup": backup,
         "run": backups.latest_run(session, backup, RunKind.MAKE),
-        "deletion": backups.latest_run(session, backup, RunKind.DELETE),
+        "deletion": _deletion(session, backup),
     }
+
+
+def _deletion(session: Session, backup: Backup) -> Run | None:
+    """Of the runs that delete it, one for each place, the one that has most to say."""
+    active = outcomes.deletions(session, backup)
+    waiting = next((run for run in active if run.error_code), None)
+    latest = backups.latest_run(session, backup, RunKind.DELETE)
+    return waiting or next(iter(active), latest)
 
 
 def _with_state(context: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, requests
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.jobs import queue
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
@@ -22,6 +23,7 @@ def backup(backup_id: UUID) -> BaseResponse:
     """Ask once more, then have every copy deleted."""
     with reading() as session:
         found = backups.find(session, backup_id)
+        there = [session.get_one(Vault, copy.vault_id).name for copy in found.in_vaults()]
     form = Form()
 
     def act() -> str:
@@ -32,4 +34,4 @@ def backup(backup_id: UUID) -> BaseResponse:
             note(session, Action.BACKUP_DELETED, row, name=row.subject)
         return url_for("backups.show", backup_id=backup_id)
 
-    return sent(form, act) or page("backups/delete.html", form, backup=found)
+    return sent(form, act) or page("backups/delete.html", form, backup=found, in_vaults=there)

@@ -108,6 +108,7 @@ def register(app: Flask) -> None:
         kind=words.kind,
         brand=words.brand,
         holds=words.holds,
+        proof=words.proof,
         pending=removals.pending,
         remedy_parts=words.remedy_parts,
         advice=lambda code: by_code(code).remedy,

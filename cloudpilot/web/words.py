@@ -35,6 +35,12 @@ _KINDS = {
     RunKind.ROTATE: "Key change",
     RunKind.UNINSTALL: "Removal",
 }
+_PROOFS = {
+    "md5-parts": "the MD5 and size of each part",
+    "md5-per-block": "the MD5 of each block when it was taken, and its size",
+    "md5-whole": "the MD5 of the whole",
+    "readback": "reading it again",
+}
 
 
 def stage(run: Run) -> str:
@@ -55,6 +61,15 @@ def brand(engine: str) -> str:
     ('PostgreSQL', 'Database')
     """
     return Engine(engine).brand if engine in set(Engine) else "Database"
+
+
+def proof(verified_by: str) -> str:
+    """How it is known that a vault holds the archive; docs/vaults.md has the table.
+
+    >>> proof("md5-parts"), proof("of a later version")
+    ('the MD5 and size of each part', 'of a later version')
+    """
+    return _PROOFS.get(verified_by, verified_by)
 
 
 def holds(types: Sequence[BackupType]) -> str:
