@@ -99,14 +99,15 @@ postgresql_dump() {
   postgresql_objects
 }
 
-# postgresql_read: pg_restore reads the dump whole, so it can be read; what it makes of it is counted.
+# postgresql_read: pg_restore reads the dump whole, so it can be read; what it makes of its data is
+# counted, and of nothing else: the body of a function may look like rows.
 postgresql_read() {
   local contents status
   rm -f work/copy
   mkfifo work/copy || return
   { "${bin}pg_restore" --list >work/toc 2>work/toc.errors; cat >/dev/null; } <work/copy &
   contents=$!
-  tee work/copy | "${bin}pg_restore" --file=/dev/stdout 2>work/read.errors | perl rows.pl postgresql >work/said
+  tee work/copy | "${bin}pg_restore" --section=data --file=/dev/stdout 2>work/read.errors | perl rows.pl postgresql >work/said
   status=("${PIPESTATUS[@]}")
   wait "$contents"
   ((status[0] == 0 && status[1] == 0 && status[2] == 0)) && [ -s work/toc ]
