@@ -378,6 +378,75 @@ def test_a_full_disk_says_so(backups: Backups, mariadb: MariaDb, shop: str) -> N
         assert fails(backups, mariadb, shop, expected_ratio=1).startswith(f"{DiskFull.code}: ")
 
 
+FILL = "cat /dev/zero >work/filling 2>/dev/null"
+FILLED = {
+    "before the first answer": ("mariadb", f'{FILL}; exec {{real}} "$@"'),
+    "before the second question": ("mariadb", f'{{real}} "$@"; status=$?; {FILL}; exit $status'),
+    "before the rights are judged": (
+        "perl",
+        f'[ "$1" != grants.pl ] || {FILL}; exec {{real}} "$@"',
+    ),
+    "before the rows are counted": ("perl", f'[ "$1" != rows.pl ] || {FILL}; exec {{real}} "$@"'),
+    "before all is written down": ("perl", f'[ "$1" != census.pl ] || {FILL}; exec {{real}} "$@"'),
+}
+
+
+@pytest.mark.parametrize("when", FILLED)
+def test_a_disk_that_becomes_full_says_so_whenever_it_does(
+    backups: Backups, tools: Tools, mariadb: MariaDb, user: str, shop: str, when: str
+) -> None:
+    mariadb.sql(f"grant all on {shop}.* to {user}@'%'; grant select on mysql.proc to {user}@'%'")
+    if when == "before the rights are judged":
+        mariadb.sql(f"revoke trigger on {shop}.* from {user}@'%'")
+    tool, body = FILLED[when]
+    tools.put(tool, body.replace("{real}", shutil.which(tool) or ""))
+    backups.root.mkdir()
+    with mounted(backups.root, "80m"):
+        assert fails(backups, mariadb, shop, user).startswith(f"{DiskFull.code}: ")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("mariadb", "shop"), ("postgresql", "store")])
+@pytest.mark.parametrize(
+    ("death", "kind_of", "words"),
+    [
+        ("echo 'Out of memory!' >&2; exit 1", DumpIncomplete, "to its end: Out of memory!"),
+        ("kill -KILL $$", RunKilled, "What reads the dump of"),
+    ],
+)
+def test_a_reader_that_dies_says_why(
+    backups: Backups,
+    tools: Tools,
+    request: pytest.FixtureRequest,
+    kind: str,
+    name: str,
+    death: str,
+    kind_of: type[CloudPilotError],
+    words: str,
+) -> None:
+    """The tool itself ends by SIGPIPE then, and has nothing to say."""
+    server, name = request.getfixturevalue(kind), request.getfixturevalue(name)
+    rows = "seq_1_to_20000" if kind == "mariadb" else "generate_series(1, 20000)"
+    server.sql(
+        f"create table big (x text); insert into big select repeat('x', 999) from {rows}", name
+    )
+    real = shutil.which("perl")
+    tools.put("perl", f'[ "$1" = rows.pl ] || exec {real} "$@"\nhead -c 300000 >/dev/null\n{death}')
+    said = fails(backups, server, name)
+    assert said.startswith(f"{kind_of.code}: ")
+    assert words in said
+
+
+def test_a_pg_restore_that_is_killed_says_so(
+    backups: Backups, tools: Tools, postgresql: PostgreSql, store: str
+) -> None:
+    held = Held(tools, postgresql, store, PARTS[0])
+    place = held.start(backups)
+    os.kill(process(place, "pg_restore"), signal.SIGKILL)
+    error = held.ends(backups, place)
+    assert isinstance(error, RunKilled)
+    assert "What reads the dump" in str(error)
+
+
 def test_a_password_is_in_no_file_no_command_line_and_no_environment(
     backups: Backups, tools: Tools, mariadb: MariaDb, postgresql: PostgreSql, shop: str, store: str
 ) -> None:
