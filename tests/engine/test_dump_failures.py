@@ -6,6 +6,7 @@ The tools that dump are held or killed by stubs in front of them; the database s
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -368,6 +369,28 @@ def test_stopping_ends_the_question_at_the_server_too(
     assert isinstance(backups.over(place).error, RunStopped)
     assert left_of(place) == []
     assert running(place) == []
+
+
+def test_stopping_leaves_a_dump_of_another_database_alone(
+    backups: Backups, mariadb: MariaDb, shop: str
+) -> None:
+    """It is made with the same login, and began later than ours."""
+    other = f"{shop}_other"
+    mariadb.sql(f"create database {other}; create table {other}.t (x int)")
+    waits = "select count(*) from information_schema.processlist where state like 'Waiting for%'"
+    with locked(mariadb, shop), locked(mariadb, other):
+        place = backups.start(dumps=(Dump(login_to(mariadb), "here", (shop,)),))
+        until(lambda: mariadb.sql(waits).strip(), lambda count: count == "1")
+        words = ["mariadb-dump", "--no-defaults", f"--socket={mariadb.socket}", "--user=root"]
+        dumping = subprocess.Popen(
+            [*words, "--single-transaction", other], stdout=subprocess.DEVNULL
+        )
+        until(lambda: mariadb.sql(waits).strip(), lambda count: count == "2")
+        detached.stop(backups.session, place)
+        assert mariadb.sql(f"{waits} and db = '{other}'").strip() == "1"
+        assert mariadb.sql(f"{waits} and db = '{shop}'").strip() == "0"
+    assert dumping.wait() == 0
+    mariadb.sql(f"drop database {other}")
 
 
 def test_a_full_disk_says_so(backups: Backups, mariadb: MariaDb, shop: str) -> None:

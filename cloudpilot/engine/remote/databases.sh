@@ -118,7 +118,7 @@ dump_all() {
     family "$login"
     "${family}_tools" "$login"
     version=${versions[login]}
-    printf '%s %s\n' "$login" "$family" >work/dumping # for let_go
+    about_to_dump "$number"
     into=databases/$((number + 1)) bytes=0 exact=1
     : >work/about
     : >work/rows
@@ -134,6 +134,11 @@ dump_all() {
     cat work/census.json >>work/all.json || disk_full
   done
   rm -f work/dumping
+}
+
+# about_to_dump NUMBER [SINCE]: for let_go; since is where what we ask begins.
+about_to_dump() {
+  printf '%s %s\n' "$1" "${2:-}" >work/dumping || disk_full
 }
 
 # about KEY VALUE: what there is to know of a dump, for census.pl.
@@ -190,9 +195,11 @@ worst() {
 # let_go: a run that fails may have left its question at the database server: a client that is gone
 # is noticed only when there is something to say to it. Called when the clients have been ended.
 let_go() {
-  local login family since
-  # shellcheck disable=SC2034 # since is for mysql.sh
-  read -r login family since 2>/dev/null <work/dumping || return
+  local number login name since
+  # shellcheck disable=SC2034 # name and since are for mysql.sh
+  read -r number since 2>/dev/null <work/dumping || return
+  login=${dumps[number]} name=${dump_names[number]}
+  family "$login"
   "${family}_tools" "$login"
   "${family}_cancel" "$login" >/dev/null 2>&1
 }

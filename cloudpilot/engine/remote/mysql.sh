@@ -146,7 +146,7 @@ mysql_dump() {
   local dumping=$BASHPID
   ask "$login" <<<'SELECT CONNECTION_ID()'
   read -r since <work/answer
-  printf '%s %s %s\n' "$login" "$family" "$since" >work/dumping # for let_go
+  about_to_dump "$number" "$since"
   mysql_watch "$login" >/dev/null 2>&1 & # it must not keep open what pack.pl reads
   watch=$!
   trap mysql_unwatch EXIT
@@ -278,12 +278,14 @@ mysql_sum() {
 
 ## locks, ends, failures
 
-# What the tools that dump ask, in connections that are younger than this dump: the server's numbers
-# only grow. Another dump by the same user that began before it is left alone.
+# What the tools that dump ask, of our database, in connections that are younger than this dump: the
+# server's numbers only grow. Another dump by the same user that began before it is left alone, and so
+# is one of another database. (A connection that has not chosen one yet may be ours.)
 mysql_asked_by_us() {
   cat <<SQL
 FROM information_schema.processlist WHERE user = SUBSTRING_INDEX(USER(), '@', 1)
-AND id <> CONNECTION_ID() AND id > $((since)) AND command = 'Query' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'
+AND id <> CONNECTION_ID() AND id > $((since)) AND (db IS NULL OR db = $(mysql_text "$name"))
+AND command = 'Query' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'
 OR info LIKE 'show fields from %' OR info LIKE 'show create %' OR info LIKE 'show triggers like %'
 OR info LIKE 'show table status like %' OR info LIKE 'lock tables %')
 SQL
@@ -316,6 +318,7 @@ mysql_unwatch() {
 # mysql_cancel LOGIN
 mysql_cancel() {
   local id
+  [ -n "$since" ] || return # we have not asked anything yet
   export -n CLOUDPILOT_RUN # who ends the run's processes would end this one
   timeout 2 "$client" --defaults-file=<(reveal "login_$1") --batch --skip-column-names \
     <<<"SELECT id $(mysql_asked_by_us)" | while read -r id; do
