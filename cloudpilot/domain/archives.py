@@ -9,6 +9,7 @@ from cloudpilot.domain import census
 from cloudpilot.errors import CommandFailed
 
 _COUNTS = ("entries", "files", "directories", "symlinks", "hardlinks", "others", "unreadable")
+_SINCE_DUMPS = "databases"  # how many were dumped
 _TOOLS = ("compressor", "hash_tool", "tar")
 NUMBER_AT_MOST = 2**63 - 1
 WARNINGS_AT_MOST = 2**31 - 1
@@ -36,7 +37,7 @@ class Made:
                 size=_number(result["size"]),
                 sha256=result["sha256"],
                 tar_size=_number(result["tar_bytes"]),
-                counts={key: _number(result[key]) for key in _COUNTS},
+                counts={key: _number(result[key]) for key in _counted(result)},
                 warnings=min(_number(result["warnings"]), WARNINGS_AT_MOST),
                 tools={key: result[key][:200] for key in _TOOLS if key in result},
                 census=census.read(counted),
@@ -46,6 +47,10 @@ class Made:
         if made.size <= 0 or not _SHA256.fullmatch(made.sha256):
             raise CommandFailed("The server's result has no size or no SHA-256.")
         return made
+
+
+def _counted(result: Mapping[str, str]) -> Sequence[str]:
+    return (*_COUNTS, _SINCE_DUMPS) if _SINCE_DUMPS in result else _COUNTS
 
 
 def _number(text: str) -> int:

@@ -107,6 +107,11 @@ def test_what_was_made_is_kept_with_its_copy(core: Flask, make_run: UUID) -> Non
         assert backup.server_copy.sha256 == backup.sha256 == "ab" * 32
 
 
+def test_how_many_databases_were_dumped_is_kept_since_it_is_told() -> None:
+    assert "databases" not in Made.parse(RESULT).counts
+    assert Made.parse(RESULT | {"databases": "3"}).counts["databases"] == 3
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -6,6 +6,7 @@ The tools that dump are held or killed by stubs in front of them; the database s
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -370,12 +371,103 @@ def test_stopping_ends_the_question_at_the_server_too(
     assert running(place) == []
 
 
+def test_stopping_leaves_a_dump_of_another_database_alone(
+    backups: Backups, mariadb: MariaDb, shop: str
+) -> None:
+    """It is made with the same login, and began later than ours."""
+    other = f"{shop}_other"
+    mariadb.sql(f"create database {other}; create table {other}.t (x int)")
+    waits = "select count(*) from information_schema.processlist where state like 'Waiting for%'"
+    with locked(mariadb, shop), locked(mariadb, other):
+        place = backups.start(dumps=(Dump(login_to(mariadb), "here", (shop,)),))
+        until(lambda: mariadb.sql(waits).strip(), lambda count: count == "1")
+        words = ["mariadb-dump", "--no-defaults", f"--socket={mariadb.socket}", "--user=root"]
+        dumping = subprocess.Popen(
+            [*words, "--single-transaction", other], stdout=subprocess.DEVNULL
+        )
+        until(lambda: mariadb.sql(waits).strip(), lambda count: count == "2")
+        detached.stop(backups.session, place)
+        assert mariadb.sql(f"{waits} and db = '{other}'").strip() == "1"
+        assert mariadb.sql(f"{waits} and db = '{shop}'").strip() == "0"
+    assert dumping.wait() == 0
+    mariadb.sql(f"drop database {other}")
+
+
 def test_a_full_disk_says_so(backups: Backups, mariadb: MariaDb, shop: str) -> None:
     mariadb.sql("create table big (x blob)", shop)
     mariadb.sql("insert into big select random_bytes(1024) from seq_1_to_60000", shop)
     backups.root.mkdir()
     with mounted(backups.root, "70m"):
         assert fails(backups, mariadb, shop, expected_ratio=1).startswith(f"{DiskFull.code}: ")
+
+
+FILL = "cat /dev/zero >work/filling 2>/dev/null"
+FILLED = {
+    "before the first answer": ("mariadb", f'{FILL}; exec {{real}} "$@"'),
+    "before the second question": ("mariadb", f'{{real}} "$@"; status=$?; {FILL}; exit $status'),
+    "before the rights are judged": (
+        "perl",
+        f'[ "$1" != grants.pl ] || {FILL}; exec {{real}} "$@"',
+    ),
+    "before the rows are counted": ("perl", f'[ "$1" != rows.pl ] || {FILL}; exec {{real}} "$@"'),
+    "before all is written down": ("perl", f'[ "$1" != census.pl ] || {FILL}; exec {{real}} "$@"'),
+}
+
+
+@pytest.mark.parametrize("when", FILLED)
+def test_a_disk_that_becomes_full_says_so_whenever_it_does(
+    backups: Backups, tools: Tools, mariadb: MariaDb, user: str, shop: str, when: str
+) -> None:
+    mariadb.sql(f"grant all on {shop}.* to {user}@'%'; grant select on mysql.proc to {user}@'%'")
+    if when == "before the rights are judged":
+        mariadb.sql(f"revoke trigger on {shop}.* from {user}@'%'")
+    tool, body = FILLED[when]
+    tools.put(tool, body.replace("{real}", shutil.which(tool) or ""))
+    backups.root.mkdir()
+    with mounted(backups.root, "80m"):
+        assert fails(backups, mariadb, shop, user).startswith(f"{DiskFull.code}: ")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("mariadb", "shop"), ("postgresql", "store")])
+@pytest.mark.parametrize(
+    ("death", "kind_of", "words"),
+    [
+        ("echo 'Out of memory!' >&2; exit 1", DumpIncomplete, "to its end: Out of memory!"),
+        ("kill -KILL $$", RunKilled, "What reads the dump of"),
+    ],
+)
+def test_a_reader_that_dies_says_why(
+    backups: Backups,
+    tools: Tools,
+    request: pytest.FixtureRequest,
+    kind: str,
+    name: str,
+    death: str,
+    kind_of: type[CloudPilotError],
+    words: str,
+) -> None:
+    """The tool itself ends by SIGPIPE then, and has nothing to say."""
+    server, name = request.getfixturevalue(kind), request.getfixturevalue(name)
+    rows = "seq_1_to_20000" if kind == "mariadb" else "generate_series(1, 20000)"
+    server.sql(
+        f"create table big (x text); insert into big select repeat('x', 999) from {rows}", name
+    )
+    real = shutil.which("perl")
+    tools.put("perl", f'[ "$1" = rows.pl ] || exec {real} "$@"\nhead -c 300000 >/dev/null\n{death}')
+    said = fails(backups, server, name)
+    assert said.startswith(f"{kind_of.code}: ")
+    assert words in said
+
+
+def test_a_pg_restore_that_is_killed_says_so(
+    backups: Backups, tools: Tools, postgresql: PostgreSql, store: str
+) -> None:
+    held = Held(tools, postgresql, store, PARTS[0])
+    place = held.start(backups)
+    os.kill(process(place, "pg_restore"), signal.SIGKILL)
+    error = held.ends(backups, place)
+    assert isinstance(error, RunKilled)
+    assert "What reads the dump" in str(error)
 
 
 def test_a_password_is_in_no_file_no_command_line_and_no_environment(

@@ -46,6 +46,16 @@ INSERT INTO `empty_one` VALUES (1), (2);
 end//
 create function fu() returns int deterministic return 1//
 create event ev on schedule every 1 day do select 1//
+create procedure forged() begin
+set @text = '
+DELIMITER ;;
+DELIMITER ;
+/*!50001 VIEW `v`
+'; end//
+set sql_mode = oracle//
+create package pk as function f1 return int; procedure p1(); end//
+create package body pk as function f1 return int as begin return 1; end;
+  procedure p1() as begin null; end; end//
 """
 POSTGRESQL = r"""
 create schema "odd "" name"; create extension pgcrypto;
@@ -65,9 +75,29 @@ create function f() returns int language sql as 'select 1';
 create procedure pr() language sql as 'select 1';
 create function tf() returns trigger language plpgsql as $$ begin
 -- Name: forged; Type: TABLE; Schema: public; Owner: x
+/*
+--
+-- Data for Name: b; Type: TABLE DATA; Schema: public; Owner: o
+--
+
+COPY public.b (x) FROM stdin;
+1
+*/
 return new; end $$;
+comment on table p is '
+--
+-- Data for Name: b; Type: TABLE DATA; Schema: public; Owner: o
+--
+
+COPY public.b (x) FROM stdin;
+1
+';
 create trigger tr before insert on t for each row execute function tf();
 create sequence lonely start 5;
+create table "COPY
+COPY public.z FROM stdin;" ("a
+b" int); insert into "COPY
+COPY public.z FROM stdin;" values (1), (2), (3);
 select lo_from_bytea(0, '\x010203');
 create role "ro ""le"; grant select on t to "ro ""le"; comment on table t is 'a "comment"';
 alter database "{name}" set work_mem = '5MB';
@@ -117,7 +147,7 @@ def test_a_mariadb_comes_back_as_it_was(backups: Backups, mariadb: MariaDb, new_
             after = comparing.of_mariadb(mariadb, f"{new_name}_2", new_name)
     assert after == before
     names = ["tables", "sequences", "views", "routines", "triggers", "events"]
-    assert [found[name] for name in names] == [7, 1, 2, 2, 1, 1]
+    assert [found[name] for name in names] == [7, 1, 2, 5, 1, 1]
     assert dict(found["rows_by_table"]) == {  # type: ignore[call-overload]
         "t": 8,
         "odd `name;(1": 2,
@@ -156,12 +186,13 @@ def test_a_postgresql_comes_back_as_it_was(
     before, after = (comparing.of_postgresql(postgresql, f"{new_name}{end}") for end in ("", "_2"))
     assert after == before
     names = ["tables", "views", "routines", "triggers", "sequences"]
-    assert [found[name] for name in names] == [5, 2, 3, 1, 2]
+    assert [found[name] for name in names] == [6, 2, 3, 1, 2]
     assert dict(found["rows_by_table"]) == {  # type: ignore[call-overload]
         "public.t": 4,
         'odd " name.ta.b; le': 2,
         "public.nothing": 1,
         "public.p1": 2,
+        "public.COPY\nCOPY public.z FROM stdin;": 3,
     }
     assert (found["exact"], found["extensions"]) == (True, ["pgcrypto"])
     assert b'CREATE ROLE "ro ""le"' in contents(made, "databases/1/roles.sql")

@@ -104,3 +104,62 @@ def test_a_row_of_many_megabytes_is_one_row(each: str) -> None:
 
 def test_what_is_not_understood_is_no_count() -> None:
     assert "?" in said("mysql", "INSERT IGNORE INTO `t` VALUES (1);\n" + END["mysql"])
+
+
+PROGRAM = """DELIMITER ;;
+CREATE PROCEDURE `p`() begin
+{body}
+end{end}
+DELIMITER ;
+/*!50003 SET sql_mode = @saved_sql_mode */ ;
+"""
+ENDS = [" ;;", "\n;;", "\n*/;;", " */ ;;"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        "DELIMITER ;;",
+        "DELIMITER ;;\nDELIMITER ;",
+        "/*!50001 VIEW `v` AS select 1",
+        "-- Dump completed",
+        "x" * 3_000_000,
+    ],
+)
+def test_what_is_in_a_program_is_no_other_program(body: str, end: str) -> None:
+    one = PROGRAM.format(body=body, end=end)
+    another = PROGRAM.format(body="select 1;", end=end).replace(";;", ";;;")
+    dump = one + another + "/*!50001 VIEW `w` AS select 1 */;\n" + END["mysql"]
+    assert said("programs", dump) == ["O program 2", "O view 1", "E"]
+
+
+def test_a_dump_that_ends_within_a_program_has_no_end() -> None:
+    assert "E" not in said("programs", "DELIMITER ;;\nCREATE PROCEDURE\n" + END["mysql"])
+
+
+FORGED = """
+--
+-- Data for Name: b; Type: TABLE DATA; Schema: public; Owner: o
+--
+
+COPY public.b (x) FROM stdin;
+1
+-- PostgreSQL database dump complete
+"""
+
+
+def test_names_of_postgresql_may_hold_any_line() -> None:
+    table = f'COPY public."it\'s{FORGED}" (a, "b\nc""") FROM stdin;\n7\n\\.\n\n'
+    sequence = f"SELECT pg_catalog.setval('public.\"it''s{FORGED}\"', 1, false);\n"
+    blob = "BEGIN;\n\nSELECT pg_catalog.lowrite(0, '\\x0102');\nCOMMIT;\n\n"
+    found = said("postgresql", table + sequence + blob + END["postgresql"])
+    assert [line[-2:] for line in found[:-1]] == [" 1"]
+    assert found[-1] == "E"
+    for cut in (table, sequence):
+        assert "E" not in said("postgresql", cut[:30] + FORGED)
+
+
+def test_a_name_of_two_lines_is_a_table_without_a_count() -> None:
+    dump = "CREATE TABLE `a\nb` (\n  `x` int\n);\nINSERT INTO `a\nb` VALUES\n(1);\n"
+    assert said("mysql", dump + END["mysql"]) == ["O create-table 1", "?", "E"]

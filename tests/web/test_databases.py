@@ -302,6 +302,19 @@ def test_of_a_database_backup_no_files_are_told(app: Flask, owner: Browser) -> N
     assert "A database" in said
 
 
+@pytest.mark.parametrize(("dumped", "told"), [(2, ""), (3, "1 more was"), (14, "12 more were")])
+def test_databases_that_are_not_listed_are_told(
+    app: Flask, owner: Browser, dumped: int, told: str
+) -> None:
+    ids = build(app, "databases")
+    with app.app_context(), transaction() as session:
+        backup = session.get_one(Backup, ids["backup"])
+        backup.counts = backup.counts | {"databases": dumped}
+    said = words(owner.get(f"/backups/{ids['backup']}"))
+    assert ("too many to be listed here" in said) is bool(told)
+    assert told in said
+
+
 def test_a_site_shows_one_badge_for_each_database(app: Flask, owner: Browser) -> None:
     ids = build(app, "databases")
     said = words(owner.get(f"/sites/{ids['site']}"))

@@ -42,7 +42,8 @@ pipeline() {
       "${compressor[@]}" 2>work/pack.errors |
     "${hash_command[@]}" >work/hash
   local made=${PIPESTATUS[0]} pack=${PIPESTATUS[1]} hash=${PIPESTATUS[2]}
-  ((pack == 71)) && return 71
+  # A dump that has met a full disk may not even have been able to write its sentence down.
+  ((pack == 71 || made == 71)) && return 71
   # 141 is SIGPIPE: not the cause but what follows from another one's end.
   ((made > 128 && made != 141)) && return 101
   ((pack > 128 && pack != 141 || pack == 76)) && return 102

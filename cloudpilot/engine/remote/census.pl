@@ -5,14 +5,16 @@
 # rows.pl has said of its tables. work/census gets, bytes that are not plain as %XX:
 #
 #   D number        a database begins
-#   V key value     the last two are `rows`, of all tables, and `listed`, how many lines T there are
-#   T number table rows
+#   V key value     the last two are `rows`, of all tables, and `listed`, how many lines T there are;
+#                   of a list the first hundred
+#   T number table rows    the one with the most rows first: the panel may not be told of all
 #
 # It uses no module: what comes with perl differs by system.
 use strict;
 use warnings;
 
 my %LIST   = map { $_ => 1 } qw(definer extension role);
+sub LISTED () { return 100 }    # of a list, for the panel, which keeps no more
 my %NUMBER = map { $_ => 1 } qw(bytes tables views routines triggers events sequences);
 
 my ($number) = @ARGV;
@@ -24,13 +26,16 @@ for my $said (split /\0/, contents('work/about')) {
     my ($key, $value) = split / /, $said, 2;
     push @keys, $key if !$about{$key};
     push @{ $about{$key} }, $value;
+    next if @{ $about{$key} } > LISTED;
     print {$census} "V $key ", escaped($value), "\n" or stop();
 }
 for my $line (split /\n/, contents('work/rows')) {
     my ($table, $count) = $line =~ /^T (\S*) (\d+)$/ or next;
-    print {$census} "T $number $table $count\n" or stop();
-    push @tables, [unescaped($table), $count];
+    push @tables, [unescaped($table), $count, $table];
     $rows += $count;
+}
+for my $table (sort { $b->[1] <=> $a->[1] || $a->[2] cmp $b->[2] } @tables) {
+    print {$census} "T $number $table->[2] $table->[1]\n" or stop();
 }
 print {$census} "V rows $rows\nV listed ", scalar @tables, "\n" or stop();
 close $census or stop();

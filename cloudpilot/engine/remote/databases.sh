@@ -73,11 +73,24 @@ is_one_of() {
 }
 
 # ask LOGIN DATABASE: has the statements run that come in; rows, with tabs between their columns, are in
-# work/answer. Fails if they do.
+# work/answer. Fails if they do. What the client says passes through cat, since of a full disk cat tells.
 ask() {
-  cat >work/question
-  "${family}_sql" "$@" <work/question >work/answer 2>work/sql.errors &
-  wait "$!" || "${family}_explain" work/sql.errors
+  rm -f work/answer
+  cat >work/question || disk_full
+  answer "$@" &
+  wait "$!" && return
+  ! no_room work || disk_full
+  "${family}_explain" work/sql.errors
+}
+
+# answer LOGIN DATABASE: its status is not 0 unless all that the server has said is written down.
+answer() {
+  "${family}_sql" "$@" <work/question 2>work/sql.errors | cat >work/answer
+  ((PIPESTATUS[0] == 0 && PIPESTATUS[1] == 0))
+}
+
+disk_full() {
+  give_up 71 "The disk of $(shown "$backup_root") is full."
 }
 
 # from_hex DIGITS: sets `text`. Names come in hexadecimal: no line break or tab in them cuts a row.
@@ -105,7 +118,7 @@ dump_all() {
     family "$login"
     "${family}_tools" "$login"
     version=${versions[login]}
-    printf '%s %s\n' "$login" "$family" >work/dumping # for let_go
+    about_to_dump "$number"
     into=databases/$((number + 1)) bytes=0 exact=1
     : >work/about
     : >work/rows
@@ -117,14 +130,20 @@ dump_all() {
     about bytes "$bytes"
     perl census.pl "$((number + 1))" >work/census.json || give_up 71 'What is in the dump cannot be written down.'
     member "$into/census.json" <work/census.json
-    { [ "$number" = 0 ] || echo ','; cat work/census.json; } >>work/all.json
+    [ "$number" = 0 ] || echo ',' >>work/all.json || disk_full
+    cat work/census.json >>work/all.json || disk_full
   done
   rm -f work/dumping
 }
 
+# about_to_dump NUMBER [SINCE]: for let_go; since is where what we ask begins.
+about_to_dump() {
+  printf '%s %s\n' "$1" "${2:-}" >work/dumping || disk_full
+}
+
 # about KEY VALUE: what there is to know of a dump, for census.pl.
 about() {
-  printf '%s %s\0' "$1" "$2" >>work/about
+  printf '%s %s\0' "$1" "$2" >>work/about || disk_full
 }
 
 # member NAME: what comes in, as one member of the tar.
@@ -137,7 +156,7 @@ member() {
 pass() {
   local reader status said
   rm -f work/passing
-  mkfifo work/passing || give_up 71 'The disk of the backup directory is full.'
+  mkfifo work/passing || disk_full
   "${family}_read" <work/passing &
   reader=$!
   "${@:2}" 2>work/dump.errors | tee work/passing | perl members.pl "$1"
@@ -147,18 +166,40 @@ pass() {
   head -c 100000 work/dump.errors >&2
   ((status[0] <= 128 || status[0] == 141)) || give_up 76 "$tool was killed on the server."
   ((status[2] == 0)) || exit 70 # who reads what members.pl writes says why
-  ((status[0] == 0)) || "${family}_explain" work/dump.errors
-  ((status[1] == 0 && said == 0)) || give_up 90 "The dump of $(shown "$name") cannot be read to its end."
+  ((status[0] == 0 && status[1] == 0 && said == 0)) || judge_passed "$said" "${status[@]}"
   grep -qx E work/said || give_up 90 "The dump of $(shown "$name") lacks its end: $tool did not finish."
   ((bytes += $(cat work/bytes)))
+}
+
+# judge_passed READER TOOL TEE…: fails with the cause. Who writes to one that has ended gets SIGPIPE (141)
+# or error 32 and is not it; who reads from one that has failed misses its end and is not it either.
+judge_passed() {
+  local why
+  ! no_room work || disk_full
+  (($2 == 0 || $2 == 141)) || grep -qiE 'errno:? 32\b|broken pipe' work/dump.errors ||
+    "${family}_explain" work/dump.errors
+  why=$(cat work/read.errors work/toc.errors 2>/dev/null | tail -n 3 | tr '\n' ' ' | cut -c 1-500)
+  (($1 <= 128)) || give_up 76 "What reads the dump of $(shown "$name") was killed on the server."
+  give_up 90 "The dump of $(shown "$name") cannot be read to its end${why:+: ${why% }}."
+}
+
+# worst STATUS…: one that says what went wrong, of programs that read from each other.
+worst() {
+  local one found=0
+  for one; do
+    ((one == 0 || (found && one == 141))) || found=$one
+  done
+  return "$found"
 }
 
 # let_go: a run that fails may have left its question at the database server: a client that is gone
 # is noticed only when there is something to say to it. Called when the clients have been ended.
 let_go() {
-  local login family since
-  # shellcheck disable=SC2034 # since is for mysql.sh
-  read -r login family since 2>/dev/null <work/dumping || return
+  local number login name since
+  # shellcheck disable=SC2034 # name and since are for mysql.sh
+  read -r number since 2>/dev/null <work/dumping || return
+  login=${dumps[number]} name=${dump_names[number]}
+  family "$login"
   "${family}_tools" "$login"
   "${family}_cancel" "$login" >/dev/null 2>&1
 }

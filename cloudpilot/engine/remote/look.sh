@@ -16,8 +16,7 @@ look() {
     tagged exit exit
     redacted E error
     tagged R result
-    # Of very many tables not all are said; what is said of all of them is.
-    { grep -v '^T ' census | head -c 1000000; grep '^T ' census | head -c 500000; } 2>/dev/null | sed 's/^/C /'
+    census 2>/dev/null
     echo
     head -n 200 warnings 2>/dev/null | cut -c 1-500 | tag W
   elif [ "$life" = dead ] && ! [ -e stop ] && no_room .; then
@@ -25,6 +24,30 @@ look() {
   fi
   tail -c 4000 log 2>/dev/null | tag L
   printf '\nend\n'
+}
+
+# census: the panel reads a megabyte. Of very many databases or tables not all, but whole lines, and of a database either all that
+# is said of it or nothing. How many there are is told by `databases` in the result and by `listed`.
+census() {
+  [ -f census ] || return 0
+  awk '
+    function done() {
+      if (!closed && room >= length(block)) {
+        printf "%s", block
+        room -= length(block)
+        said[number] = 1
+      } else closed = 1
+      block = ""
+    }
+    BEGIN { room = 400000; room_of_tables = 400000 }
+    FNR == 1 { pass++ }
+    pass == 1 && $1 == "D" { if (number) done(); number = $2 }
+    pass == 1 && $1 != "T" { block = block "C " $0 "\n" }
+    pass == 2 && FNR == 1 { done() }
+    pass == 2 && $1 == "T" && said[$2] && ++tables[$2] <= 2000 && (room_of_tables -= length($0) + 3) >= 0 {
+      print "C " $0
+    }
+  ' census census
 }
 
 # tagged TAG FILE: its lines, if it is there.

@@ -45,7 +45,7 @@ SQL
 mysql_preflight() {
   local number missing
   mysql_grants "$1"
-  perl grants.pl "${chosen[@]}" <work/answer >work/missing
+  perl grants.pl "${chosen[@]}" <work/answer >work/missing || disk_full
   if read -r number missing <work/missing; then
     give_up 87 "This user lacks $missing on the database $(shown "${chosen[number]}")."
   fi
@@ -78,7 +78,7 @@ mysql_grants() {
       ask "$1" <<<"SHOW GRANTS FOR $(mysql_name "$text")"
       grants+=$'\n'$(<work/answer)
     done
-    printf '%s\n' "$grants" >work/answer
+    printf '%s\n' "$grants" >work/answer || disk_full
   else
     ask "$1" <<<'SELECT CURRENT_ROLE()'
     local using
@@ -93,6 +93,7 @@ mysql_routines() {
   if [[ $version == *MariaDB* || $version == 5.* ]]; then
     mysql_sql "$1" <<<'SELECT 1 FROM mysql.proc LIMIT 1' >work/answer 2>work/sql.errors &
     wait "$!" && return
+    ! no_room work || disk_full
     grep -qE '\((42000|HY000)\)' work/sql.errors || mysql_explain work/sql.errors
     give_up 87 'This user may not read mysql.proc: routines would be missing from the dump.'
   fi
@@ -145,14 +146,14 @@ mysql_dump() {
   local dumping=$BASHPID
   ask "$login" <<<'SELECT CONNECTION_ID()'
   read -r since <work/answer
-  printf '%s %s %s\n' "$login" "$family" "$since" >work/dumping # for let_go
+  about_to_dump "$number" "$since"
   mysql_watch "$login" >/dev/null 2>&1 & # it must not keep open what pack.pl reads
   watch=$!
   trap mysql_unwatch EXIT
   reads=mysql
   pass "$into/tables.sql" mysql_run "$login" "${options[@]}" --single-transaction --quick --hex-blob \
     --skip-triggers "${apart[@]}" -- "$name"
-  cp work/said work/rows
+  cp work/said work/rows || disk_full
   reads=programs
   pass "$into/programs.sql" mysql_programs "$login" "$name"
   mysql_unwatch
@@ -161,7 +162,7 @@ mysql_dump() {
 
 # mysql_read: what passes, for work/said.
 mysql_read() {
-  perl rows.pl "$reads" >work/said
+  perl rows.pl "$reads" >work/said 2>work/read.errors
 }
 
 # mysql_run LOGIN WORD…: the tool that dumps.
@@ -226,7 +227,7 @@ mysql_description() {
   local definer name
   name=$(mysql_text "$2")
   ask "$1" <<<"SHOW CREATE DATABASE $(mysql_name "$2")"
-  cut -f 2- work/answer >work/create.sql
+  cut -f 2- work/answer >work/create.sql || disk_full
   member "$into/create.sql" <work/create.sql
   ask "$1" <<SQL
 SELECT definer FROM information_schema.views WHERE table_schema = $name
@@ -244,7 +245,7 @@ mysql_compare() {
   local kind count dumped after now
   mysql_objects "$1" "$2"
   after=$(<work/answer)
-  cat work/rows work/said >work/both
+  cat work/rows work/said >work/both || disk_full
   while read -r kind count; do
     now=$(sed -n "s/^$kind //p" <<<"$after")
     about "$kind" "$count"
@@ -277,12 +278,14 @@ mysql_sum() {
 
 ## locks, ends, failures
 
-# What the tools that dump ask, in connections that are younger than this dump: the server's numbers
-# only grow. Another dump by the same user that began before it is left alone.
+# What the tools that dump ask, of our database, in connections that are younger than this dump: the
+# server's numbers only grow. Another dump by the same user that began before it is left alone, and so
+# is one of another database. (A connection that has not chosen one yet may be ours.)
 mysql_asked_by_us() {
   cat <<SQL
 FROM information_schema.processlist WHERE user = SUBSTRING_INDEX(USER(), '@', 1)
-AND id <> CONNECTION_ID() AND id > $((since)) AND command = 'Query' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'
+AND id <> CONNECTION_ID() AND id > $((since)) AND (db IS NULL OR db = $(mysql_text "$name"))
+AND command = 'Query' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'
 OR info LIKE 'show fields from %' OR info LIKE 'show create %' OR info LIKE 'show triggers like %'
 OR info LIKE 'show table status like %' OR info LIKE 'lock tables %')
 SQL
@@ -315,6 +318,7 @@ mysql_unwatch() {
 # mysql_cancel LOGIN
 mysql_cancel() {
   local id
+  [ -n "$since" ] || return # we have not asked anything yet
   export -n CLOUDPILOT_RUN # who ends the run's processes would end this one
   timeout 2 "$client" --defaults-file=<(reveal "login_$1") --batch --skip-column-names \
     <<<"SELECT id $(mysql_asked_by_us)" | while read -r id; do

@@ -94,22 +94,32 @@ postgresql_dump() {
   postgresql_roles "$login"
   pass "$into/dump.pgdump" with_service "$login" "${gently[@]}" "$tool" --format=custom --compress=0 \
     --no-password --lock-wait-timeout="${lock_seconds}s" --dbname="$target"
-  grep '^T ' work/said >work/rows
+  sed -n '/^T /p' work/said >work/rows || disk_full
   ! grep -qx '?' work/said || exact=''
   postgresql_objects
 }
 
-# postgresql_read: pg_restore reads the dump whole, so it can be read; what it makes of it is counted.
+# postgresql_read: pg_restore reads the dump whole, so it can be read; what it makes of its data is
+# counted, and of nothing else: the body of a function may look like rows.
 postgresql_read() {
   local contents status
   rm -f work/copy
+  : >work/read.errors
   mkfifo work/copy || return
-  { "${bin}pg_restore" --list >work/toc 2>work/toc.errors; cat >/dev/null; } <work/copy &
+  postgresql_contents <work/copy &
   contents=$!
-  tee work/copy | "${bin}pg_restore" --file=/dev/stdout 2>work/read.errors | perl rows.pl postgresql >work/said
+  tee work/copy | "${bin}pg_restore" --section=data --file=/dev/stdout 2>>work/read.errors | perl rows.pl postgresql >work/said 2>>work/read.errors
   status=("${PIPESTATUS[@]}")
   wait "$contents"
-  ((status[0] == 0 && status[1] == 0 && status[2] == 0)) && [ -s work/toc ]
+  worst "$?" "${status[@]}"
+}
+
+# postgresql_contents: work/toc gets what the dump says it holds; read to its end, or tee would stop.
+postgresql_contents() {
+  "${bin}pg_restore" --list >work/toc 2>work/toc.errors
+  local listed=$?
+  cat >/dev/null
+  return "$listed"
 }
 
 # postgresql_roles LOGIN: roles and their settings, which no dump of a database has; without passwords.

@@ -3,12 +3,14 @@
 #
 #   T table rows    a table, by its name as the dump writes it without quotes, bytes that are not
 #                   plain as %XX; of PostgreSQL schema.table
-#   O kind count    how many statements of a kind: create-table, view, program
+#   O kind count    how many statements of a kind: create-table, sequence, view, program
 #   ?               a statement that was not understood: rows are not exact
 #   E               last: the dump's own word that it is whole. Without it, it is not.
 #
-# A string in these dumps holds no raw line break, so what begins a line is not data. Memory does
-# not grow with rows. It uses no module: what comes with perl differs by system.
+# A string in the rows of these dumps holds no raw line break, so what begins a line there is not
+# data. A name and the body of a program may hold any line. Of PostgreSQL what comes in has no bodies
+# and no comments (pg_restore --section=data), but names it has. Memory does not grow with rows. It
+# uses no module: what comes with perl differs by system.
 use strict;
 use warnings;
 
@@ -26,6 +28,9 @@ my $inside;          # the table whose rows are passing
 my $in_string = 0;   # of MySQL: whether a row's string goes on in the next chunk
 my $long      = 0;   # 'skip' or 'count': this line is longer than a chunk; what of it is counted
 my $unsure    = 0;
+my $delimiter = '';    # of the program that is passing
+my $before    = '';    # its last line
+my $statement = '';    # of PostgreSQL: the lines so far of one that a name or a text goes on in
 my $ended     = 0;
 
 binmode STDIN;
@@ -36,7 +41,7 @@ $understand->($buffer) if length $buffer && !$long;
 print map { 'T ' . escaped($_) . " $rows{$_}\n" } @tables;
 print map {"O $_ $objects{$_}\n"} sort keys %objects;
 print "?\n" if $unsure;
-print "E\n" if $ended && !defined $inside && !$long;
+print "E\n" if $ended && !defined $inside && !$long && !length "$delimiter$statement";
 close STDOUT or exit 70;
 exit 0;
 
@@ -87,6 +92,7 @@ sub begin_long {
     else {
         $understand->(substr($buffer, 0, CHUNK) . ' ');    # no end of a line
         $long = 'skip';
+        if (length $statement) { $unsure = 1; $statement = '' }    # where it ends is not known
     }
     return;
 }
@@ -95,6 +101,7 @@ sub end_of_long {
     my ($line) = @_;
     count_tuples($line) if $long eq 'count';
     $inside    = undef if $format eq 'mysql' && $line =~ /;$/;
+    $before    = $line;
     $long      = 0;
     $in_string = 0;
     return;
@@ -113,17 +120,26 @@ sub line_of_mysql {
     if ($line =~ /^INSERT INTO `/) { insert($line) && rest_of_insert($line) }
     elsif ($line =~ /^INSERT /)       { $unsure = 1 }
     elsif ($line =~ /^CREATE TABLE ((?:`[^`]*`)+) \(/) { table(unquoted($1)); $objects{'create-table'}++ }
-    elsif ($line =~ /^CREATE TABLE /)     { $unsure = 1 }
+    elsif ($line =~ /^CREATE TABLE /) { $unsure = 1; $objects{'create-table'}++ }    # a name of two lines
     elsif ($line =~ /^CREATE SEQUENCE /)  { $objects{sequence}++ }
     $ended = $line =~ $END_MARK if length $line;
     return;
 }
 
-# line_of_programs(LINE): views, triggers, routines and events; what is in them may look like anything.
+# line_of_programs(LINE): views, triggers, routines and events. What is in a program may look like
+# anything; it ends where its delimiter ends a line and the next one sets another.
 sub line_of_programs {
     my ($line) = @_;
+    if (length $delimiter) {
+        $delimiter = '' if $line eq 'DELIMITER ;' && $before =~ /\Q$delimiter\E$/;
+        $before = $line;
+        return;
+    }
     if    ($line =~ m{^/\*!50001 VIEW }) { $objects{view}++ }
-    elsif ($line eq 'DELIMITER ;;')      { $objects{program}++ }
+    elsif ($line =~ /^DELIMITER (;;+)$/) {
+        $objects{program}++;
+        ($delimiter, $before) = ($1, '');
+    }
     $ended = $line =~ $END_MARK if length $line;
     return;
 }
@@ -180,13 +196,35 @@ sub line_of_postgresql {
         else                { $rows{$inside}++ }
         return;
     }
+    if (!length $statement && $line =~ /^(?:--|\\|$)/) {    # a comment, or a word to psql
+        $ended = $line =~ $END_MARK if length $line && $line ne '--' && $line !~ /^\\unrestrict /;
+        return;
+    }
+    $ended = 0;
+    $statement .= "$line\n";
+    return if goes_on($statement);
+    copy($statement);
+    $statement = '';
+    return;
+}
+
+# goes_on(STATEMENT): whether a name or a text in it has no end yet. Quotes in them come twice.
+sub goes_on {
+    my ($rest) = @_;
+    $rest =~ s/"[^"]*"|'[^']*'//g;
+    return $rest =~ /["']/;
+}
+
+# copy(STATEMENT): if it is one, rows follow it.
+sub copy {
+    my ($statement) = @_;
+    return if $statement !~ /^COPY /;
     my $name = qr/(?:"(?:[^"]|"")*"|[^\s".]+)/;
-    if ($line =~ /^COPY ($name)\.($name) (?:\(.*\))? ?FROM stdin;$/) {
+    if ($statement =~ /^COPY ($name)\.($name) (?:\(.*\))? ?FROM stdin;$/s) {
         $inside = join '.', map { plain($_) } $1, $2;
         table($inside);
     }
-    elsif ($line =~ /^COPY .* FROM stdin;$/ || $line =~ /^COPY [^;]*$/) { $unsure = 1 }
-    $ended = $line =~ $END_MARK if length $line && $line ne '--' && $line !~ /^\\unrestrict /;
+    else { $unsure = 1 }
     return;
 }
 
