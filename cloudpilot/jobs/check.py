@@ -18,12 +18,15 @@ from cloudpilot.engine.presence import Archive, Seen, look, unanswered
 from cloudpilot.engine.presence import line as line_of
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed
-from cloudpilot.jobs import inspect, lifecycle
+from cloudpilot.jobs import inspect, lifecycle, reachability
 from cloudpilot.jobs.on_server import connected
-from cloudpilot.jobs.queue import JOB_SECONDS
+from cloudpilot.jobs.queue import SECONDS_BY_KIND
+from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
-TO_WRITE_IT_DOWN = 6  # seconds of the job that asking leaves
+SECONDS = SECONDS_BY_KIND[RunKind.CHECK]
+TO_WRITE_IT_DOWN = 6  # of these, that asking leaves
+FOR_VAULTS = 45  # of these, that looking at databases leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,10 @@ def perform(run: Run) -> None:
         if moved:
             found = asking.about(moved)
         stored = _look_for_archives(ssh, run.at)
-        looked = inspect.each(ssh, logins, began + JOB_SECONDS - TO_WRITE_IT_DOWN)
-    lines = [asdict(line) for line in (*found.lines, *_also(stored, moved))]
-    lines += inspections.lines(logins, looked)
+        looked = inspect.each(ssh, logins, began + SECONDS - TO_WRITE_IT_DOWN - FOR_VAULTS)
+        also = reachability.lines(ssh, run.at, began + SECONDS - TO_WRITE_IT_DOWN)
+    also += _also(stored, moved)
+    lines = [*map(asdict, (*found.lines, *also)), *inspections.lines(logins, looked)]
     with transaction() as session:
         row = _moved(servers.find(session, run.at), moved)
         checkups.keep(session, row, lines, found.facts)

@@ -80,7 +80,7 @@ def requests(
         count = OF_DESCRIPTIONS if name != ARCHIVE else _ahead(upload, first, rate)
         if first <= upload.plan.most_parts:
             signed = vault.requests_for(upload, first, count, seconds=SIGNED_SECONDS)
-            found[name] = [_request(one) for one in signed]
+            found[name] = [request(one) for one in signed]
     _note_signed(run.options["attempt"], found)
     return found
 
@@ -119,5 +119,6 @@ def _note_signed(attempt: str, names: Mapping[str, Sequence[Request]]) -> None:
         session.execute(of_attempt.where(VaultObject.name.in_(names)).values(signed_until=until))
 
 
-def _request(part: PartRequest) -> Request:
+def request(part: PartRequest) -> Request:
+    """As the engine takes it."""
     return Request(part.number, part.url, part.headers, part.method, part.final, part.ask)

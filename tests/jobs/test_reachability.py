@@ -1,0 +1,75 @@
+"""Whether a server reaches the vault of its sites: a Check tries it as a backup does."""
+
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import requests, servers
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.jobs import runs as jobs
+from tests.support.ports import free_port
+from tests.support.rgw import Rgw
+from tests.support.rows import add_server, add_site
+from tests.support.sshd import Sshd
+from tests.support.uploading import add_vault
+from tests.vaults.s3_store import S3Store
+
+pytestmark = pytest.mark.xdist_group("rgw")
+
+
+@pytest.fixture(scope="module")
+def store(rgw: Rgw) -> S3Store:
+    return S3Store(rgw)
+
+
+@pytest.fixture
+def server_id(core: Flask, server: Sshd, store: S3Store, tmp_path: Path) -> UUID:
+    """A server with a site whose backups go to a vault."""
+    vault_id, server_id = add_vault(core, store), uuid4()
+    sealed = core.extensions["sealer"].seal(server.private_key, servers.key_place(server_id))
+    with transaction() as session:
+        row = add_server(
+            session,
+            id=server_id,
+            port=server.port,
+            username=server.user,
+            host_keys=[server.fingerprint],
+            private_key=sealed,
+            backup_root=str(tmp_path / "root"),
+        )
+        add_site(session, row, paths=[str(tmp_path)]).vault_id = vault_id
+    return server_id
+
+
+def checked(server_id: UUID) -> dict[str, str]:
+    """The line about the vault after a Check."""
+    with transaction() as session:
+        run = requests.check(session, session.get_one(Server, server_id), by=None)
+    jobs.start(str(run.id))
+    with reading() as session:
+        checkup = servers.latest_checkup(session, server_id)
+    assert checkup
+    [line] = [one for one in checkup.lines if one["key"].startswith("vault_")]
+    return line
+
+
+def test_a_server_that_reaches_its_vault(server_id: UUID, store: S3Store) -> None:
+    line = checked(server_id)
+    assert (line["level"], line["title"]) == ("ok", "Vault offsite"), line
+    assert "A small object was sent from here to 127.0.0.1" in line["detail"]
+    assert "Contents" not in store.s3.list_objects_v2(Bucket=store.bucket)
+    assert "Uploads" not in store.s3.list_multipart_uploads(Bucket=store.bucket)
+
+
+def test_a_vault_that_the_panel_cannot_open(server_id: UUID, store: S3Store) -> None:
+    with transaction() as session:
+        site = session.query(Site).one()
+        session.get_one(Vault, site.vault_id).endpoint = f"http://127.0.0.1:{free_port()}"
+    line = checked(server_id)
+    assert line["level"] == "warning"
+    assert "could not be tried from this server" in line["detail"]
