@@ -81,8 +81,8 @@ def processes(configured: Callable[[], set[int]]) -> Places:
                     content = (process / name).read_bytes()
                 except OSError:
                     continue  # it has ended, or is the kernel's
-                found[f"{name} of {_name(process)}"] = found.get(f"{name} of {_name(process)}", b"")
-                found[f"{name} of {_name(process)}"] += content
+                place = f"{name} of {_name(process)}"  # asked once: it may end at any moment
+                found[place] = found.get(place, b"") + content
         return found
 
     return contents

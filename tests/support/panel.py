@@ -51,6 +51,10 @@ class Processes:
         if "web" in names:
             until(self._answers, bool)
 
+    def pids(self) -> list[int]:
+        """Of all that run."""
+        return [process.pid for process in self._running.values()]
+
     def pid(self, name: str) -> int:
         """The process that was started by that name."""
         return self._running[name].pid

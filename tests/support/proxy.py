@@ -13,6 +13,7 @@ class Proxy:
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
+        self.passed = 0  # bytes, in both directions
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._flowing = Event()
@@ -64,6 +65,8 @@ class Proxy:
             while data := source.recv(CHUNK):
                 self._flowing.wait()
                 sink.sendall(data)
+                with self._lock:
+                    self.passed += len(data)
             sink.shutdown(socket.SHUT_WR)
 
 

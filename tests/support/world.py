@@ -72,7 +72,7 @@ class World:
         """Delete the backup of a run; returns the run that does it."""
         with transaction() as session:
             backup = backups.find(session, runs.find(session, run_id).backup_id)  # type: ignore[arg-type]
-            removal = requests.delete(session, backup, session.get_one(Person, self.person_id))
+            [removal] = requests.delete(session, backup, session.get_one(Person, self.person_id))
             queue.ring(session, removal)
         return removal.id
 
