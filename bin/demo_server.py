@@ -1,4 +1,5 @@
-"""The server of `make demo`: a real sshd on loopback, registered, with a site and a backup.
+"""The server of `make demo`: a real sshd on loopback, registered, with a site, an S3 vault of its
+own and a backup that goes there.
 
 Started by bin/demo.py beside the panel's processes; stays until it is told to end.
 """
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from bin import demo_vault
 from cloudpilot import create_core
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
@@ -26,16 +28,19 @@ from cloudpilot.domain import (
     sites,
 )
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Offsite
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, CloudPilotError
-from cloudpilot.jobs import enrolment, make, queue
-from cloudpilot.kinds import Compression, Role, RunKind
+from cloudpilot.jobs import enrolment, queue, work
+from cloudpilot.kinds import Compression, Role
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
+from cloudpilot.web.words import proof
 from tests.support.openssh import Sshd
 from tests.support.redis import answers
 from tests.support.until import until
@@ -50,14 +55,16 @@ def main() -> None:
     settings = from_environment(os.environ)
     home = settings.home or Path.cwd()  # bin/demo.py has set CLOUDPILOT_HOME
     until(lambda: answers(settings.redis_url), bool, seconds=20)
-    sshd = _sshd(home / "server")
+    sshd, store = _sshd(home / "server"), demo_vault.started(home / "vault")
     try:
         app = create_core(settings)
         with app.app_context():
             password = _owner(home)
             server = _server(sshd, home)
-            site = _site(server)
+            vault = demo_vault.registered(app, store)
+            site = _site(server, vault)
             say(f"Server “{server.name}” is a private sshd at {server.host}:{server.port}.")
+            say(f"Vault “{vault.name}” is a private S3 server at {vault.endpoint}.")
             say(f"Backing up {site.paths[0]} …")
             _follow(_back_up(server, site))
         if not _is_ending():
@@ -67,6 +74,7 @@ def main() -> None:
             _stop_what_runs()
     finally:
         sshd.stop()
+        store.stop()
 
 
 def _is_ending() -> bool:
@@ -123,7 +131,7 @@ def _enrol(session: object, sshd: Sshd, home: Path) -> Server:
     )
 
 
-def _site(server: Server) -> Site:
+def _site(server: Server, vault: Vault) -> Site:
     """A real folder of this machine: the library that comes with Python."""
     with transaction() as session:
         found = sites.listed(session, server.id)
@@ -136,6 +144,7 @@ def _site(server: Server) -> Site:
             paths=[sysconfig.get_path("stdlib")],
             excludes=["__pycache__", "*.pyc"],
             compression=Compression.GZIP,
+            vault_id=vault.id,
         )
         session.add(site)
     return site
@@ -149,6 +158,7 @@ def _back_up(server: Server, site: Site) -> UUID:
     try:
         with transaction() as session:
             run = requests.backup_now(session, wish, by=None)
+            session.get_one(Backup, run.backup_id).vault_id = site.vault_id
             queue.ring(session, run)
     except BackupInProgress:
         run = next(run for run in _under_way() if run.claim == f"make:site:{site.id}")
@@ -156,9 +166,9 @@ def _back_up(server: Server, site: Site) -> UUID:
 
 
 def _under_way() -> list[Run]:
-    """The runs that make backups now."""
+    """What is at work on the server now."""
     with reading() as session:
-        return [run for run in overview.active_runs(session) if run.kind is RunKind.MAKE]
+        return [run for run in overview.active_runs(session) if run.kind.is_on_server]
 
 
 def _follow(run_id: UUID) -> None:
@@ -167,13 +177,14 @@ def _follow(run_id: UUID) -> None:
     while not _is_ending():
         with reading() as session:
             run = runs.find(session, run_id)
-        line = _progress(run)
+            backup = backups.find(session, run.backup_id or run_id)
+        goes_on = backup.offsite_status is Offsite.UPLOADING
+        line = "completed, uploading" if run.status.is_final and goes_on else _progress(run)
         if line != shown:
             say(f"  {line}")
             shown = line
-        if run.status.is_final:
-            with reading() as session:
-                _result(backups.find(session, run.backup_id or run_id))
+        if run.status.is_final and not goes_on:
+            _result(backup)
             return
         time.sleep(LOOK_SECONDS)
 
@@ -182,7 +193,7 @@ def _stop_what_runs() -> None:
     """A real server would go on; this one ends with the demo."""
     for run in _under_way():
         with suppress(CloudPilotError):
-            make.end(run)
+            work.end(run)
 
 
 def _progress(run: Run) -> str:
@@ -205,9 +216,16 @@ def _result(backup: Backup) -> None:
         "files": f"{backup.counts['files']:,}",
         "sha-256": backup.sha256,
         "seconds": backup.seconds,
+        "offsite": _offsite(backup),
     }
     for name, value in rows.items():
         say(f"  {name:8} {value}")
+
+
+def _offsite(backup: Backup) -> str:
+    copy = next(iter(backup.in_vaults()), None)
+    proven = f", proven by {proof(copy.verified_by)}" if copy and copy.verified_by else ""
+    return f"{backup.offsite_status}{proven}"
 
 
 def _invite(settings: Settings, password: str) -> None:
