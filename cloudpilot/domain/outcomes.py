@@ -66,9 +66,9 @@ def not_uploaded(session: Session, run: Run, error: CloudPilotError) -> list[Run
     copy = uploads.copy_of(session, run)
     backup = backups.find(session, copy.backup_id)
     given_up = copy.status is CopyStatus.FAILED
-    if given_up and backup.streamed and backup.status is Status.RUNNING and backup.sha256:
-        lost(session, backup, error)  # before that, its own run fails, too
-        following += remove(session, backup, by=None)
+    if given_up and backup.streamed and backup.status is Status.RUNNING:
+        lost(session, backup, error)
+        following += remove(session, backup, by=None)  # which ends the making, too
     return following
 
 

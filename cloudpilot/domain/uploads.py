@@ -173,7 +173,9 @@ def _new_copy(session: Session, backup: Backup, vault: Vault) -> Copy:
 
 
 def _begin(session: Session, copy: Copy, backup: Backup, by: Person | None) -> Run:
-    options = {"copy": str(copy.id), "attempt": str(uuid4())}
+    # What is streamed is told at once to which upload it goes, and has one attempt.
+    attempt = backup.id if backup.streamed else uuid4()
+    options = {"copy": str(copy.id), "attempt": str(attempt)}
     return _add(session, RunKind.UPLOAD, copy, backup, options, by.id if by else None)
 
 

@@ -15,11 +15,13 @@ __all__ = ["Contents", "Dump", "backup", "merged"]
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
 SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
 DUMP_SCRIPTS = ("clients", "databases", "mysql", "postgresql")
+STREAM_SCRIPTS = ("stream",)
 LAST = ("archive",)
-PROGRAMS = ("pack.pl", "entry.pl")
+PROGRAMS = ("pack.pl", "entry.pl", "stream.pl")
 DUMP_PROGRAMS = ("members.pl", "rows.pl", "grants.pl", "census.pl")
 LOCK_SECONDS = 60  # for so long a dump waits for a lock that somebody holds on a table
 
+_UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
@@ -52,6 +54,9 @@ class Contents:
     privilege: Privilege = Privilege.PLAIN  # what the server was set up for
     dumps: tuple[Dump, ...] = ()
     lock_seconds: int = LOCK_SECONDS
+    streamed: bool = False  # no archive stays: the upload of this id frees what it has sent
+    upload_id: str = ""
+    tiers: tuple[tuple[int, int], ...] = ()  # of that upload
 
     def secrets(self) -> dict[str, Secret]:
         """What goes to the run beside the files: the option file of each login."""
@@ -71,7 +76,8 @@ def backup(what: Contents) -> dict[str, bytes]:
 
 def _script(what: Contents) -> bytes:
     """All inside one function: of a script that was cut off nothing runs."""
-    names = SCRIPTS + (DUMP_SCRIPTS if what.dumps else ()) + LAST
+    names = SCRIPTS + (DUMP_SCRIPTS if what.dumps else ())
+    names += (STREAM_SCRIPTS if what.streamed else ()) + LAST
     parts = (
         b"main() {",
         *_settings(what),
@@ -88,10 +94,13 @@ def _settings(what: Contents) -> tuple[bytes, ...]:
         raise InvalidPath(f"{inside} is where backups are kept: it cannot be backed up to itself.")
     if not _ARCHIVE.fullmatch(what.archive):
         raise InvalidConfig("The archive's name has letters, digits, dots, - and _ only.")
+    if what.streamed and not (_UPLOAD.fullmatch(what.upload_id) and what.tiers):
+        raise InvalidConfig("What is streamed goes to an upload that has an id and parts.")
     return (
         _array("paths", paths),
         _array("user_excludes", options(what.excludes, paths)),
         _array("engines", tuple(dump.login.engine.value for dump in what.dumps)),
+        _array("tiers", tuple(str(int(size)) for tier in what.tiers for size in tier)),
         *(line for number, dump in enumerate(what.dumps) for line in _dump(number, dump)),
         *_values(
             archive=what.archive,
@@ -100,6 +109,8 @@ def _settings(what: Contents) -> tuple[bytes, ...]:
             expected_ratio=str(int(what.expected_ratio)),
             privilege=what.privilege.value,
             lock_seconds=str(int(what.lock_seconds)),
+            streamed="yes" if what.streamed else "",
+            upload_id=what.upload_id,
         ),
     )
 

@@ -21,7 +21,8 @@ __all__ = [
 ]  # fmt: skip
 
 SCRIPTS = (
-    "words", "ending", "prelude", "curl", "requests", "send", "senders", "follow", "upload",
+    "words", "ending", "prelude", "curl", "requests", "send", "senders", "follow", "free",
+    "upload",
 )  # fmt: skip
 PATIENCE = 6 * 3600  # seconds in which a part is sent again and again
 MOST_PARTS = 10_000
@@ -147,21 +148,39 @@ def _sent(said: Sequence[str]) -> Sent:
 
 def _judge(what: Sending) -> None:
     names = tuple(item.name for item in what.items)
-    if names[:1] != ("archive",) or names != tuple(name for name in NAMES if name in names):
-        raise InvalidConfig("An upload has an archive, and then an index and a manifest.")
-    if not all(_NAME.fullmatch(item.file) for item in what.items):
-        raise InvalidConfig("A file's name has letters, digits, dots, - and _ only.")
-    if not all(_ID.fullmatch(one) for one in (what.upload_id, what.following or "x")):
-        raise InvalidConfig("An id has only letters, digits, - and _.")
-    if what.following is None and (what.size is None or what.sha256 is None):
-        raise InvalidConfig("Of an archive that is finished size and SHA-256 are known.")
-    if what.sha256 is not None and not _SHA256.fullmatch(what.sha256):
-        raise InvalidConfig("A SHA-256 is 64 hexadecimal digits.")
     numbers = [number for item in what.items for tier in item.tiers for number in tier]
-    if not numbers or not all(0 < number <= LARGEST for number in numbers):
-        raise InvalidConfig("A plan has parts.")
-    if what.rate is not None and what.rate < 1:
-        raise InvalidConfig("A rate is at least one byte a second.")
+    finished = what.following is None
+    for wrong, sentence in (
+        (
+            names[:1] != ("archive",) or names != tuple(name for name in NAMES if name in names),
+            "An upload has an archive, and then an index and a manifest.",
+        ),
+        (
+            not all(_NAME.fullmatch(item.file) for item in what.items),
+            "A file's name has letters, digits, dots, - and _ only.",
+        ),
+        (
+            not all(_ID.fullmatch(one) for one in (what.upload_id, what.following or "x")),
+            "An id has only letters, digits, - and _.",
+        ),
+        (
+            finished and (what.size is None or what.sha256 is None),
+            "Of an archive that is finished size and SHA-256 are known.",
+        ),
+        (finished and what.streamed, "A streamed archive is sent while it is made."),
+        (
+            what.sha256 is not None and not _SHA256.fullmatch(what.sha256),
+            "A SHA-256 is 64 hexadecimal digits.",
+        ),
+        (
+            not all(item.tiers for item in what.items)
+            or not all(0 < number <= LARGEST for number in numbers),
+            "A plan has parts.",
+        ),
+        (what.rate is not None and what.rate < 1, "A rate is at least one byte a second."),
+    ):
+        if wrong:
+            raise InvalidConfig(sentence)
 
 
 def _settings(what: Sending) -> Iterable[bytes]:
@@ -179,6 +198,7 @@ def _settings(what: Sending) -> Iterable[bytes]:
         "whole_md5": "yes" if what.whole_md5 else "",
         "in_clear": "yes" if what.in_clear else "",
         "rate": _number(what.rate),
+        "streamed": "yes" if what.streamed else "",
         "patience": _number(what.patience),
     }
     for name, value in values.items():

@@ -37,6 +37,8 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
     if run.backup_id is None:
         return []
     backup = backups.find(session, run.backup_id)
+    if backup.status.is_final:
+        return []  # it was streamed to an upload that has failed
     if ending.made:
         outcomes.completed(session, backup, ending.made, list(ending.warnings))
     elif ending.error and ending.leave:

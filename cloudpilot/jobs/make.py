@@ -1,9 +1,13 @@
 """Making a backup: what the server is told, and where it works."""
 
+from sqlalchemy.orm import Session as OrmSession
+
 from cloudpilot.db import reading
 from cloudpilot.domain import backups, requests
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.script import Contents
@@ -12,6 +16,7 @@ from cloudpilot.errors import RunLost
 from cloudpilot.jobs import dumps
 from cloudpilot.jobs.payload import Payload
 from cloudpilot.reports import Report
+from cloudpilot.vaults import plans
 
 
 def place(run: Run) -> Place:
@@ -56,4 +61,13 @@ def _contents(run: Run) -> Contents:
             expected_ratio=requests.expected_ratio(session, backup),
             privilege=session.get_one(Server, backup.server_id).privilege,
             dumps=dumps.of(session, backup),
+            streamed=backup.streamed,
+            upload_id=str(backup.id),
+            tiers=_tiers(session, backup),
         )
+
+
+def _tiers(session: OrmSession, backup: Backup) -> tuple[tuple[int, int], ...]:
+    """How the upload will cut what is streamed to it; see signing.begun."""
+    vault = session.get(Vault, backup.vault_id) if backup.streamed else None
+    return plans.plan(None, equal_parts=vault.equal_parts, streamed=True).tiers if vault else ()

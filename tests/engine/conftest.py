@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -82,6 +83,7 @@ class Backups:
         expected_ratio: int = 100,
         dumps: tuple[Dump, ...] = (),
         lock_seconds: int = LOCK_SECONDS,
+        **streaming: Any,
     ) -> Contents:
         """What is sent for it."""
         return Contents(
@@ -94,6 +96,7 @@ class Backups:
             expected_ratio=expected_ratio,
             dumps=dumps,
             lock_seconds=lock_seconds,
+            **streaming,
         )
 
     def start(self, *paths: Path | str, **what: object) -> Place:

@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ WHAT = Contents(
 
 def test_a_run_gets_its_files() -> None:
     files = backup(WHAT)
-    assert sorted(files) == ["entry.pl", "manifest.json", "pack.pl", "script"]
+    assert sorted(files) == ["entry.pl", "manifest.json", "pack.pl", "script", "stream.pl"]
     assert files["manifest.json"] == b"{}"
     script = files["script"].decode()
     assert script.startswith("main() {\n")
@@ -52,3 +53,23 @@ def test_an_archive_has_a_plain_name(archive: str) -> None:
 def test_backups_are_not_backed_up_to_themselves(path: str) -> None:
     with pytest.raises(InvalidPath):
         backup(replace(WHAT, paths=(path,)))
+
+
+def test_what_is_streamed_goes_to_an_upload() -> None:
+    what = replace(WHAT, streamed=True, upload_id="u1", tiers=((16, 2), (128, 3)))
+    script = backup(what)["script"].decode()
+    for said in (
+        "tiers=( 16 2 128 3 )",
+        "declare streamed=yes",
+        "declare upload_id=u1",
+        "hand_over()",
+    ):
+        assert said in script
+    assert "hand_over()" not in backup(WHAT)["script"].decode()
+
+
+@pytest.mark.parametrize("changes", [{"upload_id": "../x"}, {"upload_id": ""}, {"tiers": ()}])
+def test_what_is_streamed_to_nowhere_is_refused(changes: dict[str, Any]) -> None:
+    what = replace(WHAT, streamed=True, upload_id="u1", tiers=((16, 2),))
+    with pytest.raises(InvalidConfig):
+        backup(replace(what, **changes))

@@ -108,6 +108,8 @@ def test_requests_are_for_an_item_and_a_time(name: str, seconds: int) -> None:
         {"sha256": "A" * 64},
         {"sha256": "a" * 64 + "\n"},
         {"rate": 0},
+        {"following": "../x"},
+        {"streamed": True},
     ],
 )
 def test_what_cannot_be_sent_is_refused(changes: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Uploads as the queue does them: real server, real store, each job by itself."""
 
+import hashlib
 import json
 import os
 import signal
@@ -277,6 +278,36 @@ def test_what_a_killed_job_had_begun_is_found_and_taken_back(
     drive()
     assert found(backup_id).offsite_status is Offsite.FAILED
     assert multiparts(store) == []
+
+
+def test_what_is_streamed_is_completed_only_with_the_vaults_word(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, vault_id, streamed=True)
+    until(step, lambda _: kind(backup_id, RunKind.MAKE).status is Status.COMPLETED)
+    assert found(backup_id).status is Status.RUNNING
+    drive()
+    backup = found(backup_id)
+    assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.UPLOADED)
+    assert backup.server_copy.status is CopyStatus.GONE
+    assert not Path(str(backup.server_copy.root), str(backup_id)).exists()
+    [archive] = [one for one in objects(backup_id) if one.name == "archive"]
+    body = store.s3.get_object(Bucket=store.bucket, Key=f"backups/{archive.key}")["Body"].read()
+    assert hashlib.sha256(body).hexdigest() == backup.sha256
+    assert len(body) == backup.size
+
+
+def test_what_is_streamed_and_cannot_be_sent_is_no_backup(
+    core: Flask, site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    change_secret(core, vault_id, "a wrong one")
+    backup_id = back_up(site_id, vault_id, streamed=True)
+    until(step, lambda _: found(backup_id).status.is_final)
+    backup = found(backup_id)
+    assert (backup.status, backup.error_code) == (Status.FAILED, "VAULT_DENIED")
+    until(step, lambda _: found(backup_id).server_copy.status is CopyStatus.GONE)
+    until(step, lambda _: kind(backup_id, RunKind.MAKE).status is Status.FAILED)
+    assert pids_of(str(backup_id)) == []
 
 
 def kind(backup_id: UUID, wanted: RunKind) -> Run:

@@ -123,11 +123,15 @@ class Transfer:
         for name, said in receipts.items():
             content = self.contents[name]
             assert (said.size, said.sha256) == (len(content), sha256(content).hexdigest())
-            parts = [Receipt(*part) for part in said.parts]
+            parts = self.receipts_of(said)
             stored = self.vault.complete(self.uploads[name], parts, said.size, md5=said.md5)
             assert self.read(stored.key) == content
             made[name] = stored
         return made
+
+    @staticmethod
+    def receipts_of(said: Sent) -> list[Receipt]:
+        return [Receipt(*part) for part in said.parts]
 
     def read(self, key: str) -> bytes:
         url = self.vault.sign_read(key, seconds=60, filename="x")

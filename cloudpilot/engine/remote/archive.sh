@@ -2,6 +2,7 @@
 # shellcheck disable=SC2154 # what to back up stands before this, written by engine/script.py:
 #   paths=(…) user_excludes=(--exclude=…) engines=(…) archive=NAME backup_root=… compression=gzip|zstd
 #   expected_ratio=PERCENT privilege=plain|read-all|full
+#   streamed=yes: see stream.sh
 #   databases: see databases.sh; without paths there are dumps only, without engines files only
 # A backup. After prelude.sh, measure.sh, judge.sh, databases.sh, mysql.sh and postgresql.sh.
 
@@ -39,11 +40,12 @@ judge() {
 pipeline() {
   produce |
     "${gently[@]}" perl pack.pl "$tar_bytes" "$dump_bytes" "$((jobs_at_once > 4 ? 4 : jobs_at_once))" \
-      "${compressor[@]}" 2>work/pack.errors |
+      "${stream_to:-}" "${stream_tiers:-}" "${compressor[@]}" 2>work/pack.errors |
     "${hash_command[@]}" >work/hash
   local made=${PIPESTATUS[0]} pack=${PIPESTATUS[1]} hash=${PIPESTATUS[2]}
   # A dump that has met a full disk may not even have been able to write its sentence down.
   ((pack == 71 || made == 71)) && return 71
+  ((pack == 93)) && return 93
   # 141 is SIGPIPE: not the cause but what follows from another one's end.
   ((made > 128 && made != 141)) && return 101
   ((pack > 128 && pack != 141 || pack == 76)) && return 102
@@ -68,11 +70,12 @@ produce() {
 # explain STATUS: fails unless it is tar's own.
 explain() {
   local status why
-  if (($1 != 71)) && read -r status why 2>/dev/null <work/sentence; then
+  if (($1 != 71 && $1 != 93)) && read -r status why 2>/dev/null <work/sentence; then
     fail "$status" "$why"
   fi
   case $1 in
     71) fail 71 "The disk of $(shown "$backup_root") became full while the archive was written." ;;
+    93) fail 93 "$(tail -n 1 work/pack.errors)" ;;
     101) fail 76 'tar was killed on the server.' ;;
     102) fail 76 'The packing was killed on the server: out of memory, perhaps?' ;;
     103) fail 76 "${hash_command[0]} was killed on the server." ;;
@@ -91,14 +94,19 @@ finish() {
   "${gzip_command[@]}" <work/index >work/index.gz || fail_to_write
   result >work/result || fail_to_write
   manifest >work/manifest || fail_to_write
-  in_background sync work/archive work/index.gz work/manifest || fail_to_sync
-  publish archive "$archive"
+  if [ -n "$streamed" ]; then
+    in_background sync work/index.gz work/manifest || fail_to_sync
+  else
+    in_background sync work/archive work/index.gz work/manifest || fail_to_sync
+    publish archive "$archive"
+  fi
   publish index.gz "$archive.index.gz"
   publish manifest manifest.json
   [ ! -e work/census ] || mv -T work/census census || fail_to_write
   in_background sync "$backup" || fail_to_sync
   mv -T work/result result || fail_to_write
   in_background sync result . || fail_to_sync
+  [ -z "$streamed" ] || hand_over
   say "Complete: $archive."
 }
 

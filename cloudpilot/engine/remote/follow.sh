@@ -7,6 +7,7 @@
 open_item() {
   local path
   [ -z "$open" ] || return 0
+  # It may get its name between the first look and the second.
   for path in "$backup/$file" ${make:+"$make/work/archive"} "$backup/$file"; do
     if [ -f "$path" ] && { exec 5<"$path"; } 2>/dev/null; then
       open=yes
@@ -18,7 +19,7 @@ open_item() {
 
 # follow: sets `there`, the bytes that are there; `whole` if there will be no more.
 follow() {
-  [ -z "$whole" ] || return 0
+  [ -z "$whole" ] || [ -n "$streamed" ] || return 0
   if [ -n "$make" ]; then ask_maker; else whole=yes; fi
   open_item
   [ -n "$open" ] || return 0
@@ -43,6 +44,8 @@ ask_maker() {
       complete) complete=$value ;;
     esac
   done 2>/dev/null <"$make/result"
+  # One that is streamed is kept by its maker until we say that we have it.
+  if [ -n "$streamed" ] && [ -n "$gone" ] && [ -z "$status" ]; then complete=''; fi
   if ((${status:-0})) || { [ "$complete" != 1 ] && [ -n "$gone$status" ]; }; then
     fail 96 'The archive was not completed: the run that makes it has ended without it.'
   fi

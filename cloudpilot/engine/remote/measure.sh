@@ -18,6 +18,7 @@ measure() {
   tar_bytes=0
   ((${#paths[@]} == 0)) || measure_files
   ((${#engines[@]} == 0)) || measure_databases
+  [ -z "$streamed" ] || check_holes
   check_space
 }
 
@@ -168,6 +169,7 @@ run_tar() {
 
 check_space() {
   local free block needed=$(((tar_bytes + dump_bytes) * expected_ratio / 100 + SPARE))
+  [ -z "${streamed:-}" ] || most_at_once
   read -r free block <<<"$(stat -f -c '%a %S' -- "$backup")"
   say "$(human "$((tar_bytes + dump_bytes))") to pack; $(human $((free * block))) free."
   ((free * block >= needed)) ||

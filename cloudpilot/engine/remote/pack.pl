@@ -1,6 +1,7 @@
 #!/usr/bin/perl
-# pack.pl TAR_BYTES DUMP_BYTES JOBS COMPRESSOR…: packs a tar stream while it passes. Of TAR_BYTES, what
-# the files will take, we are sure; of DUMP_BYTES, what is before them, we are not.
+# pack.pl TAR_BYTES DUMP_BYTES JOBS RECEIVED TIERS COMPRESSOR…: packs a tar stream while it passes. Of
+# TAR_BYTES, what the files will take, we are sure; of DUMP_BYTES, what is before them, we are not.
+# RECEIVED and TIERS are empty unless the archive is streamed; see stream.pl.
 #
 # From standard input, a tar. To work/archive and, for the hash, to standard output: the same tar
 # with manifest.json before it and result.json after it, cut into pieces of 32 MiB that are
@@ -38,13 +39,15 @@ sub KILLED ()       { return 76 }
 
 BEGIN {
     my ($here) = $0 =~ m{^(.*/)};    # `require` looks elsewhere unless it is told so
-    require(defined $here ? $here =~ m{^/} ? "${here}entry.pl" : "./${here}entry.pl" : './entry.pl');
+    $here = defined $here ? $here =~ m{^/} ? $here : "./$here" : './';
+    require "${here}entry.pl";
+    require "${here}stream.pl";
 }
 
 my %COUNTED_AS = (0 => 'files', 7 => 'files', S => 'files', 5 => 'directories', D => 'directories',
     1 => 'hardlinks', 2 => 'symlinks');
 
-my ($tar_bytes, $dump_bytes, $jobs, @compressor) = @ARGV;
+my ($tar_bytes, $dump_bytes, $jobs, $received, $tiers, @compressor) = @ARGV;
 my $expected = $tar_bytes + $dump_bytes;
 my $stage    = 'archive';
 my ($archive, $index);                  # handles
@@ -69,6 +72,7 @@ sub main {
     $SIG{PIPE} = 'IGNORE';
     binmode STDIN;
     fcntl STDIN, SET_PIPE, CHUNK;
+    stream_to($received, $tiers);
     $archive = create('work/archive');
     $index   = create('work/index');
     say_to_index("V 1\n");
@@ -366,6 +370,7 @@ sub copy {
         next if !defined $got && $! == INTERRUPTED;
         stop_with(FAILED, "Cannot read what was packed: $!") if !defined $got;
         last if !$got;
+        make_room($packed + $size);
         write_all($archive, $bytes);
         write_all(*STDOUT, $bytes);
         $size += $got;

@@ -77,6 +77,7 @@ note() {
   printf '%s %s %s %s\n' "$1" "${size_of[$1]}" "${md5_of[$1]}" "${2:--}" >>"$receipts/$item" || fail_to_note
   ((received += size_of[$1]))
   expired=0
+  free_part "$1"
   unset "signed[$item:$1]" "valid_until[$item:$1]" "aged[$item:$1]"
 }
 

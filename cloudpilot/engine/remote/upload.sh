@@ -2,9 +2,9 @@
 # shellcheck disable=SC2034,SC2154 # what is sent stands before this, written by engine/uploading.py:
 #   upload_id=ID items=(archive …) file_ITEM=NAME tiers_ITEM=(BYTES COUNT …) following=RUN_ID
 #   archive_size=BYTES archive_sha256=HEX parallel=COUNT whole_md5=yes in_clear=yes rate=BYTES
-#   patience=SECONDS
+#   patience=SECONDS streamed=yes
 # Sends a backup's files in parts, straight to a store. After curl.sh, requests.sh, send.sh,
-# senders.sh and follow.sh. One pass reads and hashes; beside it senders read their parts again and say on
+# senders.sh, follow.sh and free.sh. One pass reads and hashes; beside it senders read their parts again and say on
 # descriptor 7 what has become of them. Receipts are in BACKUP/upload-ID/ITEM, a line for each part
 # that was taken, NUMBER SIZE MD5 ANSWER, and "= SIZE SHA256 MD5" when all were: they outlive the run.
 
@@ -62,7 +62,9 @@ send_item() {
   fi
   job=() seen_dead=() offset_of=() size_of=() md5_of=() ready=()
   next=1 read_to=0 all_read='' received=0 expired=0 slots=$parallel must_ask=yes
+  is_streamed && return
   known_receipts
+  say_received 0
   begin_hashes
   until is_sent; do
     take_fed
@@ -75,6 +77,7 @@ send_item() {
   done
   exec 5<&-
   printf '= %s %s %s\n' "$there" "$sha256_of_all" "${md5_of_all:--}" >>"$receipts/$item" || fail_to_note
+  say_received "$there"
   ((received_before += there))
 }
 
