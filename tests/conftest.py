@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.support.databases",
     "tests.support.rows",
     "tests.support.sshd",
+    "tests.support.stores",
     "tests.support.together",
     "tests.support.tools",
     "tests.support.world",

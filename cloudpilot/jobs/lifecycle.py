@@ -41,9 +41,13 @@ def current(run_id: UUID) -> Run:
 
 
 def take(run_id: UUID, *statuses: Status) -> Run | None:
-    """The run for this job alone, if it is due in one of these states."""
+    """The run for this job alone, if it is due in one of these states.
+
+    Where a job may take longer, so does its lease.
+    """
     with transaction() as session:
-        length = timedelta(seconds=settings().lease_seconds)
+        times = queue.SECONDS_BY_KIND[runs.find(session, run_id).kind] / queue.JOB_SECONDS
+        length = timedelta(seconds=settings().lease_seconds * times)
         return runs.lease(session, run_id, *statuses, length=length)
 
 

@@ -1,5 +1,6 @@
 """The queue: a doorbell. It may ring twice or not at all; the rows say what there is to do."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -13,8 +14,10 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session
 
-from cloudpilot.db import after_commit
+from cloudpilot.db import after_commit, reading
+from cloudpilot.domain import runs
 from cloudpilot.domain.runs import Run
+from cloudpilot.kinds import RunKind
 from cloudpilot.settings import Settings
 
 WORK = "work"  # starts, stops, checks, deletions: a forking worker
@@ -26,6 +29,17 @@ STOP = "cloudpilot.jobs.runs.stop"
 LOOK_ROUND = "cloudpilot.jobs.looks.look_round"
 
 JOB_SECONDS = 40  # a job that hangs is ended after that long; a lease is longer
+# A store may take minutes to make an object of ten thousand parts, or to list and delete many.
+SECONDS_BY_KIND = defaultdict(
+    lambda: JOB_SECONDS,
+    {
+        RunKind.CHECK: 100,
+        RunKind.CHECK_VAULT: 150,
+        RunKind.VERIFY: 600,
+        RunKind.ABANDON: 150,
+        RunKind.DELETE: 150,
+    },
+)
 QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing
 WATCHED_SECONDS = 6  # a page asks every two
 
@@ -61,12 +75,12 @@ def redis() -> Redis:
 
 def ring(session: Session, run: Run) -> None:
     """Have `run` started as soon as the transaction is committed."""
-    after_commit(session, partial(_send, START, run.id))
+    after_commit(session, partial(_send, START, run.id, SECONDS_BY_KIND[run.kind]))
 
 
 def ring_stop(session: Session, run: Run) -> None:
     """Have the wish to stop `run` passed on as soon as the transaction is committed."""
-    after_commit(session, partial(_send, STOP, run.id))
+    after_commit(session, partial(_send, STOP, run.id, JOB_SECONDS))
 
 
 def ring_again(run_id: UUID) -> None:
@@ -74,7 +88,9 @@ def ring_again(run_id: UUID) -> None:
     settings: Settings = current_app.extensions["settings"]
     pause = max(1, int(settings.lease_seconds / 2))
     if redis().set(f"cloudpilot:rung:{run_id}", 1, nx=True, ex=pause):
-        _send(START, run_id)
+        with reading() as session:
+            kind = runs.find(session, run_id).kind
+        _send(START, run_id, SECONDS_BY_KIND[kind])
 
 
 def ring_looks() -> None:
@@ -105,13 +121,13 @@ def watched(run_ids: Iterable[UUID]) -> set[UUID]:
     return {run_id for run_id, mark in zip(ids, marks, strict=True) if mark}
 
 
-def _send(job: str, run_id: UUID) -> None:
+def _send(job: str, run_id: UUID, seconds: int) -> None:
     """The row is certain, the ring is not: if Redis is away now, the clock rings again."""
     try:
         JsonQueue(WORK, connection=redis()).enqueue_call(
             job,
             args=(str(run_id),),
-            timeout=JOB_SECONDS,
+            timeout=seconds,
             result_ttl=0,
             failure_ttl=3600,
             ttl=QUEUED_SECONDS,

@@ -17,15 +17,29 @@ _STAGES = {
     "dump": "Dumping databases",
     "rotate": "Changing the key",
     "uninstall": "Proving that the panel is out",
+    "upload": "Uploading",
+    "verify": "Having the vault prove it",
+    "abandon": "Taking back what was sent",
+    "check-vault": "Checking the vault",
 }
 _KINDS = {
     RunKind.MAKE: "Backup",
     RunKind.CHECK: "Check",
     RunKind.DELETE: "Deletion",
+    RunKind.UPLOAD: "Upload",
+    RunKind.VERIFY: "Proof of an upload",
+    RunKind.ABANDON: "End of an upload",
+    RunKind.CHECK_VAULT: "Check of a vault",
     RunKind.PREVIEW: "Preview",
     RunKind.INSPECT: "Look at databases",
     RunKind.ROTATE: "Key change",
     RunKind.UNINSTALL: "Removal",
+}
+_PROOFS = {
+    "md5-parts": "the MD5 and size of each part",
+    "md5-per-block": "the MD5 of each block when it was taken, and its size",
+    "md5-whole": "the MD5 of the whole",
+    "readback": "reading it again",
 }
 
 
@@ -47,6 +61,15 @@ def brand(engine: str) -> str:
     ('PostgreSQL', 'Database')
     """
     return Engine(engine).brand if engine in set(Engine) else "Database"
+
+
+def proof(verified_by: str) -> str:
+    """How it is known that a vault holds the archive; docs/vaults.md has the table.
+
+    >>> proof("md5-parts"), proof("of a later version")
+    ('the MD5 and size of each part', 'of a later version')
+    """
+    return _PROOFS.get(verified_by, verified_by)
 
 
 def holds(types: Sequence[BackupType]) -> str:

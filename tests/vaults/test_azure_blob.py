@@ -28,10 +28,10 @@ _NUMBERS = count()
 class AzureStore:
     """A container of Azurite; every vault is below a prefix of its own."""
 
-    bucket = "container"
     page = 1_000
 
-    def __init__(self, azurite: Azurite) -> None:
+    def __init__(self, azurite: Azurite, bucket: str = "container") -> None:
+        self.bucket = bucket
         self.secrets = [azurite.key]
         self.location = Location(
             VaultKind.AZURE_BLOB,

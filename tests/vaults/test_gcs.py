@@ -29,10 +29,10 @@ _NUMBERS = count()
 class GcsStore:
     """A bucket of the emulator; every vault is below a prefix of its own."""
 
-    bucket = "bucket"
     page = PAGE
 
-    def __init__(self, gcs: Gcs) -> None:
+    def __init__(self, gcs: Gcs, bucket: str = "bucket") -> None:
+        self.bucket = bucket
         self.gcs = gcs
         self.secrets = [gcs.key_file().split("PRIVATE KEY")[1][10:60]]
         gcs.create_bucket(self.bucket, softDeletePolicy={"retentionDurationSeconds": "0"})
