@@ -5,13 +5,24 @@ from uuid import UUID
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, RunStopped
-from cloudpilot.jobs import check, delete, inspect, lifecycle, make, preview, rotate, uninstall
+from cloudpilot.jobs import (
+    check,
+    check_vault,
+    delete,
+    inspect,
+    lifecycle,
+    make,
+    preview,
+    rotate,
+    uninstall,
+)
 from cloudpilot.kinds import RunKind
 
 # Work that a job does itself, in seconds, and that may be done twice: it is taken up again in
 # whatever state it was left. Making a backup is the server's work: it is only started here.
 DIRECT = {
     RunKind.CHECK: check.perform,
+    RunKind.CHECK_VAULT: check_vault.perform,
     RunKind.DELETE: delete.perform,
     RunKind.INSPECT: inspect.perform,
     RunKind.PREVIEW: preview.perform,
