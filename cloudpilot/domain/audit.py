@@ -67,6 +67,10 @@ class Action(StrEnum):
     DATABASE_CHANGED = "database.changed"
     DATABASE_REMOVED = "database.removed"
     DATABASE_INSPECTED = "database.look-requested"
+    VAULT_ADDED = "vault.added"
+    VAULT_CHANGED = "vault.changed"
+    VAULT_REMOVED = "vault.removed"
+    VAULT_CHECKED = "vault.check-requested"
     SITE_PREVIEWED = "site.preview-requested"
     SEALED_ANEW = "panel.sealed-anew"
 

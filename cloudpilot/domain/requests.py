@@ -12,6 +12,7 @@ from cloudpilot.domain import outcomes, runs
 from cloudpilot.domain.backups import RETENTION_DAYS, Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
+from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -38,6 +39,7 @@ class Wish:
     databases: list[Database] = field(default_factory=list)
     retention_days: int = RETENTION_DAYS
     note: str = ""
+    destination: Destination | None = None
 
     def refuse_nothing(self) -> None:
         """Raises InvalidConfig if there is nothing of this type to back up."""
@@ -76,6 +78,7 @@ def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
         compression=wish.compression,
         retention_days=wish.retention_days,
         note=wish.note,
+        **(wish.destination.columns() if wish.destination else {}),
         requested_by=by.id if by else None,
         created_at=now,
         expires_at=now + timedelta(days=wish.retention_days),

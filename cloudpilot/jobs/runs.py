@@ -8,6 +8,7 @@ from cloudpilot.errors import CloudPilotError, RunStopped
 from cloudpilot.jobs import (
     abandon,
     check,
+    check_vault,
     delete,
     inspect,
     lifecycle,
@@ -20,11 +21,11 @@ from cloudpilot.jobs import (
 from cloudpilot.kinds import RunKind
 
 # Work that a job does itself, in seconds, and that may be done twice: it is taken up again in
-# whatever state it was left. What a
-# server does is only started here.
+# whatever state it was left. What a server does is only started here.
 DIRECT = {
     RunKind.ABANDON: abandon.perform,
     RunKind.CHECK: check.perform,
+    RunKind.CHECK_VAULT: check_vault.perform,
     RunKind.DELETE: delete.perform,
     RunKind.INSPECT: inspect.perform,
     RunKind.PREVIEW: preview.perform,

@@ -8,7 +8,7 @@ that it makes are those of the daily Checks, and of removals that were planned.
 from datetime import timedelta
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, daily, outcomes, runs
+from cloudpilot.domain import backups, daily, outcomes, runs, vault_checks
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.runs import DIRECT
@@ -45,12 +45,23 @@ def ask_for_removals() -> None:
 
 
 def ask_for_checks() -> None:
-    """Have those servers checked whose daily Check is due."""
+    """Have those servers and vaults checked whose daily Check is due."""
+    _ask_for_checks_of_vaults()
     every = timedelta(hours=lifecycle.settings().check_hours)
     with reading() as session:
         due = daily.due(session, CHECKS_A_TICK)
     for server_id in due:
         with transaction() as session:
             run = daily.claim(session, server_id, every)
+            if run:
+                queue.ring(session, run)
+
+
+def _ask_for_checks_of_vaults() -> None:
+    with reading() as session:
+        due = vault_checks.due(session, CHECKS_A_TICK)
+    for vault_id in due:
+        with transaction() as session:
+            run = vault_checks.claim(session, vault_id)
             if run:
                 queue.ring(session, run)

@@ -13,6 +13,7 @@ from cloudpilot.errors import (
     VaultRefused,
     VaultUnreachable,
 )
+from cloudpilot.secrets import Secret
 from cloudpilot.vaults import connections
 from cloudpilot.vaults.answers import STUMBLES, by_status, nonsense
 from cloudpilot.vaults.location import Location
@@ -26,15 +27,25 @@ def endpoint(location: Location) -> str:
     return location.endpoint or f"https://{location.key_id}.blob.core.windows.net"
 
 
+def judge_account(name: str) -> None:
+    """Raise InvalidConfig for what is no name of a storage account."""
+    if not _ACCOUNT.fullmatch(name):
+        raise InvalidConfig(f"{name[:80]!r} is no name of a storage account.")
+
+
+def judge_key(secret: Secret) -> None:
+    """Raise InvalidConfig for what is no account key."""
+    if not _is_base64(secret.reveal()):
+        raise InvalidConfig("The account key is not one: it is base64.")
+
+
 def service(location: Location) -> Any:
     """The account's blobs, without a question asked; raises InvalidConfig."""
     from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415
     from azure.storage.blob import BlobServiceClient, ExponentialRetry  # noqa: PLC0415
 
-    if not _ACCOUNT.fullmatch(location.key_id):
-        raise InvalidConfig(f"{location.key_id[:80]!r} is no name of a storage account.")
-    if not _is_base64(location.secret.reveal()):
-        raise InvalidConfig("The account key is not one: it is base64.")
+    judge_account(location.key_id)
+    judge_key(location.secret)
     http = connections.session(private=location.private)
     key = {"account_name": location.key_id, "account_key": location.secret.reveal()}
     return BlobServiceClient(

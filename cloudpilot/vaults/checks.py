@@ -20,6 +20,7 @@ from cloudpilot.vaults.uploads import PartRequest, Receipt, Upload
 
 CONTENT = b"CloudPilot has written this to see whether it can. It may be deleted.\n"
 MOST_SKEW = timedelta(minutes=5)  # S3 refuses a signature that is 15 minutes off
+MAY_NOT_ASK = "Allow what the vault's policy lists for the check, or look at the provider yourself."
 SECONDS = 300  # that the signed requests are valid
 
 
@@ -150,8 +151,7 @@ def failed(about: str, error: CloudPilotError) -> CheckLine:
 
 def unknown(about: str, sentence: str) -> CheckLine:
     """The line of something that this key may not ask."""
-    remedy = "Allow what the vault's policy lists for the check, or look at the provider yourself."
-    return CheckLine(about, Grade.WARNING, sentence, remedy)
+    return CheckLine(about, Grade.WARNING, sentence, MAY_NOT_ASK)
 
 
 def _ok(about: str, sentence: str) -> CheckLine:

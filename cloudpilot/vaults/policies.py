@@ -2,6 +2,20 @@
 
 import json
 
+from cloudpilot.kinds import VaultKind
+
+
+def of(kind: VaultKind, bucket: str, prefix: str, account: str) -> str:
+    """What `base.Vault.policy` says, without opening the vault.
+
+    account  Azure's storage account, or Google's service account
+    """
+    if kind is VaultKind.GCS:
+        return gcs(bucket, prefix, account)
+    if kind is VaultKind.AZURE_BLOB:
+        return azure(account, bucket)
+    return s3(bucket, prefix) if kind is VaultKind.S3 else spaces(bucket)
+
 
 def s3(bucket: str, prefix: str) -> str:
     """A policy of Amazon's IAM, for a user that only CloudPilot is."""

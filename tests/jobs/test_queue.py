@@ -9,10 +9,14 @@ from flask import Flask
 from redis import Redis
 from rq import SimpleWorker
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import runs
-from cloudpilot.jobs import queue
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.queue import LOOKS, WORK, JsonJob, JsonQueue
+from cloudpilot.kinds import RunKind
 
 PICKLE = b"\x80"  # what a pickle of protocol 2 and later begins with
 
@@ -91,14 +95,26 @@ def test_while_redis_is_away_the_row_is_certain(core: Flask, make_run: UUID) -> 
     assert queue.watched([make_run]) == set()
 
 
-def test_a_run_that_was_rung_for_is_not_rung_for_at_every_tick(core: Flask) -> None:
-    run_id = uuid4()
+def test_a_run_that_was_rung_for_is_not_rung_for_at_every_tick(make_run: UUID) -> None:
     for _ in range(5):
-        queue.ring_again(run_id)
+        queue.ring_again(make_run)
     assert len(queued(WORK)) == 1
     queue.redis().flushall()
-    queue.ring_again(run_id)
+    queue.ring_again(make_run)
     assert len(queued(WORK)) == 1
+
+
+def test_what_may_take_minutes_has_minutes_and_a_lease_that_is_longer(core: Flask) -> None:
+    """Else another worker would begin the same beside it."""
+    with transaction() as session:
+        run = runs.add(session, Run(kind=RunKind.CHECK_VAULT, claim="c", subject="a vault"))
+        queue.ring(session, run)
+    queue.ring_again(run.id)
+    seconds = queue.SECONDS_BY_KIND[RunKind.CHECK_VAULT]
+    assert [job.timeout for job in queued(WORK)] == [seconds, seconds]
+    taken = lifecycle.take(run.id, Status.PENDING)
+    assert taken
+    assert (taken.next_look_at - clock.now()).total_seconds() > seconds + 5
 
 
 def test_rounds_of_looks_do_not_pile_up(core: Flask) -> None:

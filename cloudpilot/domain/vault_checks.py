@@ -1,0 +1,192 @@
+"""The checks of vaults: what the last one found, what got worse, and when the next one is due.
+
+The lines are kept in the vault's row, of the same form as those of a server's Check.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.catalogue import by_code
+from cloudpilot.domain import runs, vaults
+from cloudpilot.domain.changes import RANK, Lines
+from cloudpilot.domain.checkups import SINCE_YESTERDAY
+from cloudpilot.domain.daily import AGAIN, slot
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import BackupInProgress, RunStopped, Unexpected
+from cloudpilot.kinds import RunKind
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A vault whose last check failed, at what, and when."""
+
+    vault: Vault
+    code: str
+    detail: str
+    remedy: str
+    at: datetime
+
+
+def ask(session: Session, vault: Vault, by: Person | None) -> Run:
+    """A run that checks the vault; raises BackupInProgress if one is under way."""
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.CHECK_VAULT,
+            claim=vault.claim,
+            vault_id=vault.id,
+            requested_by=by.id if by else None,
+            subject=vault.name,
+        ),
+    )
+
+
+def keep(session: Session, asked: Vault, lines: Lines, every: timedelta) -> None:
+    """Write down what a check found, and when the next one is.
+
+    asked  the row as it was when the store was asked: if it is another by now, nothing is kept,
+           and it is checked again at once
+    every  from check to check; one that failed is followed sooner (see `_pause`)
+    """
+    vault = session.get_one(Vault, asked.id, populate_existing=True)
+    if _settings(vault) != _settings(asked) or vault.removed_at:
+        vault.next_check_at = None
+        return
+    now, former = clock.now(), vault.lines or []
+    failed_before = vault.checked_at if vault.level == "failed" else None
+    vault.lines = [_told(former, line, now) for line in lines]
+    vault.checked_at = now
+    well = vault.level != "failed"
+    vault.next_check_at = (
+        slot(vault.id, now, every) if well else now + _pause(failed_before, now, every)
+    )
+
+
+def worst_first(vault: Vault) -> list[dict[str, Any]]:
+    """The lines of the last check, what needs attention before what is well."""
+    return sorted(vault.lines or (), key=lambda line: -RANK[line["level"]])
+
+
+def worse(vault: Vault) -> dict[str, datetime]:
+    """The keys of those lines that are worse than yesterday, and since when."""
+    begin = clock.now() - SINCE_YESTERDAY
+    since = {
+        line["key"]: datetime.fromisoformat(line["worse_at"])
+        for line in vault.lines or ()
+        if line["worse_at"]
+    }
+    return {key: at for key, at in since.items() if at >= begin}
+
+
+def latest(session: Session, vault_id: UUID) -> Run | None:
+    """The newest run that checks this vault."""
+    rows = select(Run).where(Run.vault_id == vault_id, Run.kind == RunKind.CHECK_VAULT)
+    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+
+
+def troubles(session: Session) -> list[Trouble]:
+    """The vaults whose last check failed or could not be done, by name."""
+    undone = _undone(session)
+    found = (undone.get(vault.id) or _found(vault) for vault in vaults.listed(session))
+    return [trouble for trouble in found if trouble]
+
+
+def due(session: Session, limit: int) -> list[UUID]:
+    """Vaults to be checked now, the longest overdue first."""
+    rows = select(Vault.id).where(*_is_due())
+    return list(session.scalars(rows.order_by(Vault.next_check_at).limit(limit)))
+
+
+def claim(session: Session, vault_id: UUID) -> Run | None:
+    """The daily check's run; None if another clock was first, or a check is under way.
+
+    Its end says when the next one is due; if it never ends well, that is in an hour.
+    """
+    ours = update(Vault).where(Vault.id == vault_id, *_is_due())
+    taken = session.execute(
+        ours.values(next_check_at=clock.now() + AGAIN).returning(Vault.id),
+        execution_options={"synchronize_session": False},
+    )
+    if taken.first() is None:
+        return None
+    try:
+        return ask(session, session.get_one(Vault, vault_id, populate_existing=True), None)
+    except BackupInProgress:
+        return None
+
+
+def _is_due() -> tuple[Any, ...]:
+    under_way = select(Run.id).where(
+        Run.vault_id == Vault.id, Run.kind == RunKind.CHECK_VAULT, Run.status.in_(ACTIVE)
+    )
+    return (
+        or_(Vault.next_check_at.is_(None), Vault.next_check_at <= clock.now()),
+        Vault.removed_at.is_(None),
+        ~under_way.exists(),
+    )
+
+
+def _pause(failed_before: datetime | None, now: datetime, every: timedelta) -> timedelta:
+    """After a check that failed: an hour, then twice as long as since the one before."""
+    since = 2 * (now - failed_before) if failed_before else AGAIN
+    return min(every, max(AGAIN, since))
+
+
+def _settings(vault: Vault) -> tuple[object, ...]:
+    """All that a check depends on; a secret that is sealed anew is another one, which does no
+    harm."""
+    more = (vault.region, vault.key_id, vault.secret, vault.path_style, vault.equal_parts)
+    return (*vault.place, *more)
+
+
+def _told(
+    former: Sequence[Mapping[str, Any]], line: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """With when it got worse, if it did and nothing has changed since."""
+    was = next((one for one in former if one["key"] == line["key"]), None)
+    at = None
+    if was and RANK[line["level"]] > RANK[was["level"]]:
+        at = now.isoformat()
+    elif was and line["level"] == was["level"]:
+        at = was["worse_at"]
+    return {**line, "worse_at": at}
+
+
+def _found(vault: Vault) -> Trouble | None:
+    failed = next((line for line in vault.lines or () if line["level"] == "failed"), None)
+    if failed is None or vault.checked_at is None:
+        return None
+    at = datetime.fromisoformat(failed["worse_at"]) if failed["worse_at"] else vault.checked_at
+    return Trouble(vault, failed["code"], failed["detail"], failed["remedy"], at)
+
+
+def _undone(session: Session) -> dict[UUID, Trouble]:
+    """Checks that ended without a line, newer than the last lines that there are."""
+    rows = (
+        select(Vault, Run)
+        .join(Run, Run.vault_id == Vault.id)
+        .where(
+            Run.kind == RunKind.CHECK_VAULT,
+            Run.status == Status.FAILED,
+            Run.error_code.is_distinct_from(RunStopped.code),
+            or_(Vault.checked_at.is_(None), Run.created_at > Vault.checked_at),
+        )
+        .order_by(Run.created_at, Run.id)
+    )
+    return {vault.id: _why(vault, run) for vault, run in session.execute(rows)}
+
+
+def _why(vault: Vault, run: Run) -> Trouble:
+    code = run.error_code or Unexpected.code
+    detail, remedy = run.error_detail or "It could not be checked.", by_code(code).remedy
+    return Trouble(vault, code, detail, remedy, run.finished_at or run.created_at)

@@ -1,0 +1,141 @@
+"""What lies in a vault, who uses it, and so whether it can be moved or removed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain import removals
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import ACTIVE
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import BackupInProgress, InvalidState
+
+COPIES_SHOWN = 5
+RUNS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many backups are stored there, and their bytes."""
+
+    backups: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What keeps a vault from being removed.
+
+    copies   that are not gone: stored, on their way, failed, being deleted
+    objects  what an upload may have left and nobody has proven gone
+    sites    that use it by default, with their servers
+    waiting  backups that are to go there and have not begun to
+    run      the oldest piece of work with it that has not ended
+    """
+
+    copies: int
+    objects: int
+    sites: Sequence[tuple[Site, Server]]
+    waiting: int
+    run: Run | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything lies there or is about to: then it must stay where it is."""
+        return bool(self.copies or self.objects or self.waiting)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be removed."""
+        return not (self.holds or self.sites or self.run)
+
+
+def kept(session: Session) -> dict[UUID, Kept]:
+    """By vault; those in which nothing is stored are not in it."""
+    rows = (
+        select(Copy.vault_id, func.count(), func.coalesce(func.sum(Copy.size), 0))
+        .where(Copy.status == CopyStatus.STORED, Copy.vault_id.is_not(None))
+        .group_by(Copy.vault_id)
+    )
+    found = session.execute(rows)
+    return {vault_id: Kept(count, int(size or 0)) for vault_id, count, size in found if vault_id}
+
+
+def of(session: Session, vault: Vault) -> Use:
+    """Who uses it, and for what."""
+    copies = (Copy.vault_id == vault.id, Copy.status != CopyStatus.GONE)
+    objects = (VaultObject.vault_id == vault.id, VaultObject.gone_at.is_(None))
+    waiting = (Backup.vault_id == vault.id, Backup.status.in_(ACTIVE))
+    runs = select(Run).where(Run.vault_id == vault.id, Run.status.in_(ACTIVE))
+    return Use(
+        copies=_count(session, Copy, *copies),
+        objects=_count(session, VaultObject, *objects),
+        sites=sites(session, vault),
+        waiting=_count(session, Backup, *waiting),
+        run=session.scalar(runs.order_by(Run.created_at, Run.id).limit(1)),
+    )
+
+
+def sites(session: Session, vault: Vault) -> list[tuple[Site, Server]]:
+    """The sites whose backups go there unless somebody says otherwise, with their servers."""
+    rows = (
+        select(Site, Server)
+        .join(Server, Server.id == Site.server_id)
+        .where(Site.vault_id == vault.id, Site.removed_at.is_(None))
+        .order_by(Site.name, Server.name, Site.id)
+    )
+    return [(site, server) for site, server in session.execute(rows)]
+
+
+def copies(session: Session, vault: Vault) -> list[tuple[Copy, Backup]]:
+    """The last backups that came there or were to, the newest first."""
+    rows = (
+        select(Copy, Backup)
+        .join(Backup, Backup.id == Copy.backup_id)
+        .where(Copy.vault_id == vault.id, Copy.status != CopyStatus.GONE)
+        .order_by(Backup.created_at.desc(), Copy.id)
+    )
+    return [(copy, backup) for copy, backup in session.execute(rows.limit(COPIES_SHOWN))]
+
+
+def runs(session: Session, vault: Vault) -> list[Run]:
+    """The last pieces of work with it, the newest first."""
+    rows = select(Run).where(Run.vault_id == vault.id)
+    return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(RUNS_SHOWN)))
+
+
+def remove(session: Session, vault: Vault) -> None:
+    """Forget a vault and its secret; the caller has it locked.
+
+    Raises InvalidState or BackupInProgress, with what keeps it.
+    """
+    use = of(session, vault)
+    if use.run:
+        raise BackupInProgress(removals.pending(use.run))
+    if use.waiting:
+        raise BackupInProgress("A backup that is to go there has not ended.")
+    if use.sites:
+        names = ", ".join(f"{site.name} on {server.name}" for site, server in use.sites[:3])
+        more = f" and {len(use.sites) - 3} more" if len(use.sites) > 3 else ""
+        raise InvalidState(
+            f"Backups of {names}{more} go there: choose another vault, or none, for them first."
+        )
+    if use.copies:
+        raise InvalidState("Backups lie there, or failed to get there: delete them first.")
+    if use.objects:
+        raise InvalidState("What an upload has left there is not proven gone yet.")
+    vault.removed_at, vault.secret, vault.next_check_at = clock.now(), "", None
+
+
+def _count(session: Session, kind: type[object], *conditions: object) -> int:
+    rows = select(func.count()).select_from(kind).where(*conditions)  # type: ignore[arg-type]
+    return session.scalar(rows) or 0
