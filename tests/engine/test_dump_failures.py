@@ -36,7 +36,7 @@ from cloudpilot.errors import (
 from cloudpilot.kinds import Compression, Engine
 from cloudpilot.secrets import Secret
 from tests.engine.conftest import Backups, left_of, mounted
-from tests.engine.test_detached import running
+from tests.engine.test_detached import running, script_process
 from tests.engine.test_files_failures import process
 from tests.support import mariadb as mariadb_server
 from tests.support import postgresql as postgresql_server
@@ -288,6 +288,28 @@ def test_a_tool_that_is_killed_is_no_dump(
     error = held.ends(backups, place)
     assert isinstance(error, RunKilled)
     assert tool in str(error)
+
+
+def children(number: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("who", ["the pipeline", "what makes the tar"])
+@pytest.mark.parametrize(("kind", "name"), [("mariadb", "shop"), ("postgresql", "store")])
+def test_nothing_survives_a_shell_that_is_killed(
+    backups: Backups, tools: Tools, request: pytest.FixtureRequest, kind: str, name: str, who: str
+) -> None:
+    """Whose children it had is nobody's to wait for."""
+    server, name = request.getfixturevalue(kind), request.getfixturevalue(name)
+    held = Held(tools, server, name, PARTS[0])
+    place = held.start(backups)
+    (pipeline,) = children(script_process(place))
+    os.kill(pipeline if who == "the pipeline" else children(pipeline)[0], signal.SIGKILL)
+    if who == "the pipeline":
+        assert isinstance(backups.over(place).error, RunKilled)
+        assert running(place) == []
+    assert isinstance(held.ends(backups, place), RunKilled)
+    assert running(place) == []
 
 
 @pytest.mark.parametrize(
