@@ -333,6 +333,40 @@ def test_a_tool_that_lies_is_found_out(
     assert fails(backups, mariadb, shop).startswith(f"{DumpIncomplete.code}: ")
 
 
+def test_an_event_that_the_tool_would_not_end_with_is_named(
+    backups: Backups, mariadb: MariaDb, shop: str
+) -> None:
+    event = "create event odd on schedule every 1 day do set @a = 'two ;; of them'"
+    mariadb.sql(f"delimiter //\n{event}//", shop)
+    said = fails(backups, mariadb, shop)
+    assert said.startswith(f"{DumpIncomplete.code}: ")
+    assert said.endswith(f"two semicolons in these events of {shop}: odd.")
+
+
+def test_events_of_a_database_with_a_quote_in_its_name_are_a_failure_that_says_so(
+    backups: Backups, mariadb: MariaDb
+) -> None:
+    mariadb.sql("create database `it's`")
+    mariadb.sql("create event ev on schedule every 1 day do select 1", "it's")
+    said = fails(backups, mariadb, "it's")
+    mariadb.sql("drop database `it's`")
+    assert said.startswith(f"{DumpIncomplete.code}: ")
+    assert "events of a database with a quote in its name" in said
+
+
+def test_a_history_that_the_tool_does_not_know_is_told(
+    backups: Backups, tools: Tools, mariadb: MariaDb, shop: str
+) -> None:
+    real = shutil.which("mariadb-dump")
+    older = f'[[ " $* " == *" --help "* ]] || exec {real} "$@"'
+    tools.put("mariadb-dump", f'{older}\n{real} "$@" | grep -v dump-history')
+    mariadb.sql("create table was (x int) with system versioning", shop)
+    made = backups.make(dumps=(Dump(login_to(mariadb), "here", (shop,)),))
+    (warning,) = made.report.warnings
+    assert warning.startswith(f"In {shop} the history of these tables is not in the dump")
+    assert warning.endswith(": was.")
+
+
 def test_a_view_that_cannot_be_read_is_named(backups: Backups, mariadb: MariaDb, shop: str) -> None:
     mariadb.sql("create table gone (x int); create view broken as select x from gone", shop)
     mariadb.sql("drop table gone", shop)

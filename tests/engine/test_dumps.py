@@ -285,6 +285,19 @@ def test_all_but_some_follows_what_is_there(
     )
 
 
+def test_tables_whose_rows_are_elsewhere_are_named(
+    backups: Backups, mariadb: MariaDb, new_name: str
+) -> None:
+    """The tool dumps none of their rows and says nothing of it."""
+    content = "create table a (x int) engine=Aria transactional=0;"
+    tables = "create table b (x int) engine=MyISAM; create table m (x int) engine=MERGE union=(b)"
+    with a_mariadb(mariadb, new_name, content + tables):
+        made = backups.make(dumps=(Dump(login_to(mariadb), "here", (new_name,)),))
+    apart, elsewhere = made.report.warnings
+    assert apart.endswith("may change while they are read: a, b.")
+    assert elsewhere.endswith("are kept elsewhere and are not in the dump: m.")
+
+
 def test_tables_without_transactions_are_named(
     backups: Backups, mariadb: MariaDb, new_name: str
 ) -> None:
