@@ -298,6 +298,39 @@ def test_tables_whose_rows_are_elsewhere_are_named(
     assert elsewhere.endswith("are kept elsewhere and are not in the dump: m.")
 
 
+def test_foreign_tables_of_postgresql_are_named(
+    backups: Backups, postgresql: PostgreSql, new_name: str
+) -> None:
+    postgresql.sql(f"create database {new_name}")
+    try:
+        postgresql.sql(
+            "create foreign data wrapper w; create server s foreign data wrapper w;"
+            "create foreign table far (x int) server s; create table near (x int)",
+            new_name,
+        )
+        made = backups.make(dumps=(Dump(login_to(postgresql), "here", (new_name,)),))
+    finally:
+        postgresql.sql(f"drop database {new_name}")
+    (warning,) = made.report.warnings
+    assert warning.endswith("are kept elsewhere and are not in the dump: public.far.")
+
+
+def test_a_template_that_somebody_has_made_is_a_database(
+    backups: Backups, postgresql: PostgreSql, new_name: str
+) -> None:
+    others = tuple(postgresql.databases())
+    postgresql.sql(f"create database {new_name}")
+    postgresql.sql("create table t (x int); insert into t values (1)", new_name)
+    postgresql.sql(f"alter database {new_name} is_template true")
+    try:
+        made = backups.make(dumps=(Dump(login_to(postgresql), "here", others, all_but=True),))
+    finally:
+        postgresql.sql(f"alter database {new_name} is_template false")
+        postgresql.sql(f"drop database {new_name}")
+    (found,) = census.read(made.report.census)
+    assert (found["name"], found["rows"]) == (new_name, 1)
+
+
 def test_tables_without_transactions_are_named(
     backups: Backups, mariadb: MariaDb, new_name: str
 ) -> None:

@@ -114,7 +114,7 @@ JOIN information_schema.engines e ON e.engine = t.engine
 WHERE t.table_schema = $(mysql_text "$2") AND t.table_type <> 'VIEW' AND e.transactions = 'NO'
 AND t.engine NOT IN ('MEMORY', $ELSEWHERE) ORDER BY t.table_name;
 SQL
-  mysql_answered &&
+  names_answered &&
     warn "In $(shown "$2") these tables know no transactions and may change while they are read: $names."
 }
 
@@ -126,7 +126,7 @@ mysql_elsewhere() {
 SELECT HEX(table_name) FROM information_schema.tables
 WHERE table_schema = $(mysql_text "$2") AND engine IN ($ELSEWHERE) ORDER BY table_name;
 SQL
-  mysql_answered &&
+  names_answered &&
     warn "In $(shown "$2") the rows of these tables are kept elsewhere and are not in the dump: $names."
 }
 
@@ -138,7 +138,7 @@ mysql_history() {
 SELECT HEX(table_name) FROM information_schema.tables
 WHERE table_schema = $(mysql_text "$2") AND table_type = 'SYSTEM VERSIONED' ORDER BY table_name;
 SQL
-  mysql_answered &&
+  names_answered &&
     warn "In $(shown "$2") the history of these tables is not in the dump, since $tool is too old: $names."
 }
 
@@ -149,21 +149,8 @@ mysql_endless() {
 SELECT HEX(event_name) FROM information_schema.events
 WHERE event_schema = $(mysql_text "$2") AND event_definition LIKE '%;;%' ORDER BY event_name;
 SQL
-  ! mysql_answered ||
+  ! names_answered ||
     give_up 90 "$tool would never end: put a blank between the two semicolons in these events of $(shown "$2"): $names."
-}
-
-# mysql_answered: sets `names` to those in work/answer, the first ten; fails if there is none.
-mysql_answered() {
-  local count hex
-  count=$(wc -l <work/answer)
-  ((count)) || return
-  names=''
-  while read -r hex; do
-    from_hex "$hex"
-    names+="${names:+, }$(shown "$text")"
-  done < <(head -n 10 work/answer)
-  ((count <= 10)) || names+=" and $((count - 10)) more"
 }
 
 # mysql_text TEXT: as a literal; mysql_name NAME: as a name.
