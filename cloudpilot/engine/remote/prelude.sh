@@ -104,7 +104,7 @@ on_term() {
 on_exit() {
   local status=$?
   trap '' TERM INT HUP
-  if ((status)) || [ -n "$(jobs -p)" ]; then end_children; fi
+  if [ -n "$(jobs -p)" ] || { ((status)) && [ -n "${CLOUDPILOT_RUN:-}" ]; }; then end_children; fi
   ((status == 0)) || ! declare -F let_go >/dev/null || let_go
   rm -rf -- work reserve
   [ -n "$(readers "${CLOUDPILOT_RUN:-}" "$run")" ] || rm -f reader # else who stops or deletes needs it
