@@ -219,7 +219,9 @@ def _names(
 ) -> list[str]:
     """The names that were dumped by this plan; another may be for the same server."""
     server = (plan["engine"], plan["where"])
-    there = [one["name"] for one in census if (one.get("engine"), one.get("where")) == server]
+    # A server may have said anything, or no name at all.
+    of_server = [one for one in census if (one.get("engine"), one.get("where")) == server]
+    there = [one["name"] for one in of_server if one.get("name")]
     if not plan["all_but"]:
         return [name for name in there if name in plan["names"]]
     by_name = {

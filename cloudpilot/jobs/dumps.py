@@ -23,7 +23,8 @@ def of(session: Session, backup: Backup) -> tuple[Dump, ...]:
 def _dump(session: Session, plan: dict[str, object], known: dict[UUID, list[str]]) -> Dump:
     database = session.get(Database, UUID(str(plan["id"])))
     if database is None or database.removed_at or database.plan() != plan:
-        raise InvalidState(f"The site's database at {plan['where']} was changed meanwhile.")
+        where = plan["where"]
+        raise InvalidState(f"The site's database at {where} was changed meanwhile: back up again.")
     return Dump(
         login=login(database),
         where=database.where,

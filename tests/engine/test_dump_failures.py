@@ -36,7 +36,7 @@ from cloudpilot.errors import (
 from cloudpilot.kinds import Compression, Engine
 from cloudpilot.secrets import Secret
 from tests.engine.conftest import Backups, left_of, mounted
-from tests.engine.test_detached import running
+from tests.engine.test_detached import running, script_process
 from tests.engine.test_files_failures import process
 from tests.support import mariadb as mariadb_server
 from tests.support import postgresql as postgresql_server
@@ -290,6 +290,28 @@ def test_a_tool_that_is_killed_is_no_dump(
     assert tool in str(error)
 
 
+def children(number: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("who", ["the pipeline", "what makes the tar"])
+@pytest.mark.parametrize(("kind", "name"), [("mariadb", "shop"), ("postgresql", "store")])
+def test_nothing_survives_a_shell_that_is_killed(
+    backups: Backups, tools: Tools, request: pytest.FixtureRequest, kind: str, name: str, who: str
+) -> None:
+    """Whose children it had is nobody's to wait for."""
+    server, name = request.getfixturevalue(kind), request.getfixturevalue(name)
+    held = Held(tools, server, name, PARTS[0])
+    place = held.start(backups)
+    (pipeline,) = children(script_process(place))
+    os.kill(pipeline if who == "the pipeline" else children(pipeline)[0], signal.SIGKILL)
+    if who == "the pipeline":
+        assert isinstance(backups.over(place).error, RunKilled)
+        assert running(place) == []
+    assert isinstance(held.ends(backups, place), RunKilled)
+    assert running(place) == []
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -309,6 +331,40 @@ def test_a_tool_that_lies_is_found_out(
     asked = '[[ " $* " == *" --single-transaction "* ]] || { real "$@"; exit; }'
     tools.put("mariadb-dump", f"{real}\n{asked}\n{spoil}\nexit 0")
     assert fails(backups, mariadb, shop).startswith(f"{DumpIncomplete.code}: ")
+
+
+def test_an_event_that_the_tool_would_not_end_with_is_named(
+    backups: Backups, mariadb: MariaDb, shop: str
+) -> None:
+    event = "create event odd on schedule every 1 day do set @a = 'two ;; of them'"
+    mariadb.sql(f"delimiter //\n{event}//", shop)
+    said = fails(backups, mariadb, shop)
+    assert said.startswith(f"{DumpIncomplete.code}: ")
+    assert said.endswith(f"two semicolons in these events of {shop}: odd.")
+
+
+def test_events_of_a_database_with_a_quote_in_its_name_are_a_failure_that_says_so(
+    backups: Backups, mariadb: MariaDb
+) -> None:
+    mariadb.sql("create database `it's`")
+    mariadb.sql("create event ev on schedule every 1 day do select 1", "it's")
+    said = fails(backups, mariadb, "it's")
+    mariadb.sql("drop database `it's`")
+    assert said.startswith(f"{DumpIncomplete.code}: ")
+    assert "events of a database with a quote in its name" in said
+
+
+def test_a_history_that_the_tool_does_not_know_is_told(
+    backups: Backups, tools: Tools, mariadb: MariaDb, shop: str
+) -> None:
+    real = shutil.which("mariadb-dump")
+    older = f'[[ " $* " == *" --help "* ]] || exec {real} "$@"'
+    tools.put("mariadb-dump", f'{older}\n{real} "$@" | grep -v dump-history')
+    mariadb.sql("create table was (x int) with system versioning", shop)
+    made = backups.make(dumps=(Dump(login_to(mariadb), "here", (shop,)),))
+    (warning,) = made.report.warnings
+    assert warning.startswith(f"In {shop} the history of these tables is not in the dump")
+    assert warning.endswith(": was.")
 
 
 def test_a_view_that_cannot_be_read_is_named(backups: Backups, mariadb: MariaDb, shop: str) -> None:

@@ -285,6 +285,52 @@ def test_all_but_some_follows_what_is_there(
     )
 
 
+def test_tables_whose_rows_are_elsewhere_are_named(
+    backups: Backups, mariadb: MariaDb, new_name: str
+) -> None:
+    """The tool dumps none of their rows and says nothing of it."""
+    content = "create table a (x int) engine=Aria transactional=0;"
+    tables = "create table b (x int) engine=MyISAM; create table m (x int) engine=MERGE union=(b)"
+    with a_mariadb(mariadb, new_name, content + tables):
+        made = backups.make(dumps=(Dump(login_to(mariadb), "here", (new_name,)),))
+    apart, elsewhere = made.report.warnings
+    assert apart.endswith("may change while they are read: a, b.")
+    assert elsewhere.endswith("are kept elsewhere and are not in the dump: m.")
+
+
+def test_foreign_tables_of_postgresql_are_named(
+    backups: Backups, postgresql: PostgreSql, new_name: str
+) -> None:
+    postgresql.sql(f"create database {new_name}")
+    try:
+        postgresql.sql(
+            "create foreign data wrapper w; create server s foreign data wrapper w;"
+            "create foreign table far (x int) server s; create table near (x int)",
+            new_name,
+        )
+        made = backups.make(dumps=(Dump(login_to(postgresql), "here", (new_name,)),))
+    finally:
+        postgresql.sql(f"drop database {new_name}")
+    (warning,) = made.report.warnings
+    assert warning.endswith("are kept elsewhere and are not in the dump: public.far.")
+
+
+def test_a_template_that_somebody_has_made_is_a_database(
+    backups: Backups, postgresql: PostgreSql, new_name: str
+) -> None:
+    others = tuple(postgresql.databases())
+    postgresql.sql(f"create database {new_name}")
+    postgresql.sql("create table t (x int); insert into t values (1)", new_name)
+    postgresql.sql(f"alter database {new_name} is_template true")
+    try:
+        made = backups.make(dumps=(Dump(login_to(postgresql), "here", others, all_but=True),))
+    finally:
+        postgresql.sql(f"alter database {new_name} is_template false")
+        postgresql.sql(f"drop database {new_name}")
+    (found,) = census.read(made.report.census)
+    assert (found["name"], found["rows"]) == (new_name, 1)
+
+
 def test_tables_without_transactions_are_named(
     backups: Backups, mariadb: MariaDb, new_name: str
 ) -> None:

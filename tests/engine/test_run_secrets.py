@@ -76,13 +76,13 @@ def test_it_is_in_no_file_no_command_line_and_no_environment(
 def test_who_looks_for_it_would_find_it(session: Session, place: Place) -> None:
     """Each place that the test before looks through, with the secret really in it."""
     sightings = Sightings()
-    sightings.plant("password", "cAnArY-of-this-run")
+    sightings.plant("password", "cAnArY-of-the-careless")
     careless = (
         'word=$(reveal password); echo "$word" >careless; export word;'
         f' bash -c "{WAITS}" careless "$word"'
     )
     with watching(sightings, files(Path(place.root)), processes(set)):
-        launch(session, place, careless, "cAnArY-of-this-run")
+        launch(session, place, careless, "cAnArY-of-the-careless")
         until(lambda: len(sightings.seen), lambda count: count >= 3)
         finish(session, place)
     places = {place.rpartition("/")[2] for _, place in sightings.seen}

@@ -30,6 +30,7 @@ judge() {
   if ((${#paths[@]})); then
     judge_tar "$1"
   else
+    (($1 == 0)) || fail 70 "The dumps ended with status $1 and gave no reason."
     # shellcheck disable=SC2034 # named by `result`
     unreadable=0
     read_counts
@@ -81,6 +82,7 @@ explain() {
     103) fail 76 "${hash_command[0]} was killed on the server." ;;
     104) fail 70 "Packing failed: $(tail -n 1 work/pack.errors)" ;;
     105) fail 70 "${hash_command[0]} failed." ;;
+    *) (($1 <= 128)) || fail 76 'What packs was killed on the server: out of memory, perhaps?' ;;
   esac
 }
 

@@ -99,6 +99,19 @@ from_hex() {
   printf -v text %b "$(sed 's/../\\x&/g' <<<"$1")"
 }
 
+# names_answered: sets `names` to those in work/answer, a line each in hexadecimal, the first ten; fails if there is none.
+names_answered() {
+  local count hex
+  count=$(wc -l <work/answer)
+  ((count)) || return
+  names=''
+  while read -r hex; do
+    from_hex "$hex"
+    names+="${names:+, }$(shown "$text")"
+  done < <(head -n 10 work/answer)
+  ((count <= 10)) || names+=" and $((count - 10)) more"
+}
+
 # give_up STATUS SENTENCE: fails, also from a process of our own: `explain` finds both.
 give_up() {
   [ "$BASHPID" = "$$" ] && fail "$1" "$2"

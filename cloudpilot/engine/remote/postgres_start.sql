@@ -11,5 +11,5 @@ SELECT 'database', encode(convert_to(datname::text, getdatabaseencoding()), 'hex
     CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid)::text ELSE '-' END,
     datallowconn AND has_database_privilege(oid, 'CONNECT'), datallowconn
   FROM pg_database
-  WHERE NOT datistemplate
+  WHERE datname NOT IN ('template0', 'template1')
   ORDER BY datname LIMIT 1000;

@@ -52,7 +52,7 @@ SELECT encode(convert_to(datname, 'UTF8'), 'hex'),
   CASE WHEN has_database_privilege(datname, 'CONNECT')
     THEN GREATEST(pg_database_size(datname) - 7500000, 0) -- what an empty one takes
     ELSE 0 END
-FROM pg_database WHERE datallowconn AND NOT datistemplate;
+FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'template1');
 SQL
   declare -gA there=()
   while read -r hex size; do
@@ -69,7 +69,7 @@ postgresql_closed() {
   [ -n "$all_but" ] || return 0
   ask "$1" "$2" <<'SQL'
 SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database
-WHERE NOT datallowconn AND NOT datistemplate;
+WHERE NOT datallowconn AND datname NOT IN ('template0', 'template1');
 SQL
   while read -r hex; do
     from_hex "$hex"
@@ -77,7 +77,7 @@ SQL
   done <work/answer
 }
 
-# postgresql_preflight: pg_dump itself says what it may not read; nothing is left out in silence.
+# postgresql_preflight: pg_dump itself says what it may not read; what it leaves out is told when it is dumped.
 postgresql_preflight() {
   :
 }
@@ -97,6 +97,20 @@ postgresql_dump() {
   sed -n '/^T /p' work/said >work/rows || disk_full
   ! grep -qx '?' work/said || exact=''
   postgresql_objects
+  postgresql_elsewhere "$login" "$name"
+}
+
+# postgresql_elsewhere LOGIN DATABASE: of foreign tables pg_dump dumps no rows, and says nothing of it.
+postgresql_elsewhere() {
+  local names
+  ask "$1" "$2" <<'SQL'
+SELECT encode(convert_to(n.nspname || '.' || c.relname, 'UTF8'), 'hex')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'f' ORDER BY 1;
+SQL
+  names_answered &&
+    warn "In $(shown "$2") the rows of these tables are kept elsewhere and are not in the dump: $names."
+  return 0
 }
 
 # postgresql_read: pg_restore reads the dump whole, so it can be read; what it makes of its data is

@@ -104,7 +104,7 @@ on_term() {
 on_exit() {
   local status=$?
   trap '' TERM INT HUP
-  end_children
+  if [ -n "$(jobs -p)" ] || { ((status)) && [ -n "${CLOUDPILOT_RUN:-}" ]; }; then end_children; fi
   ((status == 0)) || ! declare -F let_go >/dev/null || let_go
   rm -rf -- work reserve
   [ -n "$(readers "${CLOUDPILOT_RUN:-}" "$run")" ] || rm -f reader # else who stops or deletes needs it
@@ -120,15 +120,34 @@ on_exit() {
 }
 
 # end_children: all of our process group, which is all that we have started; what reads as root
-# hears it from root.
+# hears it from root. Who has lost its parent, because that was killed, is nobody's to wait for: it
+# is looked for until it is gone.
 end_children() {
-  local pid
-  [ -n "$(jobs -p)" ] || return
+  local pid left strays
   kill -TERM 0
   for pid in $(readers "${CLOUDPILOT_RUN:-}" "$run"); do
     signal TERM "$pid"
   done
   wait
+  for ((left = 100; left > 0; left--)); do
+    find_strays
+    ((${#strays[@]})) || return 0
+    for pid in "${strays[@]}"; do
+      ((left > 40)) || signal KILL "$pid"
+    done
+    sleep 0.05
+  done
+}
+
+# find_strays: sets `strays`, all that work for this run but ourselves and who looks for them.
+find_strays() {
+  local pid found
+  strays=()
+  [ -n "${CLOUDPILOT_RUN:-}" ] || return 0 # started by hand
+  mapfile -t found < <(echo "$BASHPID"; export -n CLOUDPILOT_RUN; processes "$CLOUDPILOT_RUN" "$run")
+  for pid in "${found[@]:1}"; do
+    ((pid == $$ || pid == found[0])) || strays+=("$pid")
+  done
 }
 
 # human BYTES: as people read it.
