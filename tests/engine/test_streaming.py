@@ -155,6 +155,21 @@ def test_the_archive_stays_until_all_of_it_was_received(stream: Stream, faults: 
     assert len(completed(stream, upload)) > SMALL
 
 
+def test_it_needs_no_root(plain_backups: Backups, s3: S3Store, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    transfer = Transfer(plain_backups.session, plain_backups.root, s3.vault())
+    transfer.begin()
+    stream = Stream(plain_backups, transfer, tmp_path / "site")
+    stream.fill(SMALL)
+    stream.site.chmod(0o755)
+    upload = stream.send()
+    stream.pack()
+    assert len(completed(stream, upload)) > SMALL
+    assert stream.made().error is None
+    detached.remove(plain_backups.session, str(plain_backups.root), transfer.backup_id)
+    assert not transfer.folder.exists()
+
+
 def test_an_upload_that_is_refused_ends_the_packing(stream: Stream, faults: Faults) -> None:
     stream.fill(LARGE)
     faults.always = (403, b"<Code>AccessDenied</Code>")

@@ -20,6 +20,7 @@ from cloudpilot.errors import (
     VaultUnreachable,
 )
 from tests.support.faults import EXPIRED, Faults, faulty
+from tests.support.sshd import private_sshd
 from tests.support.until import until
 from tests.support.uploads import PART, Transfer, marked
 from tests.vaults.s3_store import S3Store
@@ -114,6 +115,31 @@ def test_a_run_says_early_which_requests_it_lacks(transfer: Transfer) -> None:
     transfer.succeeds(place)
     assert transfer.look(place).wants == ()
     transfer.feed(place, rest)  # to a run that is over: nothing
+
+
+def test_requests_are_wanted_when_fewer_than_16_parts_are_signed_ahead(
+    transfer: Transfer, faults: Faults
+) -> None:
+    transfer.tiers = ((512 * 1024, 10_000),)  # too little to complete, enough to send
+    transfer.begin("archive")
+    faults.plan = ["hold"]
+    rest = {"index": transfer.signed("index"), "manifest": transfer.signed("manifest")}
+    place = transfer.start({"archive": transfer.signed("archive", 1, 12), **rest}, parallel=1)
+    until(faults.held.is_set, bool)
+    until(lambda: transfer.look(place).wants, lambda wants: wants == (("archive", 13),))
+    transfer.feed(place, {"archive": transfer.signed("archive", 13, 12)})
+    until(lambda: transfer.look(place).wants, lambda wants: wants == ())
+    detached.stop(transfer.session, place)
+
+
+def test_a_proxy_of_the_environment_is_not_asked(
+    transfer: Transfer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = "http_proxy=http://127.0.0.1:9 ALL_PROXY=http://127.0.0.1:9"
+    home = tmp_path_factory.mktemp("proxied")
+    with private_sshd(home, environment=elsewhere) as sshd, sshd.session() as session:
+        transfer.session = session
+        transfer.succeeds(transfer.start())
 
 
 def test_of_an_archive_that_is_known_no_more_is_wanted_than_it_has_parts(

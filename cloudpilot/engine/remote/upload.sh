@@ -123,6 +123,7 @@ read_ahead() {
     fi
     read_part "$read_to" "$bytes"
     take_part "$bytes"
+    say_progress # of many parts that were sent before nobody hears until all are read
   done
 }
 
