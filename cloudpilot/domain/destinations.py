@@ -44,8 +44,15 @@ class Destination:
         }
 
     def facts(self) -> dict[str, Any]:
-        """For the audit log: the vault by its name."""
-        return self.columns() | {"vault_id": self.vault.name if self.vault else None}
+        """As people read it: the vault by its name."""
+        name = self.vault.name if self.vault else None
+        options = {"streamed": self.streamed, "local_days": self.local_days, "rate": self.rate}
+        return {"vault": name} | options
+
+    def changes(self, to: "Destination") -> dict[str, list[Any]]:
+        """What is different there, as name: [before, after], for the audit log."""
+        before, after = self.facts(), to.facts()
+        return {name: [before[name], new] for name, new in after.items() if before[name] != new}
 
     def judged(self) -> "Destination":
         """Itself; raises InvalidConfig for options that contradict each other or mean nothing."""

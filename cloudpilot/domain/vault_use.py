@@ -12,6 +12,7 @@ from cloudpilot.domain import removals
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.presence import STORED
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
@@ -105,6 +106,17 @@ def copies(session: Session, vault: Vault) -> list[tuple[Copy, Backup]]:
         .order_by(Backup.created_at.desc(), Copy.id)
     )
     return [(copy, backup) for copy, backup in session.execute(rows.limit(COPIES_SHOWN))]
+
+
+def looked_for(session: Session, vault_id: UUID, limit: int) -> list[Copy]:
+    """The newest copies that are stored there, as far as we know or knew."""
+    rows = (
+        select(Copy)
+        .join(Backup, Backup.id == Copy.backup_id)
+        .where(Copy.vault_id == vault_id, Copy.status.in_(STORED))
+        .order_by(Backup.created_at.desc(), Copy.id)
+    )
+    return list(session.scalars(rows.limit(limit)))
 
 
 def runs(session: Session, vault: Vault) -> list[Run]:

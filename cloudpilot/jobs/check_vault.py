@@ -1,6 +1,8 @@
 """Checking a vault: what a backup will do there is done once, with a small object."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,10 +10,11 @@ from uuid import UUID
 from rq.timeouts import JobTimeoutException
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import vault_checks, vaults
+from cloudpilot.domain import presence, vault_checks, vault_use, vaults
+from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.runs import Run
-from cloudpilot.errors import CloudPilotError, InvalidState, VaultUnreachable
-from cloudpilot.jobs import lifecycle, opening
+from cloudpilot.errors import CloudPilotError, InvalidState, ObjectMissing, VaultUnreachable
+from cloudpilot.jobs import lifecycle, opening, stored
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
@@ -19,11 +22,14 @@ from cloudpilot.secrets import CannotOpenError
 from cloudpilot.vaults import checks
 from cloudpilot.vaults.base import CheckLine, Grade
 
+COPIES_AT_MOST = 200
+FOR_COPIES = 90  # seconds of the job, the check of the store itself included
 _TITLES = {
     "abort": "Giving up an upload",
     "opening": "Settings",
     "encryption": "Encryption on the way",
     "rules": "Lifecycle rules",
+    "copies": "Stored backups",
 }
 
 
@@ -34,12 +40,41 @@ def perform(run: Run) -> None:
     with reading() as session:
         vault = vaults.find(session, run.vault_id)
     lifecycle.begin(run)
+    until = time.monotonic() + FOR_COPIES
     lines = [as_line(one) for one in _telling(_lines(vault.id))]
+    if not any(line["level"] == "failed" for line in lines):
+        lines += [as_line(one) for one in _copies(vault.id, until)]
     every = timedelta(hours=lifecycle.settings().check_hours)
     with transaction() as session:
         vault_checks.keep(session, vault, lines, every)
     words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
     lifecycle.complete(run, Report(stage="check-vault", log=words, over=True))
+
+
+def _copies(vault_id: UUID, until: float) -> Sequence[CheckLine]:
+    """Whether what was stored is still there, the newest first, as long as there is time."""
+    with reading() as session:
+        copies = vault_use.looked_for(session, vault_id, COPIES_AT_MOST)
+    vault, whys = opening.vault(vault_id), {}
+    with suppress(VaultUnreachable):  # what was seen until then is worth keeping
+        for copy in copies:
+            if time.monotonic() > until:
+                break
+            whys[copy.id] = stored.why_not(vault, copy)
+    with transaction() as session:
+        for copy_id, why in whys.items():
+            presence.found(session, session.get_one(Copy, copy_id), why)
+    return [_said(whys)] if whys else []
+
+
+def _said(whys: Mapping[UUID, str | None]) -> CheckLine:
+    missing = sum(1 for why in whys.values() if why)
+    looked = f"{len(whys):,} of the backups there were looked for"
+    if not missing:
+        return CheckLine("copies", Grade.OK, f"{looked}: all are as they were stored.")
+    sentence = f"{looked}: {missing:,} are not there, or not as they were stored."
+    remedy = "Their pages say which; upload them again. Look who or what deletes in the bucket."
+    return CheckLine("copies", Grade.FAILED, sentence, remedy, ObjectMissing.code)
 
 
 def as_line(found: CheckLine) -> dict[str, Any]:

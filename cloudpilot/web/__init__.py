@@ -35,6 +35,7 @@ from cloudpilot.web import (
     sites,
     uninstall,
     uploads,
+    vaults,
 )
 
 BLUEPRINTS = (
@@ -49,6 +50,7 @@ BLUEPRINTS = (
     uninstall.bp,
     sites.bp,
     databases.bp,
+    vaults.bp,
     removals.bp,
     backups.bp,
     deletions.bp,

@@ -12,16 +12,19 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     backups,
     databases,
+    destinations,
     lists,
     outcomes,
     overview,
     requests,
     servers,
     sites,
+    vaults,
 )
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.cursor import Cursor
+from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
@@ -84,14 +87,15 @@ def new() -> BaseResponse:
         site = sites.find(session, site_id) if site_id else None
         server = _server_of(session, site, server_id)
         its_databases = databases.of_site(session, site.id) if site else []
-        choices = {} if server else _choices(session)
+        choices = _destinations(session, site) if server else _choices(session)
         trap = trap_of(server, servers.latest_checkup(session, server.id)) if server else None
     if server is None:
         return make_response(render_template("backups/choose.html", **choices))
     form = BackUpSiteForm() if site else BackUpPathsForm()
     types = sites.types(site.paths, its_databases) if site else (BackupType.FILES,)
     if isinstance(form, BackUpSiteForm):
-        form.offer(types)
+        form.offer_types(types)
+    form.offer(choices["vaults"], choices["destination"])
     context = {"server": server, "site": site, "databases": its_databases, "types": types}
     return sent(form, lambda: _back_up(form, server.id, site_id, trap)) or page(
         "backups/new.html", form, trap=trap, **context
@@ -192,6 +196,12 @@ def _choices(session: Session) -> dict[str, Any]:
     }
 
 
+def _destinations(session: Session, site: Site | None) -> dict[str, Any]:
+    """The vaults, and where backups of the site go unless somebody says otherwise."""
+    now = destinations.of(session, site) if site else Destination()
+    return {"vaults": vaults.listed(session), "destination": now}
+
+
 def _of_site(session: Session, form: BackUpSiteForm, site: Site) -> dict[str, Any]:
     found = databases.of_site(session, site.id)
     return {
@@ -211,7 +221,13 @@ def _back_up(
     with transaction() as session:
         site = sites.find(session, site_id) if site_id else None
         subject = _of_site(session, form, site) if site else form.chosen()
-        wish = Wish(server=servers.find(session, server_id), site=site, **form.values() | subject)
+        to = form.destination(vaults.listed(session))
+        wish = Wish(
+            server=servers.find(session, server_id),
+            site=site,
+            destination=to,
+            **form.asked() | subject,
+        )
         run = requests.backup_now(session, wish, me())
         made = session.get_one(Backup, run.backup_id)
         note(session, Action.BACKUP_REQUESTED, made, name=made.subject)

@@ -109,6 +109,7 @@ def register(app: Flask) -> None:
         brand=words.brand,
         holds=words.holds,
         proof=words.proof,
+        provider=words.provider,
         pending=removals.pending,
         remedy_parts=words.remedy_parts,
         advice=lambda code: by_code(code).remedy,

@@ -1,20 +1,28 @@
 """The first page, how everything stands, and the list of all sites, the worst first."""
 
-from typing import Any
+from typing import Any, Unpack
 
 from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading
-from cloudpilot.domain import checkups, failures, history, overview, presence, protection
+from cloudpilot.domain import (
+    checkups,
+    failures,
+    history,
+    overview,
+    presence,
+    protection,
+    vault_checks,
+)
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.protection import FRESH_FOR, Around, Standing
 from cloudpilot.web import pictures
 from cloudpilot.web.access import needs
 from cloudpilot.web.paging import PAGE, page_number
 from cloudpilot.web.runs import fingerprint
-from cloudpilot.web.verdict import Verdict, verdict
+from cloudpilot.web.verdict import Counts, Verdict, verdict
 
 bp = Blueprint("overview", __name__)
 
@@ -81,12 +89,14 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     failed = failures.not_made_good(session, FAILURES_COUNTED)
     missing = presence.missing(session, MISSING_COUNTED)
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
+    of_vaults = vault_checks.troubles(session)
     return {
         "failed": failed,
         "missing": missing,
         "shown": FAILURES_SHOWN,
         "troubles": troubles,
         "worse": worse,
+        "of_vaults": of_vaults,
         "numbers": protection.numbers(standings),
         "total": len(standings),
         "verdict": _verdict(
@@ -96,11 +106,12 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
             unreached=len(unreached),
             unchecked=len(troubles) - len(unreached),
             worse=len({one.server.id for one in worse}),
+            vaults=len(of_vaults),
         ),
     }
 
 
-def _verdict(standings: list[Standing], **counts: int) -> Verdict:
+def _verdict(standings: list[Standing], **counts: Unpack[Counts]) -> Verdict:
     begin = clock.now() - FRESH_FOR
     fresh = sum(1 for one in standings if one.is_sound and one.good_at and one.good_at > begin)
     return verdict(protection.numbers(standings), fresh, **counts)

@@ -14,6 +14,7 @@ from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import InvalidState, NotAllowed
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import RunKind
@@ -53,8 +54,10 @@ def show(run_id: UUID) -> str:
     with reading() as session:
         run = runs.find(session, run_id)
         by = session.get(Person, run.requested_by) if run.requested_by else None
-        server = session.get_one(Server, run.server_id)
-    return render_template("runs/show.html", state=_watched(run), run=run, by=by, server=server)
+        server = session.get_one(Server, run.server_id) if run.server_id else None
+        vault = session.get_one(Vault, run.vault_id) if run.vault_id else None
+    about = {"by": by, "server": server, "vault": vault}
+    return render_template("runs/show.html", state=_watched(run), run=run, **about)
 
 
 @bp.get("/runs/<uuid:run_id>/status")

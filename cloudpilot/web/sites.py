@@ -12,6 +12,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     audit,
     databases,
+    destinations,
     lists,
     overview,
     previews,
@@ -20,8 +21,10 @@ from cloudpilot.domain import (
     servers,
     sites,
     suggestions,
+    vaults,
 )
 from cloudpilot.domain.audit import Action
+from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.protection import Around
 from cloudpilot.domain.runs import Run
@@ -50,7 +53,9 @@ def new(server_id: UUID) -> BaseResponse:
         found = suggestions.of(
             servers.latest_checkup(session, server_id), sites.listed(session, server_id)
         )
+        all_vaults = vaults.listed(session)
     form = SiteForm(data=_filled(found, request.args.get("path", "")))
+    form.offer(all_vaults, Destination())
     return sent(form, lambda: _add(form, server_id)) or page(
         "sites/new.html", form, server=server, found=found
     )
@@ -100,8 +105,10 @@ def edit(site_id: UUID) -> BaseResponse:
     with reading() as session:
         site = sites.find(session, site_id)
         server = servers.find(session, site.server_id)
+        all_vaults, now = vaults.listed(session), destinations.of(session, site)
     typed = {"paths": "\n".join(site.paths), "excludes": "\n".join(site.excludes)}
     form = SiteForm(data={"name": site.name, "compression": site.compression.value} | typed)
+    form.offer(all_vaults, now)
     return sent(form, lambda: _change(form, site_id)) or page(
         "sites/edit.html", form, site=site, server=server
     )
@@ -118,7 +125,8 @@ def _filled(found: list[Suggestion], path: str) -> dict[str, str]:
 def _add(form: SiteForm, server_id: UUID) -> str:
     with transaction() as session:
         server = servers.find(session, server_id)
-        site = Site(server_id=server.id, **form.chosen())
+        to = form.destination(vaults.listed(session))
+        site = Site(server_id=server.id, **form.chosen(), **to.columns())
         session.add(site)
         session.flush()
         note(session, Action.SITE_ADDED, site, server=server.name, paths=site.paths)
@@ -129,8 +137,10 @@ def _add(form: SiteForm, server_id: UUID) -> str:
 def _change(form: SiteForm, site_id: UUID) -> str:
     with transaction() as session:
         site = sites.find(session, site_id)
-        note(session, Action.SITE_CHANGED, site, changes=audit.changes(site, form.chosen()))
-        for name, value in form.chosen().items():
+        to, now = form.destination(vaults.listed(session)), destinations.of(session, site)
+        changed = audit.changes(site, form.chosen()) | now.changes(to)
+        note(session, Action.SITE_CHANGED, site, changes=changed)
+        for name, value in (form.chosen() | to.columns()).items():
             setattr(site, name, value)
         _preview_too(session, site)
     return url_for(".show", site_id=site_id)

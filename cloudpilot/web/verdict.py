@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict, Unpack
 
 from cloudpilot.domain.history import Day, Growth
 from cloudpilot.domain.protection import FRESH_FOR, State
@@ -20,26 +21,34 @@ class Verdict:
     rest: str
 
 
-def verdict(
-    sites: Mapping[State, int],
-    fresh: int,
-    *,
-    failed: int = 0,
-    missing: int = 0,
-    unreached: int = 0,
-    unchecked: int = 0,
-    worse: int = 0,
-) -> Verdict:
-    """What is true of all sites and servers.
+class Counts(TypedDict, total=False):
+    """What else there is to say; what is not given is none.
 
-    sites      how many stand how
-    fresh      how many have a fresh good backup without a doubt, whatever has failed since
     failed     how many other backups failed lately: of paths of a server
     missing    how many archives that were stored are not where they were
     unreached  how many servers do not let us in, or must not
     unchecked  how many servers answer, but their Check could not be done
     worse      on how many more servers a Check found something worse than yesterday
+    vaults     how many vaults do not work, as their last check says
     """
+
+    failed: int
+    missing: int
+    unreached: int
+    unchecked: int
+    worse: int
+    vaults: int
+
+
+def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) -> Verdict:
+    """What is true of all sites, servers and vaults.
+
+    sites      how many stand how
+    fresh      how many have a fresh good backup without a doubt, whatever has failed since
+    """
+    failed, missing = counts.get("failed", 0), counts.get("missing", 0)
+    unreached, unchecked = counts.get("unreached", 0), counts.get("unchecked", 0)
+    worse, vaults = counts.get("worse", 0), counts.get("vaults", 0)
     count = sum(sites.values())
     lost, never, old = sites[State.LOST], sites[State.NEVER], sites[State.OLD]
     broken, changed = sites[State.FAILED], sites[State.CHANGED]
@@ -55,9 +64,10 @@ def verdict(
         f"{plural(missing, 'archive')} {_is(missing)} missing" if missing else "",
         f"{plural(unreached, 'server')} cannot be reached" if unreached else "",
         f"{plural(unchecked, 'server')} could not be checked" if unchecked else "",
+        f"{plural(vaults, 'vault')} {_does(vaults)} not work" if vaults else "",
         f"{plural(worse, 'server')} {_has(worse)} got worse since yesterday" if worse else "",
     ]
-    bad = broken or failed or never or lost or missing or unreached or unchecked
+    bad = broken or failed or never or lost or missing or unreached or unchecked or vaults
     level = "bad" if bad else "warn" if changed or unkept or old or worse else "ok"
     return Verdict(level, _first(count, fresh), _sentence([part for part in parts if part]))
 
@@ -73,6 +83,10 @@ def _first(count: int, fresh: int) -> str:
 
 def _has(count: int) -> str:
     return "has" if count == 1 else "have"
+
+
+def _does(count: int) -> str:
+    return "does" if count == 1 else "do"
 
 
 def _is(count: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.kinds import BackupType, Engine, RunKind
+from cloudpilot.kinds import BackupType, Engine, RunKind, VaultKind
 
 _STAGES = {
     "measure": "Measuring what there is",
@@ -34,6 +34,12 @@ _KINDS = {
     RunKind.INSPECT: "Look at databases",
     RunKind.ROTATE: "Key change",
     RunKind.UNINSTALL: "Removal",
+}
+_PROVIDERS = {
+    VaultKind.S3: "Amazon S3 and compatible",
+    VaultKind.GCS: "Google Cloud Storage",
+    VaultKind.AZURE_BLOB: "Azure Blob Storage",
+    VaultKind.DO_SPACES: "DigitalOcean Spaces",
 }
 _PROOFS = {
     "md5-parts": "the MD5 and size of each part",
@@ -70,6 +76,14 @@ def proof(verified_by: str) -> str:
     ('the MD5 and size of each part', 'of a later version')
     """
     return _PROOFS.get(verified_by, verified_by)
+
+
+def provider(kind: VaultKind) -> str:
+    """
+    >>> provider(VaultKind.GCS)
+    'Google Cloud Storage'
+    """
+    return _PROVIDERS[kind]
 
 
 def holds(types: Sequence[BackupType]) -> str:

@@ -180,6 +180,7 @@ def test_everything_that_is_done_every_day_is_done_by_keyboard(
     back_up_and_stop(tab)
     gate.unlink()
     delete(tab)
+    expect(tab.get_by_text("Deleted", exact=True)).to_be_visible()  # it loads itself once more
     tab.goto("/")
     press(tab, "Sign out")
     expect(tab).to_have_title("Sign in · CloudPilot")

@@ -1,6 +1,7 @@
 """Forms about backups."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from wtforms import BooleanField, RadioField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
@@ -9,11 +10,12 @@ from cloudpilot.domain import requests
 from cloudpilot.domain.backups import RETENTION_DAYS
 from cloudpilot.domain.requests import NOTE_LENGTH, RETENTION_DAYS_AT_MOST
 from cloudpilot.kinds import BackupType
-from cloudpilot.web.forms import Form, Text
+from cloudpilot.web.forms import Text
+from cloudpilot.web.forms.destination import DestinationForm
 from cloudpilot.web.forms.sites import PathsForm
 
 
-class Asked(Form):
+class Asked(DestinationForm):
     """What is said of every backup."""
 
     retention_days = Text(
@@ -24,6 +26,10 @@ class Asked(Form):
     )
     note = Text("Note", requests.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
     accept_trap = BooleanField("I know; keep it there.")
+
+    def asked(self) -> dict[str, Any]:
+        """What is said of every backup, but for where it goes."""
+        return {name: self[name].value for name in ("retention_days", "note")}
 
 
 TYPES = {
@@ -38,7 +44,7 @@ class BackUpSiteForm(Asked):
 
     type = RadioField("What")
 
-    def offer(self, types: Sequence[BackupType]) -> None:
+    def offer_types(self, types: Sequence[BackupType]) -> None:
         """Let these be chosen; where there is no choice, nobody is asked."""
         if len(types) < 2:
             del self.type

@@ -8,6 +8,7 @@ from cloudpilot.domain import sites
 from cloudpilot.domain.servers import valid_name
 from cloudpilot.kinds import Compression
 from cloudpilot.web.forms import Form, Lines, Text, checked
+from cloudpilot.web.forms.destination import DestinationForm, without_destination
 
 COMPRESSIONS = [
     SelectChoice(Compression.GZIP.value, "gzip: opens everywhere"),
@@ -41,10 +42,11 @@ class PathsForm(Form):
 
     def chosen(self) -> dict[str, object]:
         """What the form means, as columns."""
-        return self.values() | {"compression": Compression(self.compression.data)}
+        values = without_destination(self.values())
+        return values | {"compression": Compression(self.compression.data)}
 
 
-class SiteForm(PathsForm):
+class SiteForm(PathsForm, DestinationForm):
     """A site; it may be a database only."""
 
     paths = Lines(
