@@ -226,8 +226,10 @@ def reader(server: Machine, session: Session, place: Place) -> int:
     def found() -> str:
         look = detached.look(session, place)
         assert not look.over, (look.error, look.log)
-        ready = look.stage == "archive"
-        return server.as_root(f"cat {place.run_directory}/reader || true") if ready else ""
+        if look.stage != "archive":
+            return ""
+        noted = server.as_root(f"cat {place.run_directory}/reader || true")
+        return noted if noted and lives(int(noted.split()[0])) else ""  # else it was to measure
 
     return int(until(found, bool, seconds=60).split()[0])
 
