@@ -96,7 +96,7 @@ def edit(vault_id: UUID) -> BaseResponse:
     with reading() as session:
         vault = vaults.find(session, vault_id)
         holds = vault_use.of(session, vault).holds
-    form = FORMS[vault.kind](obj=vault)
+    form = FORMS[vault.kind](data=_typed(vault))
     form.keeps = True
     if holds:
         form.pin()
@@ -125,6 +125,21 @@ def remove(vault_id: UUID) -> BaseResponse:
     return sent(form, act) or page(
         "vaults/remove.html", form, vault=vault, use=use, copies=copies, run=use.run
     )
+
+
+def _typed(vault: Vault) -> dict[str, Any]:
+    """The form of what is there; never the secret, not even sealed."""
+    names = (
+        "name",
+        "bucket",
+        "region",
+        "endpoint",
+        "prefix",
+        "key_id",
+        "path_style",
+        "equal_parts",
+    )
+    return {name: getattr(vault, name) for name in names}
 
 
 def _kind(text: str | None) -> VaultKind | None:
