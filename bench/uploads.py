@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
+from bench.bucket import link
 from bench.data import web_site
 from bench.figures import say, timed
 from bench.stage import scratch, stage
@@ -21,7 +22,6 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.jobs import queue
 from tests.support import rclone, rgw
-from tests.support.bucket import link
 from tests.support.rgw import Rgw
 from tests.support.rows import add_run
 from tests.support.until import until

@@ -31,6 +31,7 @@ sub make_room {
         ask_upload();
         my $last = $at > $since ? $at : $since;
         stop_with(UPLOAD_ENDED, 'The upload has taken nothing for 24 hours.') if time - $last > PATIENCE;
+        stop_with(UPLOAD_ENDED, 'The backup was deleted while it was made.') if !-e 'work/archive';
         select undef, undef, undef, 0.1;
     }
     return;
