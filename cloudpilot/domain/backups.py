@@ -109,9 +109,14 @@ class Backup(HasStatus, Base):
         return any(copy.status is CopyStatus.DELETING for copy in self.copies)
 
     @property
+    def lost(self) -> list[Copy]:
+        """The copies that are not where they were, or not as they were."""
+        return [copy for copy in self.copies if copy.status is CopyStatus.MISSING]
+
+    @property
     def is_missing(self) -> bool:
-        """Whether its server says that the archive is not there, or not as it was."""
-        return any(copy.status is CopyStatus.MISSING for copy in self.copies)
+        """Whether copies are lost and none is left."""
+        return bool(self.lost) and all(copy.status is not CopyStatus.STORED for copy in self.copies)
 
     @property
     def subject(self) -> str:

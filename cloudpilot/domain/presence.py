@@ -81,11 +81,12 @@ def _note(session: Session, copy: Copy, why: str | None) -> None:
 
 
 def missing(session: Session, limit: int) -> list[Backup]:
-    """Backups whose archive is missing on a server of ours, those found out last first."""
+    """Backups of which a copy is missing, those found out last first."""
     rows = (
         select(Backup)
         .join(Copy, Copy.backup_id == Backup.id)
         .join(Server, Server.id == Backup.server_id)
         .where(Copy.status == CopyStatus.MISSING, Server.removed_at.is_(None))
     )
-    return list(session.scalars(rows.order_by(Copy.missing_at.desc(), Backup.id).limit(limit)))
+    found = session.scalars(rows.order_by(Copy.missing_at.desc(), Backup.id).limit(limit))
+    return list(dict.fromkeys(found))

@@ -19,9 +19,20 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine.pasted import THINGS
-from cloudpilot.kinds import BackupType, Compression, Engine, Place, Privilege, Role, RunKind
+from cloudpilot.kinds import (
+    BackupType,
+    Compression,
+    Engine,
+    Place,
+    Privilege,
+    Role,
+    RunKind,
+    VaultKind,
+)
 from tests.support.rows import add_database, add_server, add_site
+from tests.support.vaulting import add_vault
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 FINGERPRINT = "SHA256:n3Gq0cFJ6h0oQ0n6p0jv5oX2e9hBq0m1k7w5u9y3r2A"
@@ -344,9 +355,52 @@ def much(session: Session) -> Scene:
             add_made(session, server, None, Status.FAILED, age=age, **failures[name])
     _add_neglected(session, server)
     add_databases(session, scene)
+    add_vaults(session, scene)
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
     return scene
+
+
+def add_vaults(session: Session, scene: Scene) -> None:
+    """A vault that does not work, and one that the scene's backup is on its way to; others are
+    there, failed, or lost."""
+    broken = add_vault(session, "second vault", kind=VaultKind.GCS, region="", key_id="")
+    vault = add_vault(session, "offsite", prefix="panel")
+    for row, level in ((vault, "ok"), (broken, "failed")):
+        row.lines = [line | {"level": level} for line in VAULT_LINES]
+        row.checked_at = clock.now() - timedelta(hours=2)
+    backup = session.get_one(Backup, scene.ids["backup"])
+    session.get_one(Site, backup.site_id).vault_id = vault.id
+    copy = _in_vault(backup, vault, CopyStatus.MAKING)
+    denied = {"error_code": "VAULT_DENIED", "error_detail": "The store answered 403."}
+    _in_vault(backup, broken, CopyStatus.FAILED, **denied)
+    session.flush()
+    values = {"backup_id": backup.id, "subject": backup.subject, "vault_id": vault.id}
+    options = {"copy": str(copy.id), "attempt": str(uuid4())}
+    server = session.get_one(Server, scene.ids["server"])
+    sending = {"stage": "upload", "done": 120_000_000, "total": None, "rate": 40_000_000}
+    add_run(session, server, RunKind.UPLOAD, Status.RUNNING, options=options, **values, **sending)
+    scene.ids |= {"vault": vault.id, "copy": copy.id}
+
+
+def offsite(session: Session) -> Scene:
+    """A good backup whose copies in vaults are there, lost, and about to go."""
+    scene = little(session)
+    backup = session.get_one(Backup, scene.ids["backup"])
+    states = (CopyStatus.STORED, CopyStatus.MISSING, CopyStatus.DELETING)
+    for name, status in zip(("offsite", "old vault", "third vault"), states, strict=True):
+        copy = _in_vault(backup, add_vault(session, name), status)
+        copy.missing_why, copy.missing_at = "It is not in the vault any more.", clock.now()
+    session.flush()
+    return scene
+
+
+def _in_vault(backup: Backup, vault: Vault, status: CopyStatus, **columns: Any) -> Copy:
+    values = {"verified_by": "md5-parts", "verified_at": clock.now(), "size": backup.size}
+    place = {"place": Place.VAULT, "vault_id": vault.id, "name": backup.archive, "status": status}
+    copy = Copy(id=uuid4(), **(place | values | columns))
+    backup.copies.append(copy)
+    return copy
 
 
 def seasoned(session: Session) -> Scene:
@@ -366,6 +420,16 @@ def seasoned(session: Session) -> Scene:
     return scene
 
 
+VAULT_LINES = [
+    {
+        "key": "write",
+        "title": "Write",
+        "detail": "A small object was sent by a signed request and proven (md5-parts).",
+        "remedy": "Compare the rights of the key with the policy below.",
+        "code": "",
+        "worse_at": None,
+    },
+]
 FOUND_DATABASES = [
     {
         "engine": "mariadb",
@@ -507,6 +571,7 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "long words": long_words,
     "much": much,
     "seasoned": seasoned,
+    "offsite": offsite,
     "databases": with_databases(Status.COMPLETED),
     "running databases": with_databases(Status.RUNNING, run={"stage": "dump"}),
     "failed databases": with_databases(

@@ -23,7 +23,8 @@ from tests.web.test_browser import LOOKS, address, chromium, served, sign_in, ta
 from tests.web.test_pages import WEIGHT
 
 __all__ = ["address", "chromium", "tab"]  # fixtures
-NO_PAGES = {"static", "health.show"}  # a file, and a word for machines
+# A file, a word for machines, and the way to a vault.
+NO_PAGES = {"static", "health.show", "downloads.from_vault"}
 CHANGING = ("/servers", "/sites", "/backups", "/runs", "/activity")  # with what is in the database
 REQUESTS = 8  # the page, two of style, two of script, the icons, the logo, the tab's icon
 
@@ -48,7 +49,8 @@ def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[st
     A scene without servers has no page of a server; anything else that nobody knows is an error.
     """
     adapter = app.url_map.bind("localhost")
-    rows = {"server_id", "site_id", "backup_id", "run_id", "database_id"} - set(values)
+    known = ("server", "site", "backup", "run", "database", "vault", "copy")
+    rows = {f"{name}_id" for name in known} - set(values)
     found = []
     for rule in app.url_map.iter_rules():
         with app.app_context():

@@ -49,7 +49,7 @@ class DestinationForm(Form):
         if not vaults:
             del self.vault_id, self.local, self.local_days, self.rate
             return
-        self.vault_id.choices = [SelectChoice("", "None: on its server only")] + [
+        self.vault_id.choices = [SelectChoice("", "No vault: on its server only")] + [
             SelectChoice(str(vault.id), vault.name) for vault in vaults
         ]
         if self.is_submitted():
