@@ -1,5 +1,5 @@
-"""The server of `make demo`: a real sshd on loopback, registered, with a site, an S3 vault of its
-own and a backup that goes there.
+"""The server of `make demo`: a real sshd on loopback, registered, with a site, a database where a
+MariaDB is installed, an S3 vault of its own and a backup that goes there.
 
 Started by bin/demo.py beside the panel's processes; stays until it is told to end.
 """
@@ -11,14 +11,16 @@ import signal
 import sysconfig
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from bin import demo_vault
+from bin import demo_database, demo_vault
 from cloudpilot import create_core
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     backups,
+    databases,
     overview,
     passwords,
     people,
@@ -37,7 +39,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, CloudPilotError
 from cloudpilot.jobs import enrolment, queue, work
-from cloudpilot.kinds import Compression, Role
+from cloudpilot.kinds import BackupType, Compression, Role
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
 from cloudpilot.web.words import proof
@@ -57,24 +59,43 @@ def main() -> None:
     until(lambda: answers(settings.redis_url), bool, seconds=20)
     sshd, store = _sshd(home / "server"), demo_vault.started(home / "vault")
     try:
-        app = create_core(settings)
-        with app.app_context():
-            password = _owner(home)
-            server = _server(sshd, home)
-            vault = demo_vault.registered(app, store)
-            site = _site(server, vault)
-            say(f"Server “{server.name}” is a private sshd at {server.host}:{server.port}.")
-            say(f"Vault “{vault.name}” is a private S3 server at {vault.endpoint}.")
-            say(f"Backing up {site.paths[0]} …")
-            _follow(_back_up(server, site))
-        if not _is_ending():
-            _invite(settings, password)
-        signal.sigwait(ENDING)
-        with app.app_context():
-            _stop_what_runs()
+        with demo_database.running() as shop:
+            _show(settings, home, _Around(sshd, store, shop))
     finally:
         sshd.stop()
         store.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What runs beside the panel."""
+
+    sshd: Sshd
+    store: demo_vault.Store
+    shop: demo_database.Shop | None
+
+
+def _show(settings: Settings, home: Path, around: _Around) -> None:
+    """Register all of it, back up, and wait for the end."""
+    app = create_core(settings)
+    with app.app_context():
+        password = _owner(home)
+        server = _server(around.sshd, home)
+        vault = demo_vault.registered(app, around.store)
+        site = _site(server, vault)
+        say(f"Server “{server.name}” is a private sshd at {server.host}:{server.port}.")
+        say(f"Vault “{vault.name}” is a private S3 server at {vault.endpoint}.")
+        if around.shop:
+            say(f"Database “{demo_database.NAME}” is in a private MariaDB.")
+            with transaction() as session:
+                demo_database.registered(session, app, site, around.shop)
+        say(f"Backing up {site.paths[0]} …")
+        _follow(_back_up(server, site))
+    if not _is_ending():
+        _invite(settings, password)
+    signal.sigwait(ENDING)
+    with app.app_context():
+        _stop_what_runs()
 
 
 def _is_ending() -> bool:
@@ -152,7 +173,18 @@ def _site(server: Server, vault: Vault) -> Site:
 
 def _back_up(server: Server, site: Site) -> UUID:
     """The run of a new backup, or of one that an earlier demo has left under way."""
-    wish = Wish(server, site, site.paths, site.excludes, site.compression, note="made by make demo")
+    with reading() as session:
+        found = databases.of_site(session, site.id)
+    wish = Wish(
+        server,
+        site,
+        site.paths,
+        site.excludes,
+        site.compression,
+        type=BackupType.FULL if found else BackupType.FILES,
+        databases=found,
+        note="made by make demo",
+    )
     with suppress(BackupInProgress), transaction() as session:
         queue.ring(session, requests.check(session, server, by=None))
     try:
