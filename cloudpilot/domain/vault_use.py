@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
@@ -36,7 +36,8 @@ class Kept:
 class Use:
     """What keeps a vault from being removed.
 
-    copies   that are not gone: stored, on their way, failed, being deleted
+    copies   that are there, on their way or being deleted; one that has failed only if it left
+             an object
     objects  what an upload may have left and nobody has proven gone
     sites    that use it by default, with their servers
     waiting  backups that are to go there and have not begun to
@@ -73,7 +74,9 @@ def kept(session: Session) -> dict[UUID, Kept]:
 
 def of(session: Session, vault: Vault) -> Use:
     """Who uses it, and for what."""
-    copies = (Copy.vault_id == vault.id, Copy.status != CopyStatus.GONE)
+    left = exists().where(VaultObject.copy_id == Copy.id, VaultObject.gone_at.is_(None))
+    nothing = Copy.status.in_((CopyStatus.GONE, CopyStatus.FAILED))
+    copies = (Copy.vault_id == vault.id, or_(~nothing, left))
     objects = (VaultObject.vault_id == vault.id, VaultObject.gone_at.is_(None))
     waiting = (Backup.vault_id == vault.id, Backup.status.in_(ACTIVE))
     runs = select(Run).where(Run.vault_id == vault.id, Run.status.in_(ACTIVE))
@@ -142,10 +145,19 @@ def remove(session: Session, vault: Vault) -> None:
             f"Backups of {names}{more} go there: choose another vault, or none, for them first."
         )
     if use.copies:
-        raise InvalidState("Backups lie there, or failed to get there: delete them first.")
+        raise InvalidState("Backups lie there: delete them first.")
     if use.objects:
         raise InvalidState("What an upload has left there is not proven gone yet.")
+    _close_failed(session, vault)
     vault.removed_at, vault.secret, vault.next_check_at = clock.now(), "", None
+
+
+def _close_failed(session: Session, vault: Vault) -> None:
+    """Uploads that have failed and left nothing: nobody is to look for them any more."""
+    rows = select(Copy).where(Copy.vault_id == vault.id, Copy.status == CopyStatus.FAILED)
+    for copy in session.scalars(rows).all():
+        copy.move(session, CopyStatus.DELETING)
+        copy.move(session, CopyStatus.GONE, gone_at=clock.now())
 
 
 def _count(session: Session, kind: type[object], *conditions: object) -> int:

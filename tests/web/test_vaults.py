@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import destinations, vaults
 from cloudpilot.domain.audit import AuditEntry
@@ -252,3 +253,45 @@ def test_who_may_not_change_vaults_sees_no_key(
     page = sign_in(Role.VIEWER).get(f"/vaults/{vault_id}")
     assert "AKIAEXAMPLE" not in page.text
     assert "Check now" not in page.text
+
+
+def lay(vault_id: UUID, status: CopyStatus, **columns: object) -> None:
+    """A good backup on its server, with a copy of that kind in the vault."""
+    with transaction() as session:
+        server = add_server(session)
+        backup = add_backup(session, server, add_site(session, server), Status.COMPLETED)
+        place = {"place": Place.VAULT, "vault_id": vault_id, "name": backup.archive}
+        backup.copies.append(Copy(status=status, size=5, **place, **columns))
+
+
+def test_a_copy_that_only_the_vault_has_lost_is_on_the_overview(
+    owner: Browser, vault_id: UUID
+) -> None:
+    why = "It is not in the vault any more."
+    lay(vault_id, CopyStatus.MISSING, missing_at=clock.now(), missing_why=why)
+    assert owner.get("/").one("main").text.count(why) == 1
+
+
+def test_of_a_backup_that_is_lost_everywhere_one_line_is_shown(
+    owner: Browser, vault_id: UUID
+) -> None:
+    lay(vault_id, CopyStatus.MISSING)
+    with transaction() as session:
+        for copy in session.scalars(select(Copy)):
+            copy.status, copy.missing_at, copy.missing_why = (
+                CopyStatus.MISSING,
+                clock.now(),
+                "Gone.",
+            )
+    assert owner.get("/").one("main").text.count("Gone.") == 1
+
+
+def test_an_upload_that_failed_and_left_nothing_keeps_no_vault(
+    owner: Browser, vault_id: UUID
+) -> None:
+    lay(vault_id, CopyStatus.FAILED, error_code="VAULT_MISSING")
+    assert owner.get(f"/vaults/{vault_id}/edit").one("input", name="bucket")
+    owner.post(f"/vaults/{vault_id}/remove")
+    with reading() as session:
+        copies = session.scalars(select(Copy).where(Copy.vault_id == vault_id))
+        assert [copy.status for copy in copies] == [CopyStatus.GONE]
