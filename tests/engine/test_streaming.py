@@ -109,11 +109,10 @@ def completed(stream: Stream, upload: Place) -> bytes:
     for name in ("index", "manifest"):
         file = {"index": "a.tar.gz.index.gz", "manifest": "manifest.json"}[name]
         transfer.contents[name] = (transfer.folder / file).read_bytes()
-    key = f"{transfer.backup_id}/a.tar.gz"
-    parts = transfer.receipts_of(sent["archive"])
-    stored = transfer.vault.complete(transfer.uploads["archive"], parts, sent["archive"].size)
-    assert stored.key == key
-    return transfer.read(key)
+    said = sent["archive"]
+    parts = transfer.receipts_of(said)
+    stored = transfer.vault.complete(transfer.uploads["archive"], parts, said.size, md5=said.md5)
+    return transfer.read(stored.key)
 
 
 def test_what_was_packed_is_at_the_store_and_never_was_whole_here(stream: Stream) -> None:
@@ -168,6 +167,22 @@ def test_it_needs_no_root(plain_backups: Backups, s3: S3Store, tmp_path: Path) -
     assert stream.made().error is None
     detached.remove(plain_backups.session, str(plain_backups.root), transfer.backup_id)
     assert not transfer.folder.exists()
+
+
+@pytest.mark.parametrize("provider", ["google", "azure"])
+def test_it_is_the_same_at_other_providers(
+    backups: Backups, request: pytest.FixtureRequest, tmp_path: Path, provider: str
+) -> None:
+    store = request.getfixturevalue(provider)
+    tiers = ((2 * MIB, 10_000),)
+    transfer = Transfer(backups.session, backups.root, store.vault(), tiers=tiers)
+    transfer.begin()
+    stream = Stream(backups, transfer, tmp_path / "site")
+    stream.fill(SMALL)
+    stream.pack()
+    upload = stream.send()
+    archive = completed(stream, upload)
+    assert stream.made().result["sha256"] == sha256(archive).hexdigest()
 
 
 def test_an_upload_that_is_refused_ends_the_packing(stream: Stream, faults: Faults) -> None:

@@ -3,7 +3,7 @@
 import http.client
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -109,15 +109,16 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _forward(self, body: bytes, *, lose: bool) -> None:
-        connection = http.client.HTTPConnection(self.faults.target, timeout=30)
-        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in self.headers.items():
-            if name.lower() != "expect":
-                connection.putheader(name, value)
-        connection.endheaders(body or None)
-        answer = connection.getresponse()
-        said = answer.read()
-        connection.close()
+        with closing(http.client.HTTPConnection(self.faults.target, timeout=30)) as connection:
+            connection.putrequest(
+                self.command, self.path, skip_host=True, skip_accept_encoding=True
+            )
+            for name, value in self.headers.items():
+                if name.lower() != "expect":
+                    connection.putheader(name, value)
+            connection.endheaders(body or None)
+            answer = connection.getresponse()
+            said = answer.read()
         if answer.status < 400:
             self.faults.taken[part_of(self.path)] += 1
         if lose:

@@ -91,7 +91,9 @@ in_background() {
   wait "$!"
 }
 
+# A child that hears TERM before bash has taken our traps from it would run them, too.
 on_term() {
+  ((BASHPID == $$)) || exit 143
   trap '' TERM INT HUP
   if [ -e stop ]; then
     sentence='Stopped on request.'
@@ -103,6 +105,7 @@ on_term() {
 
 on_exit() {
   local status=$?
+  ((BASHPID == $$)) || return
   trap '' TERM INT HUP
   if [ -n "$(jobs -p)" ] || { ((status)) && [ -n "${CLOUDPILOT_RUN:-}" ]; }; then end_children; fi
   ((status == 0)) || ! declare -F let_go >/dev/null || let_go

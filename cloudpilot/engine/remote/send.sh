@@ -123,7 +123,8 @@ refused() {
   case $http in
     400 | 401 | 403)
       if ((now >= aged)) || [[ $said =~ [Ee]xpired|'not valid in the specified time frame' ]]; then
-        verdict=expired words=$( ((now >= aged)) && echo old || echo fresh)
+        verdict=expired words=6 # so many in a row are borne: more where it may be true
+        ((now < aged)) || words=50
         return
       fi
       ;;
