@@ -32,6 +32,7 @@ from tests.vaults.s3_store import S3Store
 ROUNDS = 2
 SLOW = 40_000_000  # bytes a second
 COPIES = 2  # of the site of about 500 MB
+ROOM = 12 * 2**30  # bytes of the store, which is in memory
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     data = scratch() / "large-site"
     for number in range(COPIES):
         web_site(data / str(number))
-    with rgw.running() as gateway, stage(data) as world:
+    with rgw.running(ROOM) as gateway, stage(data) as world:
         compare(world, gateway, None, "fast link")
         compare(world, gateway, SLOW, "link of 40 MB/s")
 

@@ -9,47 +9,27 @@ import pwd
 import secrets as randomness
 import signal
 import sysconfig
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from bin import demo_database, demo_vault
+from bin import demo_backup, demo_database, demo_vault
+from bin.demo_backup import ENDING, is_ending, say
 from cloudpilot import create_core
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import (
-    backups,
-    databases,
-    overview,
-    passwords,
-    people,
-    requests,
-    runs,
-    servers,
-    sites,
-)
-from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.copies import Offsite
-from cloudpilot.domain.requests import Wish
-from cloudpilot.domain.runs import Run
+from cloudpilot.domain import passwords, people, servers, sites
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import BackupInProgress, CloudPilotError
-from cloudpilot.jobs import enrolment, queue, work
-from cloudpilot.kinds import BackupType, Compression, Role
+from cloudpilot.jobs import enrolment
+from cloudpilot.kinds import Compression, Role
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
-from cloudpilot.web.words import proof
 from tests.support.openssh import Sshd
 from tests.support.redis import answers
 from tests.support.until import until
 
 EMAIL = "demo@example.com"
-LOOK_SECONDS = 0.5
-ENDING = {signal.SIGTERM, signal.SIGINT}  # blocked: they are asked for where it can end
 
 
 def main() -> None:
@@ -90,21 +70,12 @@ def _show(settings: Settings, home: Path, around: _Around) -> None:
             with transaction() as session:
                 demo_database.registered(session, app, site, around.shop)
         say(f"Backing up {site.paths[0]} …")
-        _follow(_back_up(server, site))
-    if not _is_ending():
+        demo_backup.follow(demo_backup.ask(server, site))
+    if not is_ending():
         _invite(settings, password)
     signal.sigwait(ENDING)
     with app.app_context():
-        _stop_what_runs()
-
-
-def _is_ending() -> bool:
-    return bool(signal.sigpending() & ENDING)
-
-
-def say(text: str) -> None:
-    """One line for the person who started the demo."""
-    print(text, flush=True)
+        demo_backup.stop_what_runs()
 
 
 def _sshd(home: Path) -> Sshd:
@@ -169,95 +140,6 @@ def _site(server: Server, vault: Vault) -> Site:
         )
         session.add(site)
     return site
-
-
-def _back_up(server: Server, site: Site) -> UUID:
-    """The run of a new backup, or of one that an earlier demo has left under way."""
-    with reading() as session:
-        found = databases.of_site(session, site.id)
-    wish = Wish(
-        server,
-        site,
-        site.paths,
-        site.excludes,
-        site.compression,
-        type=BackupType.FULL if found else BackupType.FILES,
-        databases=found,
-        note="made by make demo",
-    )
-    with suppress(BackupInProgress), transaction() as session:
-        queue.ring(session, requests.check(session, server, by=None))
-    try:
-        with transaction() as session:
-            run = requests.backup_now(session, wish, by=None)
-            session.get_one(Backup, run.backup_id).vault_id = site.vault_id
-            queue.ring(session, run)
-    except BackupInProgress:
-        run = next(run for run in _under_way() if run.claim == f"make:site:{site.id}")
-    return run.id
-
-
-def _under_way() -> list[Run]:
-    """What is at work on the server now."""
-    with reading() as session:
-        return [run for run in overview.active_runs(session) if run.kind.is_on_server]
-
-
-def _follow(run_id: UUID) -> None:
-    """Print the progress as it changes, then the result."""
-    shown = ""
-    while not _is_ending():
-        with reading() as session:
-            run = runs.find(session, run_id)
-            backup = backups.find(session, run.backup_id or run_id)
-        goes_on = backup.offsite_status is Offsite.UPLOADING
-        line = "completed, uploading" if run.status.is_final and goes_on else _progress(run)
-        if line != shown:
-            say(f"  {line}")
-            shown = line
-        if run.status.is_final and not goes_on:
-            _result(backup)
-            return
-        time.sleep(LOOK_SECONDS)
-
-
-def _stop_what_runs() -> None:
-    """A real server would go on; this one ends with the demo."""
-    for run in _under_way():
-        with suppress(CloudPilotError):
-            work.end(run)
-
-
-def _progress(run: Run) -> str:
-    if run.status is not Status.RUNNING or run.total is None:
-        return f"{run.status}" + (
-            f" ({run.stage})" if run.stage and not run.status.is_final else ""
-        )
-    return f"{run.status} ({run.stage}) {run.done / 1e6:.0f} of {run.total / 1e6:.0f} MB"
-
-
-def _result(backup: Backup) -> None:
-    if backup.status is not Status.COMPLETED:
-        say(f"  {backup.error_code}: {backup.error_detail}\n  {backup.remedy}")
-        return
-    copy = backup.server_copy
-    rows = {
-        "status": backup.status,
-        "path": copy.path if copy else "",
-        "size": f"{backup.size:,} bytes",
-        "files": f"{backup.counts['files']:,}",
-        "sha-256": backup.sha256,
-        "seconds": backup.seconds,
-        "offsite": _offsite(backup),
-    }
-    for name, value in rows.items():
-        say(f"  {name:8} {value}")
-
-
-def _offsite(backup: Backup) -> str:
-    copy = next(iter(backup.in_vaults()), None)
-    proven = f", proven by {proof(copy.verified_by)}" if copy and copy.verified_by else ""
-    return f"{backup.offsite_status}{proven}"
 
 
 def _invite(settings: Settings, password: str) -> None:

@@ -170,7 +170,8 @@ OPTIONS: tuple[Option, ...] = (
         "CLOUDPILOT_LEASE_SECONDS",
         "lease_seconds",
         "Seconds that a job has a run for itself; after a job was killed, another one takes over."
-        " Longer than a job may take, which is 40.",
+        " Longer than a job may take, which is 40; what may take longer has a lease that is longer"
+        " in proportion.",
         _number(1),
         "45",
     ),

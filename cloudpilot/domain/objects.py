@@ -36,7 +36,6 @@ class VaultObject(Base):
         str
     ]  # vaults.uploads.Upload, sealed at `upload_place`; "" once it has ended
     begun_at: Mapped[datetime] = mapped_column(default=clock.now)
-    signed_until: Mapped[datetime | None]  # when the last request that was signed for it ends
 
     # What the server says it has sent, kept until the object is proven.
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes

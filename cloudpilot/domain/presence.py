@@ -61,12 +61,6 @@ def note(session: Session, seen: Mapping[UUID, str | None]) -> None:
             copy.seen_at = now
 
 
-def found(session: Session, copy: Copy, why: str | None) -> None:
-    """Write down what was seen of one copy, if it still counts as stored or missing."""
-    if copy.status in STORED:
-        _note(session, copy, why)
-
-
 def _note(session: Session, copy: Copy, why: str | None) -> None:
     if why is None and copy.status is CopyStatus.MISSING:
         copy.move(session, CopyStatus.STORED, missing_at=None, missing_why=None)

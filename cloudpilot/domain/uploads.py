@@ -6,11 +6,13 @@ ABANDON until nothing of it is left.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.interfaces import ORMOption
 
 from cloudpilot import clock
 from cloudpilot.domain import backups, runs
@@ -34,6 +36,7 @@ from cloudpilot.errors import (
 from cloudpilot.kinds import Place, RunKind
 
 GOES_ON_AT_MOST = 10  # times that an upload is taken up again after its process was lost
+AGAIN = {CopyStatus.FAILED, CopyStatus.MISSING}  # what a vault is asked to take once more
 OF_UPLOADS = (RunKind.UPLOAD, RunKind.VERIFY)
 
 
@@ -52,7 +55,7 @@ def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
     copy = of_vault(backup, vault.id)
     if copy is None:
         return _begin(session, _new_copy(session, backup, vault), backup, by)
-    if copy.status not in {CopyStatus.FAILED, CopyStatus.MISSING}:
+    if copy.status not in AGAIN:
         raise InvalidState(f"{vault.name}: the copy there is {copy.status}.")
     nothing = dict.fromkeys(("error_code", "error_detail", "missing_at", "missing_why"))
     copy.move(session, CopyStatus.MAKING, **nothing)
@@ -80,9 +83,14 @@ def copy_of(session: Session, run: Run) -> Copy:
     return copy
 
 
-def objects_of(session: Session, run: Run) -> list[VaultObject]:
+def attempt_of(run: Run) -> UUID:
+    """What the objects have in common that a run works on."""
+    return UUID(str(run.options["attempt"]))
+
+
+def objects_of(session: Session, run: Run, *options: ORMOption) -> list[VaultObject]:
     """The objects of the attempt that a run works on, those that were begun, the archive first."""
-    rows = select(VaultObject).where(VaultObject.attempt == UUID(str(run.options["attempt"])))
+    rows = select(VaultObject).where(VaultObject.attempt == attempt_of(run)).options(*options)
     return list(session.scalars(rows.order_by(VaultObject.name)))
 
 
@@ -216,4 +224,5 @@ def stop(session: Session, copies: Sequence[Copy]) -> None:
     """What still brings these there is to end; it hears of it at its next look."""
     for copy in copies:
         for run in under_way(session, copy):
-            runs.request_stop(session, run)
+            with suppress(InvalidState):  # it has just ended by itself
+                runs.request_stop(session, run)

@@ -52,6 +52,11 @@ class Vault(Base):
         return f"vaults/{self.id}/secret"
 
     @property
+    def in_clear(self) -> bool:
+        """Whether backups travel there unencrypted."""
+        return self.endpoint.startswith("http://")
+
+    @property
     def claim(self) -> str:
         """Of the run that checks it."""
         return f"check:vault:{self.id}"

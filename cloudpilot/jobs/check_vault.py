@@ -11,7 +11,6 @@ from rq.timeouts import JobTimeoutException
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import presence, vault_checks, vault_use, vaults
-from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError, InvalidState, ObjectMissing, VaultUnreachable
 from cloudpilot.jobs import lifecycle, opening, stored
@@ -62,8 +61,7 @@ def _copies(vault_id: UUID, until: float) -> Sequence[CheckLine]:
                 break
             whys[copy.id] = stored.why_not(vault, copy)
     with transaction() as session:
-        for copy_id, why in whys.items():
-            presence.found(session, session.get_one(Copy, copy_id), why)
+        presence.note(session, whys)
     return [_said(whys)] if whys else []
 
 

@@ -32,9 +32,10 @@ def perform(run: Run) -> None:
 
 
 def _from_server(run: Run) -> None:
-    if run.options.get("uploaded") and not _is_uploaded(run):
+    decided = _leaving(run, Place.SERVER)  # by a former try, or by who has all of it deleted
+    if run.options.get("uploaded") and not decided and not _is_uploaded(run):
         return
-    leaving = _leaving(run, Place.SERVER)
+    leaving = decided or _leaving(run, Place.SERVER)
     if leaving:
         with connected(run.at) as ssh:
             lifecycle.begin(run)
@@ -57,8 +58,7 @@ def _is_uploaded(run: Run) -> bool:
         if copy.vault_id
     }
     with transaction() as session:
-        for copy in [session.get_one(Copy, copy_id) for copy_id in whys]:
-            presence.found(session, copy, whys[copy.id])
+        presence.note(session, whys)
         kept = all(whys.values())
         if backup and not kept:
             outcomes.let_local_go(session, backups.find(session, backup.id))

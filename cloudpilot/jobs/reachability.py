@@ -35,7 +35,7 @@ def lines(ssh: Session, server_id: UUID, until: float) -> list[Line]:
 def _line(ssh: Session, row: VaultRow) -> Line:
     try:
         vault = opening.vault(row.id)
-        host, reached = _tried(ssh, vault, in_clear=row.endpoint.startswith("http://"))
+        host, reached = _tried(ssh, vault, in_clear=row.in_clear)
     except SshUnreachable:
         raise
     except (CloudPilotError, CannotOpenError) as error:

@@ -1,13 +1,10 @@
 """Signed requests for a server: begun, cut, signed and sealed here, used there."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from uuid import UUID
+from uuid import uuid4
 
 from flask import current_app
-from sqlalchemy import update
 
-from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, uploads
 from cloudpilot.domain.backups import Backup
@@ -68,7 +65,7 @@ def opened(row: VaultObject) -> Upload:
 def requests(
     vault: Vault, run: Run, wants: Sequence[tuple[str, int]], *, rate: int = 0
 ) -> Mapping[str, Sequence[Request]]:
-    """Signed requests from those parts on; until when they are good is written down.
+    """Signed requests from those parts on, good for SIGNED_SECONDS.
 
     rate  bytes a second that the upload makes; 0: nobody knows yet
     """
@@ -81,7 +78,6 @@ def requests(
         if first <= upload.plan.most_parts:
             signed = vault.requests_for(upload, first, count, seconds=SIGNED_SECONDS)
             found[name] = [request(one) for one in signed]
-    _note_signed(run.options["attempt"], found)
     return found
 
 
@@ -91,32 +87,27 @@ def _ahead(upload: Upload, first: int, rate: int) -> int:
 
 
 def _begin(run: Run, vault: Vault, backup: Backup, copy: Copy, name: str) -> VaultObject:
-    key = f"{folder_of(backup)}{_attempt(run)}/{file_of(backup, name)}"
+    key = f"{folder_of(backup)}{uploads.attempt_of(run)}/{file_of(backup, name)}"
     expected = backup.size if name == ARCHIVE else None
     upload = vault.begin(key, expected, streamed=backup.streamed and name == ARCHIVE)
     sealer: Sealer = current_app.extensions["sealer"]
     row = VaultObject(
-        copy_id=copy.id, vault_id=copy.vault_id, attempt=_attempt(run), name=name, key=upload.key
+        id=uuid4(),
+        copy_id=copy.id,
+        vault_id=copy.vault_id,
+        attempt=uploads.attempt_of(run),
+        name=name,
+        key=upload.key,
     )
     with transaction() as session:
-        if session.get_one(Copy, copy.id).status is not CopyStatus.MAKING:
-            raise InvalidState("It is being deleted.")
-        session.add(row)
-        row.upload_secret = ""
-        session.flush()
-        row.upload_secret = sealer.seal(upload.as_secret(), row.upload_place)
+        wanted = session.get_one(Copy, copy.id).status is CopyStatus.MAKING
+        if wanted:
+            row.upload_secret = sealer.seal(upload.as_secret(), row.upload_place)
+            session.add(row)
+    if not wanted:
+        vault.abort(upload)  # its deletion may have looked for what is open already
+        raise InvalidState("It is being deleted.")
     return row
-
-
-def _attempt(run: Run) -> UUID:
-    return UUID(str(run.options["attempt"]))
-
-
-def _note_signed(attempt: str, names: Mapping[str, Sequence[Request]]) -> None:
-    until = clock.now() + timedelta(seconds=SIGNED_SECONDS)
-    with transaction() as session:
-        of_attempt = update(VaultObject).where(VaultObject.attempt == UUID(str(attempt)))
-        session.execute(of_attempt.where(VaultObject.name.in_(names)).values(signed_until=until))
 
 
 def request(part: PartRequest) -> Request:

@@ -43,7 +43,7 @@ def payload(run: Run) -> Payload:
         sha256=backup.sha256,
         parallel=min(PARALLEL, vault.abilities.parallel),
         whole_md5=vault.abilities.needs_whole_md5,
-        in_clear=row.endpoint.startswith("http://"),
+        in_clear=row.in_clear,
         rate=backup.rate,
         streamed=backup.streamed,
     )

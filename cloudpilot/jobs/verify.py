@@ -1,9 +1,7 @@
 """The vault's word: what a server has sent becomes an object only when the vault has proven it."""
 
 from datetime import timedelta
-from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from cloudpilot import clock
@@ -25,9 +23,11 @@ NOT_YET = timedelta(seconds=1)  # until the archive's own end is asked for again
 
 def perform(run: Run) -> None:
     """Have each object of an attempt made; one that is there already is left."""
-    if not _is_wanted(run):
+    with reading() as session:
+        copy = uploads.copy_of(session, run)
+        backup = backups.find(session, copy.backup_id)
+    if copy.status is not CopyStatus.MAKING:
         raise RunStopped("The copy is no longer wanted.")
-    backup = _backup(run)
     if backup.sha256 is None:
         _wait_for_the_archive(run, backup)
         return
@@ -71,22 +71,10 @@ def _wait_for_the_archive(run: Run, backup: Backup) -> None:
         runs.put_off(session, row, None, next_look_at=clock.now() + NOT_YET)
 
 
-def _is_wanted(run: Run) -> bool:
-    with reading() as session:
-        return uploads.copy_of(session, run).status is CopyStatus.MAKING
-
-
-def _backup(run: Run) -> Backup:
-    with reading() as session:
-        return backups.find(session, uploads.copy_of(session, run).backup_id)
-
-
 def _rows(run: Run) -> list[VaultObject]:
     """With their receipts."""
-    attempt = VaultObject.attempt == UUID(str(run.options["attempt"]))
     with reading() as session:
-        rows = select(VaultObject).where(attempt).options(undefer(VaultObject.parts))
-        return list(session.scalars(rows))
+        return uploads.objects_of(session, run, undefer(VaultObject.parts))
 
 
 def _words(run: Run) -> str:

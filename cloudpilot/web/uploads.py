@@ -107,7 +107,7 @@ def vaults_for(session: Session, backup: Backup) -> list[Vault]:
     except (NotCompleted, InvalidState):
         return []
     there = {copy.vault_id: copy.status for copy in backup.in_vaults()}
-    free = {None, CopyStatus.FAILED, CopyStatus.MISSING}
+    free = {None, *uploads.AGAIN}
     return [vault for vault in vaults.listed(session) if there.get(vault.id) in free]
 
 

@@ -158,7 +158,7 @@ def test_what_is_being_deleted_neither_goes_on_nor_fails(backup_id: UUID) -> Non
         assert uploads.sent(session, run) == []
         assert outcomes.not_uploaded(session, run, RunLost("Gone.")) == []
         copy = uploads.copy_of(session, run)
-        presence.found(session, copy, "It is not there.")
+        presence.note(session, {copy.id: "It is not there."})
         assert copy.status is CopyStatus.DELETING
 
 

@@ -17,7 +17,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, NotFound
-from cloudpilot.kinds import Place, RunKind, VaultKind
+from cloudpilot.kinds import RunKind, VaultKind
 from cloudpilot.secrets import Sealer, Secret
 from tests.support.rows import add_run, add_server, add_site
 from tests.support.vaulting import add_vault
@@ -118,4 +118,3 @@ def test_an_object_and_a_place_say_where_their_secrets_belong() -> None:
     assert str(vault.id) in vault.secret_place
     row = VaultObject(id=UUID(int=2))
     assert row.upload_place == f"vault_objects/{row.id}/upload"
-    assert Place.VAULT == "vault"

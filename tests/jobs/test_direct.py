@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import checkups, requests, runs, servers
+from cloudpilot.domain import checkups, requests, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.checkups import SILENT
 from cloudpilot.domain.copies import CopyStatus
@@ -22,7 +22,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.errors import CommandFailed
 from cloudpilot.jobs import check
 from cloudpilot.jobs import runs as work
-from tests.support.rows import add_person, add_server, add_site
+from tests.support.rows import add_person, add_real_server, add_site
 from tests.support.sshd import Sshd
 from tests.web.scenes import add_backup
 
@@ -34,18 +34,8 @@ def site_id(core: Flask, server: Sshd, tmp_path: Path) -> UUID:
     files.mkdir()
     (files / "index.html").write_text("hello")
     (files / "debug.log").write_text("0123456789")
-    server_id = uuid4()
-    sealed = core.extensions["sealer"].seal(server.private_key, servers.key_place(server_id))
     with transaction() as session:
-        row = add_server(
-            session,
-            id=server_id,
-            port=server.port,
-            username=server.user,
-            host_keys=[server.fingerprint],
-            private_key=sealed,
-            backup_root=str(tmp_path / "root"),
-        )
+        row = add_real_server(core, session, server, tmp_path / "root")
         return add_site(session, row, paths=[str(files)], excludes=["*.log", "none"]).id
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import checkups, requests, runs, servers
+from cloudpilot.domain import checkups, requests, runs
 from cloudpilot.domain.checkups import SINCE_YESTERDAY
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.runs import Run
@@ -24,7 +24,7 @@ from cloudpilot.kinds import Engine, RunKind
 from cloudpilot.secrets import Secret
 from tests.support.mariadb import MariaDb
 from tests.support.postgresql import PostgreSql
-from tests.support.rows import add_server, add_site
+from tests.support.rows import add_real_server, add_site
 from tests.support.sshd import Sshd
 
 PASSWORD = "it's a \\ pass#word"
@@ -34,18 +34,8 @@ GRANT = "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO"
 @pytest.fixture
 def site_id(core: Flask, server: Sshd, tmp_path: Path) -> UUID:
     """A site on the real server."""
-    server_id = uuid4()
-    sealed = core.extensions["sealer"].seal(server.private_key, servers.key_place(server_id))
     with transaction() as session:
-        row = add_server(
-            session,
-            id=server_id,
-            port=server.port,
-            username=server.user,
-            host_keys=[server.fingerprint],
-            private_key=sealed,
-            backup_root=str(tmp_path / "root"),
-        )
+        row = add_real_server(core, session, server, tmp_path / "root")
         return add_site(session, row, paths=["/etc"]).id
 
 

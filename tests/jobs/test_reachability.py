@@ -1,7 +1,7 @@
 """Whether a server reaches the vault of its sites: a Check tries it as a backup does."""
 
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -14,7 +14,7 @@ from cloudpilot.domain.vaults import Vault
 from cloudpilot.jobs import runs as jobs
 from tests.support.ports import free_port
 from tests.support.rgw import Rgw
-from tests.support.rows import add_server, add_site
+from tests.support.rows import add_real_server, add_site
 from tests.support.sshd import Sshd
 from tests.support.uploading import add_vault
 from tests.vaults.s3_store import S3Store
@@ -30,20 +30,11 @@ def store(rgw: Rgw) -> S3Store:
 @pytest.fixture
 def server_id(core: Flask, server: Sshd, store: S3Store, tmp_path: Path) -> UUID:
     """A server with a site whose backups go to a vault."""
-    vault_id, server_id = add_vault(core, store), uuid4()
-    sealed = core.extensions["sealer"].seal(server.private_key, servers.key_place(server_id))
+    vault_id = add_vault(core, store)
     with transaction() as session:
-        row = add_server(
-            session,
-            id=server_id,
-            port=server.port,
-            username=server.user,
-            host_keys=[server.fingerprint],
-            private_key=sealed,
-            backup_root=str(tmp_path / "root"),
-        )
+        row = add_real_server(core, session, server, tmp_path / "root")
         add_site(session, row, paths=[str(tmp_path)]).vault_id = vault_id
-    return server_id
+        return row.id
 
 
 def checked(server_id: UUID) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import outcomes, requests, runs, servers, uploads
+from cloudpilot.domain import outcomes, requests, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.objects import VaultObject
@@ -31,7 +31,7 @@ from cloudpilot.secrets import Secret
 from cloudpilot.vaults.uploads import Upload
 from tests.support.ports import free_port
 from tests.support.rgw import Rgw
-from tests.support.rows import add_person, add_server, add_site
+from tests.support.rows import add_person, add_real_server, add_site
 from tests.support.sshd import Sshd
 from tests.support.until import until
 from tests.support.uploading import add_vault, back_up, drive, found, runs_of, step
@@ -50,18 +50,8 @@ def site_id(core: Flask, server: Sshd, tmp_path: Path) -> UUID:
     """A site on the real server, of one file."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("hello " * 1000)
-    server_id = uuid4()
-    sealed = core.extensions["sealer"].seal(server.private_key, servers.key_place(server_id))
     with transaction() as session:
-        row = add_server(
-            session,
-            id=server_id,
-            port=server.port,
-            username=server.user,
-            host_keys=[server.fingerprint],
-            private_key=sealed,
-            backup_root=str(tmp_path / "root"),
-        )
+        row = add_real_server(core, session, server, tmp_path / "root")
         return add_site(session, row, paths=[str(tmp_path / "site")], excludes=[]).id
 
 

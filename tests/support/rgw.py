@@ -45,7 +45,7 @@ mon allow pool size one = true
 mon warn on pool no redundancy = false
 osd crush chooseleaf type = 0
 osd objectstore = memstore
-memstore device bytes = 1073741824
+memstore device bytes = {room}
 osd data = {home}/osd
 osd heartbeat grace = 600
 mon data = {home}/mon
@@ -89,11 +89,14 @@ def is_here() -> bool:
 
 
 @contextmanager
-def running() -> Iterator[Rgw]:
-    """An empty gateway with one user; takes some seconds to start."""
+def running(room: int = 2**30) -> Iterator[Rgw]:
+    """An empty gateway with one user; takes some seconds to start.
+
+    room  bytes of memory; what was deleted keeps its own for hours
+    """
     with TemporaryDirectory(prefix="cp-rgw-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        cluster = _Cluster(home)
+        cluster = _Cluster(home, room)
         try:
             cluster.start()
             yield cluster.gateway()
@@ -102,8 +105,8 @@ def running() -> Iterator[Rgw]:
 
 
 class _Cluster:
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, room: int) -> None:
+        self._home, self._room = home, room
         self._run: dict[str, Any] = as_plain_user(str(home))
         self._mon_port, self._port = free_port(), free_port()
         self._fsid = str(uuid4())
@@ -112,7 +115,7 @@ class _Cluster:
     def start(self) -> None:
         for name in ("mon", "osd", "rgw"):
             (self._home / name).mkdir()
-        values = {"fsid": self._fsid, "home": self._home}
+        values = {"fsid": self._fsid, "home": self._home, "room": self._room}
         config = CONFIG.format(mon_port=self._mon_port, port=self._port, **values)
         (self._home / "conf").write_text(config)
         as_plain_user(str(self._home))

@@ -1,5 +1,6 @@
 """Rows to start a test from."""
 
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -7,7 +8,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import transaction
-from cloudpilot.domain import databases, requests
+from cloudpilot.domain import databases, requests, servers
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.requests import Wish
@@ -15,6 +16,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.kinds import BackupType, Compression, Engine, Role
+from tests.support.openssh import Sshd
 
 
 def add_person(session: Session, role: Role = Role.OWNER) -> Person:
@@ -42,6 +44,22 @@ def add_server(session: Session, name: str = "web-1", **columns: object) -> Serv
     session.add(server)
     session.flush()
     return server
+
+
+def add_real_server(core: Flask, session: Session, sshd: Sshd, root: Path) -> Server:
+    """One that is really there, with the key that it lets in; backups go to `root`."""
+    server_id = uuid4()
+    sealed = core.extensions["sealer"].seal(sshd.private_key, servers.key_place(server_id))
+    return add_server(
+        session,
+        id=server_id,
+        host=sshd.address.host,
+        port=sshd.port,
+        username=sshd.user,
+        host_keys=[sshd.fingerprint],
+        private_key=sealed,
+        backup_root=str(root),
+    )
 
 
 def add_site(session: Session, server: Server, name: str = "shop", **columns: object) -> Site:

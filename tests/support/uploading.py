@@ -1,6 +1,6 @@
 """Backups that go to a vault, driven as worker and clock would, one job after the other."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from flask import Flask
 from sqlalchemy import select
@@ -13,33 +13,23 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.domain.vaults import Vault
 from cloudpilot.jobs import looks
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.jobs.runs import DIRECT
-from cloudpilot.kinds import BackupType, RunKind, VaultKind
+from cloudpilot.kinds import BackupType, RunKind
+from tests.support import vaulting
 from tests.support.until import until
 from tests.vaults.s3_store import S3Store
 
 
-def add_vault(core: Flask, store: S3Store, **columns: object) -> UUID:
+def add_vault(core: Flask, store: S3Store) -> UUID:
     """The row of a vault whose bucket is there."""
-    vault_id = uuid4()
-    row = Vault(
-        id=vault_id,
-        name="offsite",
-        kind=VaultKind.S3,
-        bucket=store.bucket,
-        endpoint=store.location.endpoint,
-        prefix="backups",
-        key_id=store.location.key_id,
-        path_style=True,
-        **columns,
-    )
-    row.secret = core.extensions["sealer"].seal(store.location.secret, row.secret_place)
+    where = store.location
+    keys = {"key_id": where.key_id, "region": "", "path_style": True, "prefix": "backups"}
     with transaction() as session:
-        session.add(row)
-    return vault_id
+        row = vaulting.add_vault(session, bucket=where.bucket, endpoint=where.endpoint, **keys)
+        vaulting.seal(core, row, where.secret.reveal())
+        return row.id
 
 
 def back_up(site_id: UUID, vault_id: UUID | None, **columns: object) -> UUID:

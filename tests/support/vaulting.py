@@ -35,21 +35,16 @@ def add_vault(session: Session, name: str = "offsite", **columns: Any) -> Vault:
     return vault
 
 
-def entered(rclone: Rclone, **columns: Any) -> dict[str, Any]:
-    """What a person enters for a new bucket of that store, without the secret."""
-    return {
-        "bucket": S3Store(rclone).bucket,
-        "endpoint": rclone.endpoint,
-        "key_id": rclone.key_id,
-        "path_style": True,
-    } | columns
+def seal(core: Flask, vault: Vault, secret: str) -> None:
+    """Give it this secret."""
+    vault.secret = core.extensions["sealer"].seal(Secret(secret), vault.secret_place)
 
 
 def vault_in(core: Flask, rclone: Rclone, secret: str = "", **columns: Any) -> UUID:
-    """The row of a vault there, its secret sealed; a wrong one if one is given."""
-    values = {"region": ""} | entered(rclone, **columns)
+    """The row of a vault in a new bucket there, its secret sealed; a wrong one if one is given."""
+    where = {"endpoint": rclone.endpoint, "key_id": rclone.key_id, "path_style": True, "region": ""}
+    values = where | {"bucket": S3Store(rclone).bucket} | columns
     with transaction() as session:
         row = add_vault(session, **values)
-        sealer = core.extensions["sealer"]
-        row.secret = sealer.seal(Secret(secret or rclone.secret), row.secret_place)
+        seal(core, row, secret or rclone.secret)
         return row.id

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -27,7 +27,7 @@ from cloudpilot.settings import Settings
 from tests.support.database import SECRET_KEY
 from tests.support.openssh import Sshd
 from tests.support.panel import Processes, below, running
-from tests.support.rows import add_person, add_run, add_server, add_site
+from tests.support.rows import add_person, add_real_server, add_run, add_site
 from tests.support.sshd import private_sshd
 from tests.support.until import until
 
@@ -191,23 +191,12 @@ def enrolled(
     excludes: Sequence[str] = (),
 ) -> World:
     """The world of a panel that knows this server, and `files` as its site."""
-    server_id = uuid4()
-    sealed = core.extensions["sealer"].seal(sshd.private_key, servers.key_place(server_id))
     with transaction() as session:
-        server = add_server(
-            session,
-            id=server_id,
-            host=sshd.address.host,
-            port=sshd.port,
-            username=sshd.user,
-            host_keys=[sshd.fingerprint],
-            private_key=sealed,
-            backup_root=str(root),
-        )
+        server = add_real_server(core, session, sshd, root)
         site = add_site(session, server, paths=[str(files)], excludes=list(excludes))
         person = add_person(session)
     gate = sshd.home / "gate"
-    return World(core, processes, sshd, server_id, site.id, root, files, gate, person.id)
+    return World(core, processes, sshd, server.id, site.id, root, files, gate, person.id)
 
 
 def left_below(root: Path) -> list[str]:

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
@@ -19,9 +18,9 @@ from cloudpilot.domain.objects import ARCHIVE, VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.kinds import Place, Role, RunKind, VaultKind
-from cloudpilot.secrets import Secret
+from cloudpilot.kinds import Place, Role, RunKind
 from tests.support.rows import add_server, add_site
+from tests.support.vaulting import add_vault, seal
 from tests.web.conftest import Browser
 from tests.web.scenes import SHA256, add_backup
 
@@ -43,24 +42,9 @@ def backup_id(app: Flask) -> UUID:
     with transaction() as session:
         server = add_server(session)
         backup = add_backup(session, server, add_site(session, server), Status.COMPLETED)
-        add_vault(app, session, HOSTILE)
+        vault = add_vault(session, HOSTILE, bucket="bucket", endpoint="https://s3.example")
+        seal(app, vault, "the-secret-of-it")
         return backup.id
-
-
-def add_vault(app: Flask, session: Session, name: str) -> Vault:
-    row = Vault(
-        id=uuid4(),
-        name=name,
-        kind=VaultKind.S3,
-        bucket="bucket",
-        region="eu-central-1",
-        endpoint="https://s3.example",
-        key_id="KEYID",
-    )
-    row.secret = app.extensions["sealer"].seal(Secret("the-secret-of-it"), row.secret_place)
-    session.add(row)
-    session.flush()
-    return row
 
 
 def in_vault(backup_id: UUID, status: CopyStatus, **columns: object) -> UUID:

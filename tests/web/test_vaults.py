@@ -20,9 +20,8 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.kinds import Place, Role, RunKind
-from cloudpilot.secrets import Secret
 from tests.support.rows import add_server, add_site
-from tests.support.vaulting import add_vault
+from tests.support.vaulting import add_vault, seal
 from tests.web.conftest import Browser
 from tests.web.scenes import add_backup
 
@@ -50,7 +49,7 @@ def vault_id(app: Flask) -> UUID:
     """A vault of which nobody has said anything yet."""
     with transaction() as session:
         row = add_vault(session, HOSTILE)
-        row.secret = app.extensions["sealer"].seal(Secret(SECRET), row.secret_place)
+        seal(app, row, SECRET)
         return row.id
 
 

@@ -88,7 +88,6 @@ def _objects() -> None:
             for name in ("name", "key", "upload_secret")
         ),
         sa.Column("begun_at", AT, nullable=False),
-        sa.Column("signed_until", AT, nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("sha256", sa.String(), nullable=True),
         sa.Column("md5", sa.String(), nullable=False),
