@@ -179,6 +179,21 @@ def test_a_copy_on_the_server_goes_days_after_its_upload(
     assert backup.deleted_at is None
 
 
+def test_a_planned_removal_that_a_person_takes_over_deletes_all(
+    site_id: UUID, vault_id: UUID, store: S3Store
+) -> None:
+    backup_id = back_up(site_id, vault_id, local_days=0)
+    drive()
+    ask_for_removals()  # its run waits, and becomes the person's
+    with transaction() as session:
+        requests.delete(session, session.get_one(Backup, backup_id), add_person(session))
+    drive()
+    backup = found(backup_id)
+    assert backup.deleted_at
+    assert not Path(str(backup.server_copy.root), str(backup_id)).exists()
+    assert keys(store, backup_id) == []
+
+
 def test_the_copy_on_the_server_stays_if_the_vault_has_lost_its_own(
     site_id: UUID, vault_id: UUID, store: S3Store
 ) -> None:
