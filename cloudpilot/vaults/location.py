@@ -53,7 +53,10 @@ class Location:
         as a region. Whether a name is one of the provider's is the provider's to say.
         """
         if not re.fullmatch(_BUCKETS[self.kind], self.bucket):
-            raise InvalidConfig(f"{self.bucket[:80]!r} is no name of a bucket there.")
+            raise InvalidConfig(
+                f"{self.bucket[:80]!r} is no name of a bucket there: names have small letters,"
+                " digits and dashes, and begin and end with a letter or digit."
+            )
         if self.region and not _REGION.fullmatch(self.region):
             raise InvalidConfig(f"{self.region[:80]!r} is no region.")
         if self.prefix:
