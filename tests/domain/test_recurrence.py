@@ -183,7 +183,7 @@ def minute_by_minute(
         last, moment = local, moment + MINUTE
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(often, zones, moments, st.integers(1, 200))
 @example("0,30 2,3", "Europe/Vienna", at("2026-03-28 12:00"), 2)
 @example("*/15 2", "Australia/Lord_Howe", at("2026-04-04 12:00"), 100)
