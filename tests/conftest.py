@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.support.rows",
     "tests.support.sshd",
     "tests.support.stores",
+    "tests.support.time",
     "tests.support.together",
     "tests.support.tools",
     "tests.support.world",

@@ -9,7 +9,10 @@ def load() -> None:
         backups,  # noqa: F401
         databases,  # noqa: F401
         links,  # noqa: F401
+        schedules,  # noqa: F401
         servers,  # noqa: F401
         sessions,  # noqa: F401
         sites,  # noqa: F401
+        slots,  # noqa: F401
+        status_address,  # noqa: F401
     )

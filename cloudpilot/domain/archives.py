@@ -28,6 +28,10 @@ class Made:
     warnings: int
     tools: Mapping[str, str]
     census: Sequence[Mapping[str, Any]] = ()
+    level: int = 0  # of an increment; see chains
+    base: str = ""  # the id of the backup that it continues
+    state: str = ""  # the SHA-256 of what the next one continues; "": nothing is to continue it
+    full_because: str = ""  # a word, if it was to be an increment
 
     @classmethod
     def parse(cls, result: Mapping[str, str], counted: Sequence[str] = ()) -> "Made":
@@ -41,6 +45,10 @@ class Made:
                 warnings=min(_number(result["warnings"]), WARNINGS_AT_MOST),
                 tools={key: result[key][:200] for key in _TOOLS if key in result},
                 census=census.read(counted),
+                level=_number(result.get("level", "0")),
+                base=result.get("base", ""),
+                state=_hash(result.get("state_sha256", "")),
+                full_because=result.get("full_because", "")[:50],
             )
         except (KeyError, ValueError) as error:
             raise CommandFailed(f"The server's result cannot be read: {error}.") from error
@@ -51,6 +59,13 @@ class Made:
 
 def _counted(result: Mapping[str, str]) -> Sequence[str]:
     return (*_COUNTS, _SINCE_DUMPS) if _SINCE_DUMPS in result else _COUNTS
+
+
+def _hash(text: str) -> str:
+    """A SHA-256, or nothing; raises ValueError."""
+    if text and not _SHA256.fullmatch(text):
+        raise ValueError(f"{text[:30]!r} is no SHA-256")
+    return text
 
 
 def _number(text: str) -> int:

@@ -37,6 +37,8 @@ class Backup(HasStatus, Base):
         Index(None, "site_id", "created_at", "id"),
         Index(None, "status", "created_at", "id"),
         Index(None, "type", "created_at", "id"),
+        Index(None, "schedule_id", "created_at", "id"),
+        Index(None, "judge_at"),
         Index(
             "ix_backups_warned",
             "created_at",
@@ -64,17 +66,28 @@ class Backup(HasStatus, Base):
     local_days: Mapped[int | None]  # on its server, after its upload; None: as long as all
     rate: Mapped[int | None] = mapped_column(BigInteger)  # bytes a second of the upload, at most
     note: Mapped[str] = mapped_column(default="")
+    # Increments: see chains. The full one that a chain begins with is its own chain.
+    chain_id: Mapped[UUID | None] = mapped_column(index=True)
+    base_id: Mapped[UUID | None]  # what this one continues
+    level: Mapped[int] = mapped_column(default=0)
+    state_sha256: Mapped[str | None]  # of what the server keeps for the next increment
+    schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("schedules.id"))
+    slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("slots.id"), index=True)
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
 
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
+    pinned_at: Mapped[datetime | None]  # somebody wants it kept, whatever is said of days
+    judge_at: Mapped[datetime | None]  # when it is next asked whether it may go; see expiry
+    kept_because: Mapped[str] = mapped_column(default="")  # a sentence, once its days are over
     delete_requested_at: Mapped[datetime | None]  # by a person: all copies are to go
     deleted_at: Mapped[datetime | None]  # a person had it deleted and it is proven gone
 
     archive: Mapped[str]  # the file's name
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the archive
+    usual_size: Mapped[int | None] = mapped_column(BigInteger)  # see restorable.usual
     tar_size: Mapped[int | None] = mapped_column(BigInteger)  # bytes before compression
     sha256: Mapped[str | None]
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # entries of the archive by kind
@@ -119,6 +132,12 @@ class Backup(HasStatus, Base):
         return bool(self.lost) and all(copy.status is not CopyStatus.STORED for copy in self.copies)
 
     @property
+    def is_shrunken(self) -> bool:
+        """Whether it is less than half as large as a full one of the same usually is."""
+        usual = self.usual_size if self.level == 0 and self.status is Status.COMPLETED else None
+        return usual is not None and self.size is not None and self.size * 2 < usual
+
+    @property
     def subject(self) -> str:
         """What it is a backup of, in words."""
         return f"{self.site_name} on {self.server_name}" if self.site_name else self.server_name
@@ -160,6 +179,14 @@ def find(session: Session, backup_id: UUID) -> Backup:
     if backup is None:
         raise NotFound("There is no such backup.")
     return backup
+
+
+def locked(session: Session, backup_id: UUID) -> Backup:
+    """As find, and nobody judges it until this transaction is over."""
+    rows = select(Backup).where(Backup.id == backup_id).with_for_update()
+    if session.scalar(rows.execution_options(populate_existing=True)) is None:
+        raise NotFound("There is no such backup.")
+    return session.get_one(Backup, backup_id)
 
 
 def latest_run(session: Session, backup: Backup, kind: RunKind) -> Run | None:

@@ -105,10 +105,15 @@ def of_site(session: Session, site_id: UUID) -> list[Database]:
     return list(session.scalars(rows.order_by(Database.created_at, Database.id)))
 
 
-def by_site(session: Session) -> Mapping[UUID, list[Database]]:
-    """The databases of all sites that have any; without their findings."""
+def by_site(
+    session: Session, site_ids: Iterable[UUID] | None = None
+) -> Mapping[UUID, list[Database]]:
+    """The databases of all sites that have any, or of these sites; without their findings."""
     found: dict[UUID, list[Database]] = {}
     rows = select(Database).where(Database.removed_at.is_(None))
+    rows = rows.order_by(Database.created_at, Database.id)
+    if site_ids is not None:
+        rows = rows.where(Database.site_id.in_(list(site_ids)))
     for database in session.scalars(rows.options(defer(Database.findings))):
         found.setdefault(database.site_id, []).append(database)
     return found

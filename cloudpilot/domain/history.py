@@ -133,6 +133,7 @@ def sizes(session: Session, site_id: UUID, limit: int) -> list[Size]:
         Backup.site_id == site_id,
         cast(Backup.status, String) == Status.COMPLETED.value,
         Backup.size.is_not(None),
+        Backup.level == 0,  # an increment says little of how large the site is
     )
     rows = rows.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(limit)
     found = [Size(at, size or 0, row, bool(gone)) for at, size, row, gone in session.execute(rows)]

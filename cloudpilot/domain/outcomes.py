@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, runs, shrinkage, uploads
+from cloudpilot.domain import backups, chains, runs, shrinkage, subjects, tries, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import WARNINGS_KEPT, Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -37,6 +37,7 @@ def completed(session: Session, backup: Backup, made: Made, warnings: list[str])
     if backup.streamed:
         return
     backup.move(session, Status.COMPLETED, finished_at=now)
+    tries.made(session, backup)
     for copy in (one for one in backup.copies if one.place is Place.SERVER):
         copy.move(
             session,
@@ -55,9 +56,19 @@ def uploaded(session: Session, run: Run) -> list[Run]:
     """
     backup = backups.find(session, uploads.stored(session, run).backup_id)
     if not backup.streamed or backup.status is not Status.RUNNING:
+        _is_offsite(session, backup)
         return []
     backup.move(session, Status.COMPLETED, finished_at=clock.now())
+    tries.made(session, backup)
+    _is_offsite(session, backup)
     return _remove(session, backup, [copy for copy in backup.copies if not copy.vault_id], None)
+
+
+def _is_offsite(session: Session, backup: Backup) -> None:
+    """Its schedule waits for it to be in the vault that it was to go to, and completed."""
+    there = (copy for copy in backup.copies if copy.vault_id == backup.vault_id)
+    if backup.status is Status.COMPLETED and any(copy.is_stored_in_vault for copy in there):
+        tries.is_good(session, backup)
 
 
 def not_uploaded(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
@@ -75,11 +86,16 @@ def not_uploaded(session: Session, run: Run, error: CloudPilotError) -> list[Run
 def _describe(session: Session, backup: Backup, made: Made, warnings: list[str]) -> None:
     shrunken = shrinkage.warnings(_dumped_before(session, backup), made.census)
     warnings = [*shrunken, *warnings]
+    chains.made(backup, made)
     backup.size, backup.sha256, backup.tar_size = made.size, made.sha256, made.tar_size
     backup.counts, backup.tools = dict(made.counts), dict(made.tools)
+    if made.full_because:
+        backup.tools = backup.tools | {"full_because": made.full_because}
     backup.warnings = warnings[:WARNINGS_KEPT]
     backup.warning_count = max(made.warnings + len(shrunken), len(warnings))
     backup.census = [dict(database) for database in made.census]
+    if backup.level == 0:
+        backup.usual_size = subjects.usual_size(session, backup)
     session.flush()
 
 
@@ -112,6 +128,8 @@ def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:
         error_code=error.code,
         error_detail=str(error),
     )
+    chains.leave(backup)
+    tries.failed(session, backup, error)
 
 
 def removed(session: Session, run: Run) -> None:

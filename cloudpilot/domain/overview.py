@@ -134,10 +134,7 @@ def _newest_good(of_site: Any, part: Any) -> Any:
 
 def _with_states(session: Session, seen: Sequence[Any], known: Around) -> list[SiteRow]:
     of_sites, now = known.databases, clock.now()
-    made_of = {
-        row[0].id: protection.parts_of(row, row[0].paths, of_sites.get(row[0].id, ()))
-        for row in seen
-    }
+    made_of = {row[0].id: protection.parts_of(row, row[0].id, row[0].paths, known) for row in seen}
     without = [site_id for site_id, parts in made_of.items() if not protection.good_at_of(parts)]
     once, found = protection.backed_up_once(session, without), []
     for site, server, files, dumps, last, *_ in seen:

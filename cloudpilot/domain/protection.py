@@ -2,14 +2,14 @@
 
 A good backup (see goodness) protects what the site is now only if it holds all of its paths or
 databases, and only where files stay. A site that has both may have them in one backup or in two:
-it is as fresh as the older of them. Without schedules nobody has said how often a site should be
-backed up, so one rule is for all: a good backup is fresh for a day, and for two hours more, so
-that tonight's may take longer than last night's.
+it is as fresh as the older of them. A schedule says how often: what it has backed up is fresh until
+the schedule is late. Without one, a good backup is fresh for a day, and for two hours more, so that
+tonight's may take longer than last night's.
 """
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import databases
+from cloudpilot.domain import databases, schedules
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.goodness import (
@@ -30,6 +30,7 @@ from cloudpilot.domain.goodness import (
     newest_of_site,
     reads,
 )
+from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
@@ -60,11 +61,13 @@ class Part:
     good_at  when the newest good backup with this part was asked for; None: there is none
     tried    how the latest attempt at it ended that nobody stopped; None: there was none
     holds    whether that good backup holds all that this part of the site is now
+    planned  whether a schedule has backed it up and is not late
     """
 
     good_at: datetime | None
     tried: Status | None
     holds: bool
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +87,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is asked once, whatever is then said of sites: the databases of each, and the servers
-    whose backup directory keeps no files, as their last Check says."""
+    """What is asked once, whatever is then said of sites: the databases and the schedules of each,
+    and the servers whose backup directory keeps no files, as their last Check says."""
 
     databases: Mapping[UUID, Sequence[Database]]
     trapped: Collection[UUID]
+    schedules: Mapping[UUID, Sequence[Schedule]] = field(default_factory=dict)
 
 
 def around(session: Session) -> Around:
     """Of all sites and servers; without what was found in the databases."""
-    return Around(databases.by_site(session), trapped(session))
+    return Around(databases.by_site(session), trapped(session), schedules.by_site(session))
 
 
 def state_of(parts: Sequence[Part], ever: bool, now: datetime, is_kept: bool) -> State:
@@ -111,7 +115,11 @@ def state_of(parts: Sequence[Part], ever: bool, now: datetime, is_kept: bool) ->
         return State.CHANGED
     if not is_kept:
         return State.UNKEPT
-    return State.FRESH if now - good_at < FRESH_FOR else State.OLD
+    return State.FRESH if all(_is_fresh(part, now) for part in parts) else State.OLD
+
+
+def _is_fresh(part: Part, now: datetime) -> bool:
+    return part.planned or (part.good_at is not None and now - part.good_at < FRESH_FOR)
 
 
 def good_at_of(parts: Sequence[Part]) -> datetime | None:
@@ -151,7 +159,7 @@ def standings(session: Session, search: str = "", known: Around | None = None) -
         fits = (name.contains(search.lower(), autoescape=True) for name in names)
         rows = rows.join(Server).where(or_(*fits))
     seen, known = session.execute(rows).all(), known or around(session)
-    made_of = {row.id: parts_of(row, row.paths, known.databases.get(row.id, ())) for row in seen}
+    made_of = {row.id: parts_of(row, row.id, row.paths, known) for row in seen}
     without = [site_id for site_id, parts in made_of.items() if not good_at_of(parts)]
     once = backed_up_once(session, without)
     now, found = clock.now(), []
@@ -163,15 +171,18 @@ def standings(session: Session, search: str = "", known: Around | None = None) -
     return sorted(found, key=_worst_first)
 
 
-def parts_of(row: Any, paths: Sequence[str], of_site: Sequence[Database]) -> list[Part]:
+def parts_of(row: Any, site_id: UUID, paths: Sequence[str], known: Around) -> list[Part]:
     """What a site is made of, from its `columns()`: paths, databases, both, or nothing yet."""
-    parts = []
+    of_site, parts = known.databases.get(site_id, ()), []
+    plans = [plan for plan in known.schedules.get(site_id, ()) if plan.good_at and not plan.is_late]
     if paths:
         complete = row.files_at is not None and holds(row.files_held, paths)
-        parts.append(Part(row.files_at, row.files_tried, complete))
+        planned = any(plan.type.has_files for plan in plans)
+        parts.append(Part(row.files_at, row.files_tried, complete, planned))
     if of_site:
         complete = row.dumps_at is not None and databases.are_held(row.dumps_held, of_site)
-        parts.append(Part(row.dumps_at, row.dumps_tried, complete))
+        planned = any(plan.type.has_databases for plan in plans)
+        parts.append(Part(row.dumps_at, row.dumps_tried, complete, planned))
     return parts
 
 

@@ -1,7 +1,7 @@
 """Cron expressions: what a schedule's five fields mean, and when its slots are. Pure.
 
 Days follow Debian's cron: with both a day of the month and a day of the week, either is enough,
-but both are needed where one of the two begins with *. Clocks that change (DECISIONS C16):
+but both are needed where one of the two begins with *. Clocks that change:
 
 - An expression of fixed hours has each of its slots once. In an hour that comes twice it is the
   first occurrence; slots in an hour that is left out come together, at the moment after the gap.

@@ -5,8 +5,10 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
+from cloudpilot.domain import schedules
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
@@ -45,6 +47,7 @@ def forget(session: Session, server: Server) -> None:
     session.execute(sites.values(removed_at=now))
     its_sites = select(Site.id).where(Site.server_id == server.id)
     _forget_databases(session, Database.site_id.in_(its_sites))
+    schedules.remove_all(session, Schedule.server_id == server.id)
 
 
 def remove_site(session: Session, site: Site) -> None:
@@ -52,6 +55,7 @@ def remove_site(session: Session, site: Site) -> None:
     _refuse_because_of(keeps_site(session, site))
     site.removed_at = clock.now()
     _forget_databases(session, Database.site_id == site.id)
+    schedules.remove_all(session, Schedule.site_id == site.id)
 
 
 def remove_database(session: Session, database: Database) -> None:

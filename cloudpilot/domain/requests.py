@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import outcomes, runs
+from cloudpilot.domain import chains, outcomes, runs
 from cloudpilot.domain.backups import RETENTION_DAYS, Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
@@ -40,9 +40,16 @@ class Wish:
     retention_days: int = RETENTION_DAYS
     note: str = ""
     destination: Destination | None = None
+    schedule_id: UUID | None = None
+    slot_id: UUID | None = None  # the slot of that schedule
 
     def refuse_nothing(self) -> None:
-        """Raises InvalidConfig if there is nothing of this type to back up."""
+        """Raises InvalidConfig if there is nothing of this type to back up, and SshNotConfigured
+        if its server's host key was not approved."""
+        if not self.server.is_ready:
+            raise SshNotConfigured(
+                f"{self.server.name} has not been set up yet: its host key is unknown."
+            )
         name = self.site.name if self.site else self.server.name
         if not self.paths and not self.databases:
             raise InvalidConfig(f"{name} has nothing to back up yet: add paths or a database.")
@@ -59,12 +66,17 @@ def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
     the same server's own paths) is being backed up already, InvalidConfig if it has nothing of
     the wished type.
     """
-    server, site = wish.server, wish.site
-    if not server.is_ready:
-        raise SshNotConfigured(f"{server.name} has not been set up yet: its host key is unknown.")
     wish.refuse_nothing()
-    _refuse_while_removed(session, server)
-    now = clock.now()
+    _refuse_while_removed(session, wish.server)
+    backup = new_backup(wish, by)
+    session.add(backup)
+    session.flush()
+    return runs.add(session, run_that_makes(backup))
+
+
+def new_backup(wish: Wish, by: Person | None) -> Backup:
+    """The row of a backup, with that of its copy on the server."""
+    server, site, now = wish.server, wish.site, clock.now()
     backup = Backup(
         id=uuid4(),
         type=wish.type,
@@ -79,27 +91,35 @@ def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
         retention_days=wish.retention_days,
         note=wish.note,
         **(wish.destination.columns() if wish.destination else {}),
+        schedule_id=wish.schedule_id,
+        slot_id=wish.slot_id,
         requested_by=by.id if by else None,
         created_at=now,
         expires_at=now + timedelta(days=wish.retention_days),
+        judge_at=now + timedelta(days=wish.retention_days),
         archive=f"{wish.type}-{now:%Y%m%d-%H%M%S}Z{wish.compression.suffix}",
     )
     backup.copies.append(
         Copy(place=Place.SERVER, server_id=server.id, root=server.backup_root, name=backup.archive)
     )
-    session.add(backup)
-    session.flush()
-    return runs.add(
-        session,
-        Run(
-            kind=RunKind.MAKE,
-            claim=f"make:site:{site.id}" if site else f"make:server:{server.id}",
-            server_id=server.id,
-            backup_id=backup.id,
-            requested_by=by.id if by else None,
-            subject=backup.subject,
-        ),
+    return backup
+
+
+def run_that_makes(backup: Backup) -> Run:
+    """The row of the run that makes a backup, for its claim alone on what is backed up."""
+    return Run(
+        kind=RunKind.MAKE,
+        claim=claim_of(backup.server_id, backup.site_id),
+        server_id=backup.server_id,
+        backup_id=backup.id,
+        requested_by=backup.requested_by,
+        subject=backup.subject,
     )
+
+
+def claim_of(server_id: UUID, site_id: UUID | None) -> str:
+    """What no two backups may be made of at once: a site, or a server's own paths."""
+    return f"make:site:{site_id}" if site_id else f"make:server:{server_id}"
 
 
 def _refuse_while_removed(session: Session, server: Server) -> None:
@@ -173,7 +193,8 @@ def expected_ratio(session: Session, backup: Backup) -> int:
 
 
 def delete(session: Session, backup: Backup, by: Person) -> list[Run]:
-    """Have every copy deleted; the backup leaves the lists once that is proven.
+    """Have every copy deleted, and those of the increments that continue it; a backup leaves the
+    lists once that is proven.
 
     Returns the runs that do it, one for each place. Raises InvalidState for one that is being made
     (stop it first) or is being deleted already.
@@ -186,8 +207,16 @@ def delete(session: Session, backup: Backup, by: Person) -> list[Run]:
     under_way = outcomes.deletions(session, backup)
     if backup.delete_requested_at and under_way:
         raise InvalidState("This backup is being deleted already.")
-    backup.delete_requested_at = clock.now()
-    # Where the panel is at it, for what a failed run has left, that becomes this person's wish.
+    depending = chains.depending(session, backup)
+    chains.refuse_while_made(depending)
+    found = [run for one in depending for run in _have_deleted(session, one, by)]
+    return found + _have_deleted(session, backup, by)
+
+
+def _have_deleted(session: Session, backup: Backup, by: Person) -> list[Run]:
+    """Where the panel is at it, for what a failed run has left, that becomes this person's wish."""
+    backup.delete_requested_at, backup.judge_at = clock.now(), None
+    under_way = outcomes.deletions(session, backup)
     taken = [run for run in under_way if runs.take_over(session, run, by)]
     found = [*taken, *outcomes.remove(session, backup, by=by)]
     if not found:

@@ -19,6 +19,7 @@ BACKUP_ROOT = "/tmp/cloudpilot-backups"  # noqa: S108  (the product's default; m
 SAFE_BACKUP_ROOT = "/var/backups/cloudpilot"  # survives a reboot; the set-up command creates it
 USERNAME = "cloudpilot"
 NAME_LENGTH = 100
+BACKUPS_AT_ONCE, BACKUPS_AT_ONCE_AT_MOST = 2, 20
 PATH_LENGTH = 4096  # bytes, as Linux has it
 _NO_PLACES = ("/proc/", "/sys/", "/dev/", "/run/")
 _SYSTEM = ("/bin/", "/boot/", "/etc/", "/lib/", "/lib32/", "/lib64/", "/sbin/", "/usr/")
@@ -42,6 +43,8 @@ class Server(Base):
     username: Mapped[str] = mapped_column(default=USERNAME)
     privilege: Mapped[Privilege] = mapped_column(values_of(Privilege), default=Privilege.PLAIN)
     backup_root: Mapped[str] = mapped_column(default=BACKUP_ROOT)
+    # Of schedules; what somebody asks for by hand begins at once.
+    backups_at_once: Mapped[int] = mapped_column(default=BACKUPS_AT_ONCE)
     public_key: Mapped[str]  # the line for authorized_keys
     private_key: Mapped[str]  # sealed at `key_place`
     host_keys: Mapped[list[str]] = mapped_column(default=list)  # approved, "SHA256:…"
@@ -166,6 +169,19 @@ def valid_path(text: str) -> str:
     if {".", ".."} & set(parts):
         raise InvalidPath(f"“{text}” must not hold . or .. between slashes.")
     return "/" + "/".join(parts)
+
+
+def valid_backups_at_once(text: str) -> int:
+    """How many scheduled backups a server may make at once; raises InvalidConfig.
+
+    >>> valid_backups_at_once(" 3 ")
+    3
+    """
+    typed = text.strip()
+    number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
+    if not 1 <= number <= BACKUPS_AT_ONCE_AT_MOST:
+        raise InvalidConfig(f"Give a number from 1 to {BACKUPS_AT_ONCE_AT_MOST}.")
+    return number
 
 
 def valid_backup_root(text: str) -> str:

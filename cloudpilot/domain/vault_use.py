@@ -8,12 +8,13 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import removals
+from cloudpilot.domain import removals, scheduled
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.presence import STORED
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.scheduled import Row
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE
@@ -40,6 +41,7 @@ class Use:
              an object
     objects  what an upload may have left and nobody has proven gone
     sites    that use it by default, with their servers
+    schedules  whose backups go there
     waiting  backups that are to go there and have not begun to
     run      the oldest piece of work with it that has not ended
     """
@@ -47,6 +49,7 @@ class Use:
     copies: int
     objects: int
     sites: Sequence[tuple[Site, Server]]
+    schedules: Sequence[Row]
     waiting: int
     run: Run | None
 
@@ -58,7 +61,7 @@ class Use:
     @property
     def is_free(self) -> bool:
         """Whether it can be removed."""
-        return not (self.holds or self.sites or self.run)
+        return not (self.holds or self.sites or self.schedules or self.run)
 
 
 def kept(session: Session) -> dict[UUID, Kept]:
@@ -84,6 +87,7 @@ def of(session: Session, vault: Vault) -> Use:
         copies=_count(session, Copy, *copies),
         objects=_count(session, VaultObject, *objects),
         sites=sites(session, vault),
+        schedules=scheduled.of_vault(session, vault.id),
         waiting=_count(session, Backup, *waiting),
         run=session.scalar(runs.order_by(Run.created_at, Run.id).limit(1)),
     )
@@ -144,6 +148,9 @@ def remove(session: Session, vault: Vault) -> None:
         raise InvalidState(
             f"Backups of {names}{more} go there: choose another vault, or none, for them first."
         )
+    if use.schedules:
+        names = ", ".join(row.title for row in use.schedules[:3])
+        raise InvalidState(f"Schedules send backups there ({names}): change them first.")
     if use.copies:
         raise InvalidState("Backups lie there: delete them first.")
     if use.objects:

@@ -15,13 +15,17 @@ __all__ = ["Contents", "Dump", "backup", "merged"]
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
 SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
 DUMP_SCRIPTS = ("clients", "databases", "mysql", "postgresql")
+CHAIN_SCRIPTS = ("chain",)
 STREAM_SCRIPTS = ("stream",)
 LAST = ("archive",)
 PROGRAMS = ("pack.pl", "entry.pl", "stream.pl")
+CHAIN_PROGRAMS = ("state.pl",)
 DUMP_PROGRAMS = ("members.pl", "rows.pl", "grants.pl", "census.pl")
 LOCK_SECONDS = 60  # for so long a dump waits for a lock that somebody holds on a table
 
 _UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_BASE = re.compile(r"[0-9a-f-]{36}")
 _ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
@@ -41,6 +45,22 @@ class Dump:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """A place in a chain of increments; docs/increments.md.
+
+    key         names the folder of its states on the server
+    base        the backup that this one continues; None: it is full and begins a chain
+    base_state  the SHA-256 of what that backup has left there
+    level       0 for a full one, else one more than its base's
+    """
+
+    key: str
+    base: str | None = None
+    base_state: str = ""
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """Everything that a backup is made from: files, databases, or both."""
 
@@ -57,6 +77,7 @@ class Contents:
     streamed: bool = False  # no archive stays: the upload of this id frees what it has sent
     upload_id: str = ""
     tiers: tuple[tuple[int, int], ...] = ()  # of that upload
+    chain: Chain | None = None
 
     def secrets(self) -> dict[str, Secret]:
         """What goes to the run beside the files: the option file of each login."""
@@ -70,6 +91,7 @@ def backup(what: Contents) -> dict[str, bytes]:
     patterns that are too long in all.
     """
     called = PROGRAMS + (DUMP_PROGRAMS if what.dumps else ())
+    called += CHAIN_PROGRAMS if what.chain else ()
     programs = {name: source(name) for name in called}
     return {"script": _script(what), "manifest.json": what.plan} | programs
 
@@ -77,6 +99,7 @@ def backup(what: Contents) -> dict[str, bytes]:
 def _script(what: Contents) -> bytes:
     """All inside one function: of a script that was cut off nothing runs."""
     names = SCRIPTS + (DUMP_SCRIPTS if what.dumps else ())
+    names += CHAIN_SCRIPTS if what.chain else ()
     names += (STREAM_SCRIPTS if what.streamed else ()) + LAST
     parts = (
         b"main() {",
@@ -112,6 +135,18 @@ def _settings(what: Contents) -> tuple[bytes, ...]:
             streamed="yes" if what.streamed else "",
             upload_id=what.upload_id,
         ),
+        *(_chain(what.chain) if what.chain else ()),
+    )
+
+
+def _chain(chain: Chain) -> tuple[bytes, ...]:
+    if not _KEY.fullmatch(chain.key) or not (chain.base is None or _BASE.fullmatch(chain.base)):
+        raise InvalidConfig("A chain is named by letters, digits and -.")
+    return _values(
+        chain_key=chain.key,
+        chain_base=chain.base or "",
+        chain_state=chain.base_state,
+        chain_level=str(int(chain.level)),
     )
 
 

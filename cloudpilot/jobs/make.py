@@ -2,15 +2,15 @@
 
 from sqlalchemy.orm import Session as OrmSession
 
-from cloudpilot.db import reading
-from cloudpilot.domain import backups, requests
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import backups, chains, requests
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
-from cloudpilot.engine.script import Contents
+from cloudpilot.engine.script import Chain, Contents
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import RunLost
 from cloudpilot.jobs import dumps
@@ -31,7 +31,7 @@ def place(run: Run) -> Place:
 
 def payload(run: Run) -> Payload:
     """The script, with everything that it is made from."""
-    contents = _contents(run)
+    contents = _contents(run, _chain(run))
     return Payload(script.backup(contents), contents.secrets())
 
 
@@ -45,7 +45,20 @@ def heard(ssh: Session, run: Run, where: Place, report: Report) -> Report:
     return report
 
 
-def _contents(run: Run) -> Contents:
+def _chain(run: Run) -> Chain | None:
+    """The backup's place in its chain, if its schedule makes increments."""
+    with transaction() as session:
+        backup = backups.find(session, run.backup_id) if run.backup_id else None
+        if backup is None or not chains.is_wanted(session, backup):
+            return None
+        base = chains.join(session, backup)
+        key = str(backup.schedule_id)
+        if base is None:
+            return Chain(key)
+        return Chain(key, str(base.id), base.state_sha256 or "", backup.level)
+
+
+def _contents(run: Run, chain: Chain | None) -> Contents:
     """What the backup is made from, as its row and those of its databases say."""
     with reading() as session:
         backup = backups.find(session, run.backup_id) if run.backup_id else None
@@ -64,6 +77,7 @@ def _contents(run: Run) -> Contents:
             streamed=backup.streamed,
             upload_id=str(backup.id),
             tiers=_tiers(session, backup),
+            chain=chain,
         )
 
 

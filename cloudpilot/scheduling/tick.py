@@ -1,15 +1,32 @@
 """One tick: milliseconds, harmless to repeat, and at home in any process.
 
 It starts nothing itself. It rings for rows whose time has come: whatever was lost between the
-database and the queue (a killed worker, an emptied Redis) is rung for again here. The only rows
-that it makes are those of the daily Checks, and of removals that were planned.
+database and the queue (a killed worker, an emptied Redis) is rung for again here. The rows that it
+makes are those that a time calls for: of schedules, of daily Checks, of removals that were planned,
+of what expires.
 """
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
+from sqlalchemy.orm import Session
+
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, daily, outcomes, runs, vault_checks
-from cloudpilot.domain.status import Status
+from cloudpilot.domain import (
+    backups,
+    daily,
+    expiry,
+    outcomes,
+    runs,
+    schedules,
+    slots,
+    starting,
+    subjects,
+    vault_checks,
+)
+from cloudpilot.domain.status import LostRace, Status
 from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.jobs.runs import DIRECT
 from cloudpilot.jobs.work import KINDS
@@ -18,12 +35,18 @@ from cloudpilot.kinds import RunKind
 STARTS_A_TICK = 500
 CHECKS_A_TICK = 20
 REMOVALS_A_TICK = 20
+EXPIRED_A_TICK = 20  # sites whose backups are judged
+BATCH = 500  # rows of one transaction
+SECONDS_A_TICK = 2.0  # looks wait meanwhile; what is left is there in a second
 
 
 def tick() -> None:
     """Ring for every run that is due: to be started, taken up again, or looked at."""
+    queue.note_tick()
+    ask_for_backups()
     ask_for_checks()
     ask_for_removals()
+    ask_for_expiry()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
@@ -34,6 +57,29 @@ def tick() -> None:
         queue.ring_looks()
 
 
+def ask_for_backups() -> None:
+    """Have those backups made whose schedules are due, and say which schedules are late."""
+    with reading() as session:
+        if not starting.is_anything_due(session):
+            return  # a look costs less than the right to write
+    until = time.monotonic() + SECONDS_A_TICK
+    _in_batches(slots.make_due, until)
+    _in_batches(starting.start_due, until)
+    _in_batches(schedules.say_late, until)
+
+
+def _in_batches(step: Callable[[Session, int], int], until: float) -> None:
+    """Do it until there is no more to do, or time is up. Another clock may be at it: what it does
+    stands."""
+    with suppress(LostRace):
+        found = BATCH
+        while found == BATCH:
+            with transaction() as session:
+                found = step(session, BATCH)
+            if time.monotonic() > until:
+                break
+
+
 def ask_for_removals() -> None:
     """Have those copies on servers removed that were to stay for some days after their upload."""
     with reading() as session:
@@ -41,6 +87,16 @@ def ask_for_removals() -> None:
     for backup_id in due:
         with transaction() as session:
             for run in outcomes.remove_uploaded(session, backups.find(session, backup_id)):
+                queue.ring(session, run)
+
+
+def ask_for_expiry() -> None:
+    """Have those backups deleted that have had their time."""
+    with reading() as session:
+        due = subjects.due(session, EXPIRED_A_TICK)
+    for subject in due:
+        with transaction() as session:
+            for run in expiry.expire(session, subject):
                 queue.ring(session, run)
 
 

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     backups,
+    chains,
     databases,
     destinations,
     lists,
@@ -28,6 +29,7 @@ from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
@@ -39,6 +41,7 @@ from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.backups import BackUpPathsForm, BackUpSiteForm
 from cloudpilot.web.htmx import fragment_or_redirect, live
+from cloudpilot.web.ids import id_of
 from cloudpilot.web.runs import ask_to_stop
 from cloudpilot.web.servers import trap_of
 
@@ -51,6 +54,7 @@ FILTERS = (
     ("site", "site_id", UUID),
     ("type", "type", BackupType),
     ("status", "status", Status),
+    ("schedule", "schedule_id", UUID),
 )
 
 
@@ -82,7 +86,7 @@ def index() -> str:
 @needs(Right.RUN)
 def new() -> BaseResponse:
     """Back up now: a site, paths of a server, or first the question which."""
-    site_id, server_id = (_id(request.args.get(name)) for name in ("site", "server"))
+    site_id, server_id = (id_of(request.args.get(name)) for name in ("site", "server"))
     with reading() as session:
         site = sites.find(session, site_id) if site_id else None
         server = _server_of(session, site, server_id)
@@ -113,6 +117,10 @@ def show(backup_id: UUID) -> str:
         by = session.get(Person, backup.requested_by) if backup.requested_by else None
         context["server"] = session.get_one(Server, backup.server_id)
         context["site"] = session.get(Site, backup.site_id) if backup.site_id else None
+        planned = session.get(Schedule, backup.schedule_id) if backup.schedule_id else None
+        context["schedule"] = planned if planned and not planned.removed_at else None
+        context["chain"] = chains.members(session, backup)
+        context["needed"] = {one.id for one in chains.needed(session, backup)}
         context["copies"] = uploads.in_vaults(session, backup)
         context["free"] = uploads.vaults_for(session, backup)
     uploads.watch(*context["copies"])
@@ -175,13 +183,6 @@ def _filters(args: MultiDict[str, str]) -> dict[str, Any]:
         except ValueError:
             raise InvalidConfig(f"There is no {name} “{args[name][:100]}”.") from None
     return found
-
-
-def _id(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise NotFound("There is no such server or site.") from None
 
 
 def _server_of(session: Session, site: Site | None, server_id: UUID | None) -> Server | None:

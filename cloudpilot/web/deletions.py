@@ -6,7 +6,7 @@ from flask import Blueprint, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, requests
+from cloudpilot.domain import backups, chains, requests
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.vaults import Vault
@@ -23,6 +23,7 @@ def backup(backup_id: UUID) -> BaseResponse:
     """Ask once more, then have every copy deleted."""
     with reading() as session:
         found = backups.find(session, backup_id)
+        depending = chains.depending(session, found)
         there = [session.get_one(Vault, copy.vault_id).name for copy in found.in_vaults()]
     form = Form()
 
@@ -34,4 +35,6 @@ def backup(backup_id: UUID) -> BaseResponse:
             note(session, Action.BACKUP_DELETED, row, name=row.subject)
         return url_for("backups.show", backup_id=backup_id)
 
-    return sent(form, act) or page("backups/delete.html", form, backup=found, in_vaults=there)
+    return sent(form, act) or page(
+        "backups/delete.html", form, backup=found, in_vaults=there, depending=depending
+    )

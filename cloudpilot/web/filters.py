@@ -4,6 +4,7 @@ import hashlib
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from flask import Flask, current_app, url_for
 from jinja2 import StrictUndefined
@@ -11,6 +12,8 @@ from jinja2 import StrictUndefined
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.domain import goodness, removals
+from cloudpilot.domain.chains import WHY_FULL
+from cloudpilot.domain.retention import policy_sentence
 from cloudpilot.sizes import human_bytes
 from cloudpilot.web import pictures, verdict, words
 
@@ -69,6 +72,16 @@ def _one_unit(seconds: int) -> str:
     return f"{seconds} s"
 
 
+def local_time(instant: datetime, zone: str) -> str:
+    """As the clocks of that time zone show it.
+
+    >>> from datetime import UTC
+    >>> local_time(datetime(2026, 7, 1, 1, 30, tzinfo=UTC), "Europe/Vienna")
+    'Wed 2026-07-01 03:30 CEST'
+    """
+    return f"{instant.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M %Z}"
+
+
 def exact_time(instant: datetime) -> str:
     """
     >>> from datetime import UTC
@@ -99,9 +112,12 @@ def register(app: Flask) -> None:
         relative=relative,
         upcoming=upcoming,
         exact_time=exact_time,
+        local_time=local_time,
         plural=words.plural,
         day_words=verdict.day_words,
         growth=verdict.growth_words,
+        why_full=lambda word: WHY_FULL.get(word, word),
+        policy=lambda rules, days: policy_sentence(days, rules),
         share=pictures.share,
         serious=goodness.is_serious,
         stage=words.stage,

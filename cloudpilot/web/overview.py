@@ -14,6 +14,7 @@ from cloudpilot.domain import (
     overview,
     presence,
     protection,
+    scheduled,
     vault_checks,
 )
 from cloudpilot.domain.people import Right
@@ -90,6 +91,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     missing = presence.missing(session, MISSING_COUNTED)
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
     of_vaults = vault_checks.troubles(session)
+    late, late_rows = scheduled.late(session)
     return {
         "failed": failed,
         "missing": missing,
@@ -97,6 +99,8 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
         "troubles": troubles,
         "worse": worse,
         "of_vaults": of_vaults,
+        "late": late,
+        "late_rows": late_rows,
         "numbers": protection.numbers(standings),
         "total": len(standings),
         "verdict": _verdict(
@@ -107,6 +111,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
             unchecked=len(troubles) - len(unreached),
             worse=len({one.server.id for one in worse}),
             vaults=len(of_vaults),
+            late=late,
         ),
     }
 

@@ -18,6 +18,7 @@ from cloudpilot.domain import (
     previews,
     protection,
     requests,
+    scheduled,
     servers,
     sites,
     suggestions,
@@ -68,12 +69,15 @@ def show(site_id: UUID) -> str:
     with reading() as session:
         site = sites.find(session, site_id)
         its_databases = databases.of_site(session, site_id)
-        known = Around({site_id: its_databases}, protection.trapped(session))
+        its_schedules = scheduled.of_site(session, site_id)
+        plans = [row.schedule for row in its_schedules if not row.schedule.is_paused]
+        known = Around({site_id: its_databases}, protection.trapped(session), {site_id: plans})
         row = overview.site_rows(session, site_ids=[site_id], known=known, limit=1)[0]
         context = _previewed(session, site)
         context |= {
             "server": row.server,
             "databases": looked_at(session, its_databases),
+            "schedules": its_schedules,
             "backups": lists.backups(session, {"site_id": site_id}, size=BACKUPS_SHOWN),
             "row": row,
         } | pictures.of_site(session, site_id)

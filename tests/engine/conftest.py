@@ -100,7 +100,7 @@ class Backups:
         )
 
     def start(self, *paths: Path | str, **what: object) -> Place:
-        place = Place(str(self.root), f"b-{uuid4().hex[:8]}", "r1")
+        place = Place(str(self.root), str(uuid4()), "r1")
         contents = self.contents(*paths, **what)  # type: ignore[arg-type]
         detached.launch(self.session, place, script.backup(contents), contents.secrets())
         return place
@@ -130,6 +130,7 @@ def left_of(place: Place) -> list[str]:
     """What there is of an archive, whole or in part."""
     words = {"exit", "error", "warnings", "log", "pid", "progress", "stop", "made"}
     inputs = {"script", "manifest.json", *script.PROGRAMS, *script.DUMP_PROGRAMS}
+    inputs |= set(script.CHAIN_PROGRAMS)
     run = {path.name for path in Path(place.run_directory).iterdir()} - words - inputs
     beside = {path.name for path in Path(place.backup_directory).iterdir()}
     return sorted(run | (beside - {Path(place.run_directory).name}))

@@ -10,6 +10,7 @@ import pytest
 
 from cloudpilot.engine import detached
 from cloudpilot.engine.detached import Place
+from cloudpilot.engine.script import Chain
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import (
     PathIsLink,
@@ -97,6 +98,40 @@ def test_a_closed_folder_is_in_the_archive(
     owned = server.as_root(f"cd {place.backup_directory}; stat -c '%U %a' . run-r1 * | sort -u")
     assert {line.split()[0] for line in owned.splitlines()} == {"cloudpilot"}
     assert server.as_root(f"stat -c %a {archive}") == "600\n"
+
+
+@pytest.mark.parametrize("level", MORE)
+def test_an_increment_goes_through_closed_folders(
+    server: Machine, session: Session, level: Privilege
+) -> None:
+    server.set_up(level)
+    full = server.start(session, level, "/root/secret", chain=Chain(f"closed-{level}"))
+    first = server.over(session, full)
+    assert first.error is None, (first.error, first.log)
+    server.as_root("mv /root/secret/deeper /root/secret/away; echo new >/root/secret/new")
+    try:
+        chain = Chain(f"closed-{level}", full.backup_id, first.result["state_sha256"], 1)
+        place = server.start(session, level, "/root/secret", chain=chain)
+        second = server.over(session, place)
+        assert second.error is None, (second.error, second.log)
+        assert second.result["level"] == "1"
+        listed = server.as_root(f"tar -tzf {place.backup_directory}/a.tar.gz").split()
+        assert {"files/root/secret/new", "files/root/secret/away/file"} <= set(listed)
+        owners = server.as_root(f"stat -c '%U %a' {place.root}/state/*/* | sort -u")
+        assert owners == "cloudpilot 600\n"
+    finally:
+        server.as_root("mv /root/secret/away /root/secret/deeper; rm /root/secret/new")
+
+
+def test_what_could_not_be_read_is_no_base(server: Machine, session: Session) -> None:
+    """Once it can be read nothing of it looks new: an increment would lack it for ever."""
+    server.set_up(Privilege.PLAIN)
+    server.as_root("echo of root >/home/open/closed; chmod 600 /home/open/closed")
+    place = server.start(session, Privilege.PLAIN, "/home/open", chain=Chain("open"))
+    report = server.over(session, place)
+    server.as_root("rm /home/open/closed")
+    assert report.error is None
+    assert (report.result["unreadable"], report.result["state_sha256"]) == ("1", "")
 
 
 @pytest.mark.parametrize("level", MORE)

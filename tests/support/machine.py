@@ -17,7 +17,7 @@ from cloudpilot.engine.address import Address
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import Ready, parse_ready, setup_command
-from cloudpilot.engine.script import Contents
+from cloudpilot.engine.script import Chain, Contents
 from cloudpilot.engine.ssh import Session, connect
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import Compression, Privilege
@@ -82,7 +82,9 @@ class Machine:
         """A session of the panel's; the caller closes it."""
         return connect(self.address, self.private_key)
 
-    def start(self, session: Session, level: Privilege, *paths: str) -> Place:
+    def start(
+        self, session: Session, level: Privilege, *paths: str, chain: Chain | None = None
+    ) -> Place:
         """Begin a backup."""
         place = Place(self.root, str(uuid4()), "r1")
         what = Contents(
@@ -93,6 +95,7 @@ class Machine:
             backup_root=self.root,
             plan=b"{}",
             privilege=level,
+            chain=chain,
         )
         detached.launch(session, place, script.backup(what))
         return place

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit, databases
+from cloudpilot.domain import audit, databases, schedules
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.databases import Database
@@ -18,7 +18,8 @@ from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.domain.status import Status
+from cloudpilot.domain.slots import DOWN, Slot, SlotStatus
+from cloudpilot.domain.status import Status, StatusEvent
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine.pasted import THINGS
 from cloudpilot.kinds import (
@@ -32,6 +33,7 @@ from cloudpilot.kinds import (
     VaultKind,
 )
 from tests.support.rows import add_database, add_server, add_site
+from tests.support.schedules import add_schedule
 from tests.support.vaulting import add_vault
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -356,9 +358,41 @@ def much(session: Session) -> Scene:
     _add_neglected(session, server)
     add_databases(session, scene)
     add_vaults(session, scene)
+    add_schedules(session, scene)
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
     return scene
+
+
+def add_schedules(session: Session, scene: Scene) -> None:
+    """Of the scene's site: one that is late, one that is on time, one that is paused."""
+    site, now = session.get_one(Site, scene.ids["site"]), clock.now()
+    server = session.get_one(Server, scene.ids["server"])
+    late = add_schedule(session, server, site, "30 2 * * *", zone="Europe/Vienna", keep_monthly=12)
+    late.late_at = late.late_since = now - timedelta(hours=4)
+    late.good_at, late.note = now - timedelta(days=3), "before the nightly import"
+    paused = add_schedule(session, server, None, "0 4 1 * *")
+    schedules.pause(session, paused)
+    good = add_schedule(session, server, site, "0 */6 * * *", spread_minutes=30)
+    good.good_at = now - timedelta(hours=3)
+    backup = session.scalars(select(Backup).where(Backup.site_id == site.id)).first()
+    states: tuple[dict[str, Any], ...] = (
+        {"status": SlotStatus.COMPLETED, "attempts": 2},
+        {"status": SlotStatus.SKIPPED, "why": f"Another backup of {site.name} has not ended."},
+        {"status": SlotStatus.MISSED, "count": 7, "until": now, "why": DOWN},
+        {"status": SlotStatus.WAITING, "why": f"Another backup of {site.name} has not ended."},
+        {"status": SlotStatus.FAILED, "error_code": "NOT_FOUND", "why": "Its vault was removed."},
+    )
+    for number, columns in enumerate(states):
+        due_at = now - timedelta(hours=6 * number, minutes=20)
+        slot = Slot(schedule_id=late.id, due_at=due_at, try_at=due_at, **columns)
+        session.add(slot)
+        session.flush()
+        if number == 0 and backup:
+            backup.slot_id, backup.schedule_id = slot.id, late.id
+    session.add(Slot(schedule_id=good.id, due_at=now, try_at=now, status=SlotStatus.COMPLETED))
+    session.add(StatusEvent(subject="schedules", subject_id=late.id, old="on time", new="late"))
+    scene.ids["schedule"] = late.id
 
 
 def add_vaults(session: Session, scene: Scene) -> None:

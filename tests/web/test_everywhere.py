@@ -25,7 +25,14 @@ from tests.web.test_pages import WEIGHT
 __all__ = ["address", "chromium", "tab"]  # fixtures
 # A file, a word for machines, and the way to a vault.
 NO_PAGES = {"static", "health.show", "downloads.from_vault"}
-CHANGING = ("/servers", "/sites", "/backups", "/runs", "/activity")  # with what is in the database
+CHANGING = (
+    "/servers",
+    "/sites",
+    "/backups",
+    "/runs",
+    "/activity",
+    "/schedules",
+)  # with what is in the database
 REQUESTS = 8  # the page, two of style, two of script, the icons, the logo, the tab's icon
 
 
@@ -49,7 +56,7 @@ def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[st
     A scene without servers has no page of a server; anything else that nobody knows is an error.
     """
     adapter = app.url_map.bind("localhost")
-    known = ("server", "site", "backup", "run", "database", "vault", "copy")
+    known = ("server", "site", "backup", "run", "database", "vault", "copy", "schedule")
     rows = {f"{name}_id" for name in known} - set(values)
     found = []
     for rule in app.url_map.iter_rules():

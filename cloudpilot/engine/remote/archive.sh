@@ -14,6 +14,7 @@ write_archive() {
   say "Packing with ${compressor[0]}, hashing with ${hash_command[0]}."
   : >work/left_out
   printf '%s\0' "${paths[@]}" >work/paths
+  [ -z "${chain_key:-}" ] || fresh_state
   jobs_at_once=$(nproc 2>/dev/null || echo 2)
   in_background pipeline
   local status=$?
@@ -94,6 +95,7 @@ finish() {
   # From now on `discard` removes these, should the run not succeed.
   printf '%s\n' "$archive" "$archive.index.gz" manifest.json >made || fail_to_write
   "${gzip_command[@]}" <work/index >work/index.gz || fail_to_write
+  [ -z "${chain_key:-}" ] || keep_state
   result >work/result || fail_to_write
   manifest >work/manifest || fail_to_write
   if [ -n "$streamed" ]; then
@@ -146,6 +148,8 @@ result() {
     databases; do
     printf '%s=%s\n' "$key" "${!key}"
   done
+  [ -z "${chain_key:-}" ] ||
+    printf '%s=%s\n' level "$level" base "$base" state_sha256 "$state_sha256" full_because "$full_because"
   echo complete=1
 }
 

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2034 # for databases.sh: of each database the number of its login, and its name
 dumps=() dump_names=()
 dump_bytes=0 # how long the dumps will be, roughly
+incremental=() # see chain.sh
 SPARE=$((64 * 1024 * 1024)) # bytes that stay free on the disk
 
 measure() {
@@ -28,6 +29,7 @@ measure_files() {
   check_paths
   choose_tar_options
   choose_excludes
+  [ -z "${chain_key:-}" ] || follow_chain
   measure_tar
 }
 
@@ -137,22 +139,30 @@ tar_option() {
   fi
 }
 
-# choose_excludes: our own archives and the kernel's files never, then what the site leaves out.
+# choose_excludes: what the site leaves out; the kernel's files and our own archives never. Wildcards hold in
+# patterns unless they are switched off; with the word --wildcards an increment lacks all folders.
 choose_excludes() {
-  local path real root
+  local path real root word
   root=$(realpath -- "$backup_root")
-  excludes=(--anchored --no-wildcards "--exclude=$backup_root" "--exclude=$root")
+  excludes=()
+  for word in "${user_excludes[@]}"; do
+    [ "$word" = --wildcards ] || excludes+=("$word")
+  done
+  excludes+=(--anchored)
+  for path in "${paths[@]}"; do
+    [ "$path" = / ] && excludes+=(--exclude={/proc,/sys,/dev,/run}/'*')
+  done
+  excludes+=(--no-wildcards "--exclude=$backup_root" "--exclude=$root")
   for path in "${paths[@]}"; do
     # Where we cannot go our archives are not.
     real=$(realpath -- "$path" 2>/dev/null) && [[ $root/ == "${real%/}"/* ]] &&
       excludes+=("--exclude=${path%/}/${root#"${real%/}"/}")
-    [ "$path" = / ] && excludes+=(--wildcards --exclude={/proc,/sys,/dev,/run}/'*')
   done
-  excludes+=("${user_excludes[@]}")
 }
 
 # measure_tar: how long the tar will be, to the byte, from names and sizes alone.
 measure_tar() {
+  [ -z "${chain_key:-}" ] || fresh_state
   in_background run_tar /dev/null --totals 2>work/measured
   tar_bytes=$(sed -n 's/^Total bytes written: \([0-9]*\).*/\1/p' work/measured)
   [ -n "$tar_bytes" ] && return
@@ -163,7 +173,7 @@ measure_tar() {
 # run_tar FILE OPTION…: always in a process of its own, which becomes tar.
 run_tar() {
   note_reader || exit 71
-  exec "${gently[@]}" "${tar[@]}" "${tar_options[@]}" --file="$1" "${@:2}" \
+  exec "${gently[@]}" "${tar[@]}" "${tar_options[@]}" "${incremental[@]}" --file="$1" "${@:2}" \
     "${excludes[@]}" -- "${paths[@]}"
 }
 

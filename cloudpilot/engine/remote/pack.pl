@@ -15,6 +15,8 @@
 #
 # path and link are as in the tar; bytes that are not plain are %XX. docs/archive-format.md
 #
+# work/renamed is made if an increment says that a folder has got another name.
+#
 # work/paths names what the tar must have, each path ended by a NUL; in the same way work/unpacked
 # gets those that never came, and work/left_out the mount points of which only the empty folder did.
 # work/counts gets what result.json holds.
@@ -170,6 +172,7 @@ sub long_header {
     my $whole = BLOCK + padded($size);
     return 0 if length($buffer) - $seen < $whole;
     my $text = substr $buffer, $seen + BLOCK, $size;
+    if ($type eq 'x' && $text =~ m{\bGNU\.dumpdir=}) { ($text, $whole) = as_members($text, $whole) }
     $started = $base + $seen if $type ne 'g' && !defined $started;
     $seen += $whole;
     if    ($type eq 'L') { $extended{path}     = up_to_nul($text) }
@@ -189,6 +192,41 @@ sub records {
         $at += $1;
     }
     return;
+}
+
+# as_members(TEXT, WHOLE): an increment lists what each folder held, and which folders have got another
+# name: whole names, that are to be found where members are. The records are replaced in the buffer;
+# both come back as they are now.
+sub as_members {
+    my ($text, $whole) = @_;
+    my ($records, $at) = ('', 0);
+    while (substr($text, $at, 20) =~ /^(\d+) /) {
+        my ($key, $value) = split /=/, substr($text, $at + length($1) + 1, $1 - length($1) - 2), 2;
+        $at += $1;
+        note_renamed() if $key eq 'GNU.dumpdir' && $value =~ s{(^|\0)([XRT])/}{$1$2files/}g;
+        $records .= record($key, $value);
+    }
+    my $block = substr $buffer, $seen, BLOCK;
+    substr $block, 124, 12, octal(length $records, 11) . ' ';
+    substr $block, 148, 8, octal(checksum($block), 6) . "\0 ";
+    my $now = $block . $records . "\0" x (padded(length $records) - length $records);
+    substr $buffer, $seen, $whole, $now;
+    return ($records, length $now);
+}
+
+# note_renamed: it happened while tar was at it, see chain.sh.
+sub note_renamed {
+    close create('work/renamed') or stop_full('Cannot write');
+    return;
+}
+
+# record(KEY, VALUE): its length counts itself.
+sub record {
+    my ($key, $value) = @_;
+    my $size   = length(" $key=$value\n");
+    my $digits = length($size);
+    $digits++ while length($size + $digits) > $digits;
+    return $size + $digits . " $key=$value\n";
 }
 
 # old_sparse_blocks(BLOCK): how many blocks the header of GNU's old sparse format has; 0: read on.

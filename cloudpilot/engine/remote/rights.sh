@@ -30,12 +30,17 @@ need_privilege() {
 # check_hidden PATH: by the tar that has the rights, since we may not see what it sees.
 check_hidden() {
   local said
-  said=$("${tar[@]}" --create --file=/dev/null --no-recursion --verbose --verbose --absolute-names \
-    --quoting-style=escape --no-unquote --numeric-owner -- "$1" 2>work/trouble)
+  said=$(listed "$1" 2>work/trouble)
   case $said in
     l*) fail 73 "$(shown "$1") is a link to ${said##* -> }." ;;
     '') missing "$1" "$(grep -m 1 'tar: ' work/trouble)" ;;
   esac
+}
+
+# listed PATH: as tar sees it: its type is the first letter.
+listed() {
+  "${tar[@]}" --create --file=/dev/null --no-recursion --verbose --verbose --absolute-names \
+    --quoting-style=escape --no-unquote --numeric-owner -- "$1"
 }
 
 # note_reader: see ending.sh.

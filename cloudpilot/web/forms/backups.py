@@ -19,10 +19,10 @@ class Asked(DestinationForm):
     """What is said of every backup."""
 
     retention_days = Text(
-        "Days to keep it at least",
+        "Days to keep it",
         requests.valid_retention,
-        hint=f"1 to {RETENTION_DAYS_AT_MOST}; {RETENTION_DAYS} if left blank. Nothing is deleted by"
-        " itself; a backup goes when somebody deletes it.",
+        hint=f"1 to {RETENTION_DAYS_AT_MOST}; {RETENTION_DAYS} if left blank. Then it goes by"
+        " itself, unless it is the newest good one or pinned.",
     )
     note = Text("Note", requests.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
     accept_trap = BooleanField("I know; keep it there.")

@@ -39,6 +39,12 @@ class ServerForm(Form):
         default=BACKUP_ROOT,
         hint="Where archives are kept on the server; a Check says whether they are safe there.",
     )
+    backups_at_once = Text(
+        "Backups at once",
+        servers.valid_backups_at_once,
+        default=str(servers.BACKUPS_AT_ONCE),
+        hint="Of schedules, at most; the others wait. What somebody starts by hand begins at once.",
+    )
 
 
 LEVELS = {

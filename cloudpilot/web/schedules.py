@@ -1,0 +1,263 @@
+"""Schedules: the list, a new one, and the page that says what became of each of its slots."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import (
+    audit,
+    databases,
+    destinations,
+    overview,
+    recurrence,
+    scheduled,
+    schedules,
+    servers,
+    sites,
+    slots,
+    starting,
+    vaults,
+)
+from cloudpilot.domain.audit import Action
+from cloudpilot.domain.destinations import Destination
+from cloudpilot.domain.people import Right
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.errors import InvalidConfig
+from cloudpilot.jobs import queue
+from cloudpilot.kinds import BackupType
+from cloudpilot.web.access import me, needs, note
+from cloudpilot.web.forms import Form, page, sent
+from cloudpilot.web.forms.schedules import ScheduleForm, SchedulePathsForm, typed
+from cloudpilot.web.ids import id_of
+from cloudpilot.web.paging import page_number
+
+bp = Blueprint("schedules", __name__, url_prefix="/schedules")
+
+CHOICES_SHOWN = 500
+UPCOMING_SHOWN = 5
+SLOTS_SHOWN = 30
+
+
+@bp.get("")
+@needs(Right.VIEW)
+def index() -> str:
+    """All schedules, those that need attention first, a page at a time."""
+    number = page_number(request.args.get("page"))
+    with reading() as session:
+        found = scheduled.page(session, number)
+    return render_template("schedules/index.html", page=found)
+
+
+@bp.get("/reading")
+@needs(Right.VIEW)
+def reading_of() -> str:
+    """What a cron expression that is being typed means, and when it comes next."""
+    return render_template("schedules/_reading.html", **_read(request.args))
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@needs(Right.SERVERS)
+def new() -> BaseResponse:
+    """Plan backups of a site or of paths of a server; first the question of which."""
+    with reading() as session:
+        site_id, server_id = (id_of(request.args.get(name)) for name in ("site", "server"))
+        site = sites.find(session, site_id) if site_id else None
+        server = _server_of(session, site, server_id)
+        if server is None:
+            return _choose(session)
+        types = _types(session, site)
+        all_vaults = vaults.listed(session)
+        now = destinations.of(session, site) if site else Destination()
+        zone = scheduled.usual_zone(session)
+    form = ScheduleForm(data={"zone": zone}) if site else SchedulePathsForm(data={"zone": zone})
+    form.offer_types(types)
+    form.offer(all_vaults, now)
+    return sent(form, lambda: _add(form, server.id, site_id, types)) or _page(
+        "schedules/new.html", form, server=server, site=site, types=types
+    )
+
+
+@bp.get("/<uuid:schedule_id>")
+@needs(Right.VIEW)
+def show(schedule_id: UUID) -> str:
+    """One schedule: what it does, when it comes next, and what became of it so far."""
+    with reading() as session:
+        row = scheduled.one(session, schedules.find(session, schedule_id))
+        found = slots.latest(session, schedule_id, SLOTS_SHOWN)
+        made = scheduled.backups_of(session, found)
+        vault = destinations.of(session, row.schedule).vault
+        history = scheduled.lateness_of(session, schedule_id)
+    return render_template(
+        "schedules/show.html",
+        row=row,
+        schedule=row.schedule,
+        upcoming=row.schedule.upcoming(UPCOMING_SHOWN),
+        slots=found,
+        made=made,
+        vault=vault,
+        history=history,
+    )
+
+
+@bp.route("/<uuid:schedule_id>/edit", methods=["GET", "POST"])
+@needs(Right.SERVERS)
+def edit(schedule_id: UUID) -> BaseResponse:
+    """Change a schedule; backups that were made stay as they are."""
+    with reading() as session:
+        row = scheduled.one(session, schedules.find(session, schedule_id))
+        types = _types(session, row.site)
+        all_vaults, now = vaults.listed(session), destinations.of(session, row.schedule)
+    values = typed(row.schedule)
+    form = ScheduleForm(data=values) if row.site else SchedulePathsForm(data=values)
+    form.offer_types(types)
+    form.offer(all_vaults, now)
+    return sent(form, lambda: _change(form, schedule_id, types)) or _page(
+        "schedules/edit.html", form, row=row, server=row.server, site=row.site, types=types
+    )
+
+
+@bp.post("/<uuid:schedule_id>/run")
+@needs(Right.RUN)
+def run(schedule_id: UUID) -> BaseResponse:
+    """Make its backup now; when it comes next stays as it was."""
+    with transaction() as session:
+        schedule = schedules.locked(session, schedule_id)
+        slot = slots.by_hand(session, schedule)
+        found = starting.start_now(session, slot, schedule, me())
+        note(session, Action.SCHEDULE_RUN, schedule, name=scheduled.title(session, schedule))
+        queue.ring(session, found)
+    return redirect(url_for("backups.show", backup_id=found.backup_id), 303)
+
+
+@bp.post("/<uuid:schedule_id>/pause")
+@needs(Right.SERVERS)
+def pause(schedule_id: UUID) -> BaseResponse:
+    """Nothing of it is due until somebody resumes it."""
+    with transaction() as session:
+        schedule = schedules.locked(session, schedule_id)
+        schedules.pause(session, schedule)
+        note(session, Action.SCHEDULE_PAUSED, schedule, name=scheduled.title(session, schedule))
+    return redirect(url_for(".show", schedule_id=schedule_id), 303)
+
+
+@bp.post("/<uuid:schedule_id>/resume")
+@needs(Right.SERVERS)
+def resume(schedule_id: UUID) -> BaseResponse:
+    """From its next slot on."""
+    with transaction() as session:
+        schedule = schedules.locked(session, schedule_id)
+        schedules.resume(session, schedule)
+        note(session, Action.SCHEDULE_RESUMED, schedule, name=scheduled.title(session, schedule))
+    return redirect(url_for(".show", schedule_id=schedule_id), 303)
+
+
+@bp.route("/<uuid:schedule_id>/remove", methods=["GET", "POST"])
+@needs(Right.SERVERS)
+def remove(schedule_id: UUID) -> BaseResponse:
+    """Ask once more; its backups stay as long as they were to."""
+    with reading() as session:
+        row = scheduled.one(session, schedules.find(session, schedule_id))
+    form = Form()
+
+    def act() -> str:
+        with transaction() as session:
+            schedule = schedules.locked(session, schedule_id)
+            schedules.remove(session, schedule)
+            name = scheduled.title(session, schedule)
+            note(session, Action.SCHEDULE_REMOVED, schedule, name=name)
+        return url_for(".index")
+
+    return sent(form, act) or page("schedules/remove.html", form, row=row)
+
+
+def _add(
+    form: ScheduleForm, server_id: UUID, site_id: UUID | None, types: tuple[BackupType, ...]
+) -> str:
+    with transaction() as session:
+        server = servers.find(session, server_id)
+        site = sites.find(session, site_id) if site_id else None
+        columns = _columns(session, form, types) | {
+            "server_id": server.id,
+            "site_id": site.id if site else None,
+        }
+        schedule = schedules.add(session, columns, me())
+        note(
+            session,
+            Action.SCHEDULE_ADDED,
+            schedule,
+            name=scheduled.title(session, schedule),
+            cron=schedule.cron,
+            zone=schedule.zone,
+        )
+    return url_for(".show", schedule_id=schedule.id)
+
+
+def _change(form: ScheduleForm, schedule_id: UUID, types: tuple[BackupType, ...]) -> str:
+    with transaction() as session:
+        schedule = schedules.locked(session, schedule_id)
+        columns, to = _columns(session, form, types), form.destination(vaults.listed(session))
+        told = {name: value for name, value in columns.items() if name not in to.columns()}
+        changed = audit.changes(schedule, told)
+        changed |= destinations.of(session, schedule).changes(to)
+        schedules.change(session, schedule, columns)
+        name = scheduled.title(session, schedule)
+        note(session, Action.SCHEDULE_CHANGED, schedule, name=name, changes=changed)
+    return url_for(".show", schedule_id=schedule_id)
+
+
+def _columns(session: Session, form: ScheduleForm, types: tuple[BackupType, ...]) -> dict[str, Any]:
+    if not types:
+        raise InvalidConfig("There is nothing to back up yet: add paths or a database.")
+    contents = form.contents() if isinstance(form, SchedulePathsForm) else {}
+    to = form.destination(vaults.listed(session))
+    return form.plan(types) | contents | to.columns()
+
+
+def _types(session: Session, site: Site | None) -> tuple[BackupType, ...]:
+    if site is None:
+        return (BackupType.FILES,)
+    return sites.types(site.paths, databases.of_site(session, site.id))
+
+
+def _server_of(session: Session, site: Site | None, server_id: UUID | None) -> Server | None:
+    wanted = site.server_id if site else server_id
+    return servers.find(session, wanted) if wanted else None
+
+
+def _choose(session: Session) -> BaseResponse:
+    return BaseResponse(
+        render_template(
+            "schedules/choose.html",
+            rows=overview.site_rows(session, limit=CHOICES_SHOWN),
+            servers=servers.listed(session),
+        ),
+        mimetype="text/html",
+    )
+
+
+def _page(template: str, form: ScheduleForm, **context: Any) -> BaseResponse:
+    read = _read({"cron": form.cron.data, "zone": form.zone.data})
+    return page(
+        template, form, presets=recurrence.PRESETS, zones=recurrence.zones(), **read, **context
+    )
+
+
+def _read(said: Any) -> dict[str, Any]:
+    """An expression in words and its next slots, or what is wrong with it."""
+    try:
+        cron = recurrence.valid_cron(said.get("cron") or "")
+        zone = recurrence.valid_zone(said.get("zone") or "")
+    except InvalidConfig as wrong:
+        return {"wrong": str(wrong), "described": "", "slots": [], "zone": "UTC"}
+    return {
+        "wrong": "",
+        "described": recurrence.described(cron),
+        "slots": recurrence.upcoming(cron, zone, clock.now(), UPCOMING_SHOWN),
+        "zone": zone,
+    }
