@@ -1,6 +1,7 @@
 """How backups end: what becomes of their rows and copies, and what follows from it."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import BackupType, Place, RunKind
+
+DELETED_WITHIN = timedelta(days=1)
 
 
 def started(session: Session, backup: Backup) -> list[Run]:
@@ -210,6 +213,16 @@ def deletions(session: Session, backup: Backup) -> list[Run]:
         Run.backup_id == backup.id, Run.kind == RunKind.DELETE, Run.status.in_(ACTIVE)
     )
     return list(session.scalars(rows.order_by(Run.created_at, Run.id)))
+
+
+def overdue_deletions(session: Session, limit: int) -> list[Run]:
+    """Those that have been tried for longer than a day, the oldest first."""
+    rows = select(Run).where(
+        Run.kind == RunKind.DELETE,
+        Run.status.in_(ACTIVE),
+        Run.created_at < clock.now() - DELETED_WITHIN,
+    )
+    return list(session.scalars(rows.order_by(Run.created_at, Run.id).limit(limit)))
 
 
 def _deletion(session: Session, backup: Backup, vault_id: UUID | None, by: Person | None) -> Run:

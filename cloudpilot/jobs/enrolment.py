@@ -22,6 +22,7 @@ def enrol(
     username: str,
     backup_root: str,
     privilege: Privilege = Privilege.PLAIN,
+    backups_at_once: int = servers.BACKUPS_AT_ONCE,
 ) -> Server:
     """A new server with an ed25519 key pair of its own; the private key is sealed at once."""
     server_id = uuid4()
@@ -35,6 +36,7 @@ def enrol(
         username=username,
         backup_root=backup_root,
         privilege=privilege,
+        backups_at_once=backups_at_once,
         public_key=public_key,
         private_key=sealer.seal(private_key, servers.key_place(server_id)),
     )

@@ -11,6 +11,7 @@ from cloudpilot.domain import (
     checkups,
     failures,
     history,
+    outcomes,
     overview,
     presence,
     protection,
@@ -30,6 +31,7 @@ bp = Blueprint("overview", __name__)
 FAILURES_SHOWN = 5
 FAILURES_COUNTED = 100
 MISSING_COUNTED = 1000
+DELETIONS_COUNTED = 100
 SITES_SHOWN = 12
 STORES_SHOWN = 6
 SEARCH_LENGTH = 100
@@ -92,6 +94,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
     of_vaults = vault_checks.troubles(session)
     late, late_rows = scheduled.late(session)
+    overdue = outcomes.overdue_deletions(session, DELETIONS_COUNTED)
     return {
         "failed": failed,
         "missing": missing,
@@ -99,6 +102,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
         "troubles": troubles,
         "worse": worse,
         "of_vaults": of_vaults,
+        "overdue": overdue,
         "late": late,
         "late_rows": late_rows,
         "numbers": protection.numbers(standings),
@@ -112,6 +116,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
             worse=len({one.server.id for one in worse}),
             vaults=len(of_vaults),
             late=late,
+            overdue=len(overdue),
         ),
     }
 

@@ -30,6 +30,7 @@ class Counts(TypedDict, total=False):
     unchecked  how many servers answer, but their Check could not be done
     worse      on how many more servers a Check found something worse than yesterday
     vaults     how many vaults do not work, as their last check says
+    overdue    how many deletions have waited for longer than a day
     late       how many schedules have had no good backup for longer than they should
     """
 
@@ -40,6 +41,7 @@ class Counts(TypedDict, total=False):
     worse: int
     vaults: int
     late: int
+    overdue: int
 
 
 def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) -> Verdict:
@@ -51,7 +53,7 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
     failed, missing = counts.get("failed", 0), counts.get("missing", 0)
     unreached, unchecked = counts.get("unreached", 0), counts.get("unchecked", 0)
     worse, vaults = counts.get("worse", 0), counts.get("vaults", 0)
-    late = counts.get("late", 0)
+    late, overdue = counts.get("late", 0), counts.get("overdue", 0)
     count = sum(sites.values())
     lost, never, old = sites[State.LOST], sites[State.NEVER], sites[State.OLD]
     broken, changed = sites[State.FAILED], sites[State.CHANGED]
@@ -66,13 +68,14 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
         f"{plural(failed, 'other backup')} failed" if failed else "",
         f"{plural(late, 'schedule')} {_is(late)} late" if late else "",
         f"{plural(missing, 'archive')} {_is(missing)} missing" if missing else "",
+        f"{plural(overdue, 'deletion')} {_has(overdue)} waited for over a day" if overdue else "",
         f"{plural(unreached, 'server')} cannot be reached" if unreached else "",
         f"{plural(unchecked, 'server')} could not be checked" if unchecked else "",
         f"{plural(vaults, 'vault')} {_does(vaults)} not work" if vaults else "",
         f"{plural(worse, 'server')} {_has(worse)} got worse since yesterday" if worse else "",
     ]
     bad = broken or failed or never or lost or missing or unreached or unchecked or vaults or late
-    level = "bad" if bad else "warn" if changed or unkept or old or worse else "ok"
+    level = "bad" if bad else "warn" if changed or unkept or old or worse or overdue else "ok"
     return Verdict(level, _first(count, fresh), _sentence([part for part in parts if part]))
 
 

@@ -84,7 +84,7 @@ def watch(app: Flask) -> list[str]:
 def _only_asks(answer: Response) -> bool:
     """What is sent to a sign-in by who is in, and to the question which site to back up."""
     if answer.status_code == 200:
-        return request.endpoint == "backups.new"
+        return request.endpoint in {"backups.new", "schedules.new"}
     return request.endpoint in {"sign_in.show", "setup.show"} and g.me is not None
 
 

@@ -23,8 +23,8 @@ from tests.web.test_browser import LOOKS, address, chromium, served, sign_in, ta
 from tests.web.test_pages import WEIGHT
 
 __all__ = ["address", "chromium", "tab"]  # fixtures
-# A file, a word for machines, and the way to a vault.
-NO_PAGES = {"static", "health.show", "downloads.from_vault"}
+# A file, words for machines, and the way to a vault.
+NO_PAGES = {"static", "health.show", "status.answer", "downloads.from_vault"}
 CHANGING = (
     "/servers",
     "/sites",

@@ -39,7 +39,7 @@ class Checked(Field):
 
     def pre_validate(self, form: BaseForm) -> None:
         """Ask the domain."""
-        self.value = checked(lambda: self._check(self.data or ""))
+        self.value = checked(lambda: self._check(str(self.data or "")))
 
 
 class Text(Checked, StringField):
