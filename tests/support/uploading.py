@@ -19,15 +19,21 @@ from cloudpilot.jobs.runs import DIRECT
 from cloudpilot.kinds import BackupType, RunKind
 from tests.support import vaulting
 from tests.support.until import until
+from tests.vaults.azure_store import AzureStore
+from tests.vaults.gcs_store import GcsStore
 from tests.vaults.s3_store import S3Store
 
+Store = S3Store | GcsStore | AzureStore
+PREFIX = "backups"
 
-def add_vault(core: Flask, store: S3Store) -> UUID:
+
+def add_vault(core: Flask, store: Store) -> UUID:
     """The row of a vault whose bucket is there."""
     where = store.location
-    keys = {"key_id": where.key_id, "region": "", "path_style": True, "prefix": "backups"}
+    keys = {"kind": where.kind, "key_id": where.key_id, "path_style": where.path_style}
+    place = {"bucket": where.bucket, "endpoint": where.endpoint, "region": "", "prefix": PREFIX}
     with transaction() as session:
-        row = vaulting.add_vault(session, bucket=where.bucket, endpoint=where.endpoint, **keys)
+        row = vaulting.add_vault(session, **keys, **place)
         vaulting.seal(core, row, where.secret.reveal())
         return row.id
 
