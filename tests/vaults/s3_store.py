@@ -20,7 +20,7 @@ class S3Store:
     """A bucket of a server; every vault is below a prefix of its own."""
 
     page = 1_000
-    wrong = "a wrong secret"
+    wrong = "a-wrong-secret"
 
     def __init__(self, server: Any, kind: VaultKind = VaultKind.S3, **options: Any) -> None:
         self.secrets = [server.secret]
