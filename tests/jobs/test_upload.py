@@ -41,12 +41,10 @@ from tests.support.uploading import (
     back_up,
     drive,
     found,
+    of_kind,
     runs_of,
     step,
 )
-from tests.vaults.azure_store import AzureStore
-from tests.vaults.gcs_store import GcsStore
-from tests.vaults.s3_store import S3Store
 
 S3, GOOGLE, AZURE = VaultKind.S3, VaultKind.GCS, VaultKind.AZURE_BLOB
 PROVEN_BY = {S3: "md5-parts", GOOGLE: "md5-whole", AZURE: "md5-per-block"}
@@ -63,11 +61,7 @@ pytestmark = pytest.mark.parametrize(("database_url", "store"), PAIRS, indirect=
 @pytest.fixture
 def store(request: pytest.FixtureRequest) -> Store:
     """An empty bucket."""
-    if request.param is GOOGLE:
-        return GcsStore(request.getfixturevalue("gcs"))
-    if request.param is AZURE:
-        return AzureStore(request.getfixturevalue("azurite"))
-    return S3Store(request.getfixturevalue("rgw"))
+    return of_kind(request.param, request.getfixturevalue)
 
 
 @pytest.fixture

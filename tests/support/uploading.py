@@ -1,5 +1,7 @@
 """Backups that go to a vault, driven as worker and clock would, one job after the other."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from flask import Flask
@@ -16,7 +18,7 @@ from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.jobs import looks
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.jobs.runs import DIRECT
-from cloudpilot.kinds import BackupType, RunKind
+from cloudpilot.kinds import BackupType, RunKind, VaultKind
 from tests.support import vaulting
 from tests.support.until import until
 from tests.vaults.azure_store import AzureStore
@@ -25,6 +27,15 @@ from tests.vaults.s3_store import S3Store
 
 Store = S3Store | GcsStore | AzureStore
 PREFIX = "backups"
+
+
+def of_kind(kind: VaultKind, fixture: Callable[[str], Any]) -> Store:
+    """An empty bucket of the server that stands in for that provider, which is a fixture."""
+    if kind is VaultKind.GCS:
+        return GcsStore(fixture("gcs"))
+    if kind is VaultKind.AZURE_BLOB:
+        return AzureStore(fixture("azurite"))
+    return S3Store(fixture("rgw"))
 
 
 def add_vault(core: Flask, store: Store) -> UUID:
