@@ -63,10 +63,10 @@ def keep(session: Session, asked: Vault, lines: Lines, every: timedelta) -> None
         vault.next_check_at = None
         return
     now, former = clock.now(), vault.lines or []
-    failed_before = vault.checked_at if vault.level == "failed" else None
+    failed_before = vault.checked_at if vault.failed else None
     vault.lines = [_told(former, line, now) for line in lines]
     vault.checked_at = now
-    well = vault.level != "failed"
+    well = not vault.failed
     vault.next_check_at = (
         slot(vault.id, now, every) if well else now + _pause(failed_before, now, every)
     )

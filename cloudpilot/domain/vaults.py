@@ -68,6 +68,11 @@ class Vault(Base):
         return next((level for level in ("failed", "warning", "ok") if level in found), "")
 
     @property
+    def failed(self) -> bool:
+        """Whether the last check found that it does not work."""
+        return self.level == "failed"
+
+    @property
     def place(self) -> tuple[str, ...]:
         """Where its copies lie; of a Space the region is a part of the address, and of Azure's
         blobs the account."""

@@ -14,7 +14,6 @@ from cloudpilot.domain import audit, databases, removals, requests, servers, sit
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Right
-from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.errors import BackupInProgress
@@ -25,6 +24,7 @@ from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
 from cloudpilot.web.forms.databases import ALL_BUT, HOST, SOCKET, THESE, DatabaseForm
 from cloudpilot.web.htmx import live
+from cloudpilot.web.runs import watched
 
 bp = Blueprint("databases", __name__)
 
@@ -85,8 +85,8 @@ def findings(database_id: UUID) -> Response:
     """What the last look at it found, alone."""
     with reading() as session:
         database, _, _ = _found(session, database_id)
-        context = looked_at(session, [database])[0]
-    return live("databases/_findings.html", **context)
+        [context] = looked_at(session, [database])
+    return live("databases/_findings.html", **watched(context, "looking"))
 
 
 @bp.post("/databases/<uuid:database_id>/inspect")
@@ -101,17 +101,9 @@ def inspect(database_id: UUID) -> BaseResponse:
 
 
 def looked_at(session: Session, rows: list[Database]) -> list[dict[str, Any]]:
-    """What the fragment needs of each."""
+    """What the fragment needs of each, to be `watched`."""
     looks = databases.latest_looks(session, rows)
-    return [_with_state(database, looks.get(database.id)) for database in rows]
-
-
-def _with_state(database: Database, run: Run | None) -> dict[str, Any]:
-    working = run is not None and not run.status.is_final
-    if run and working:
-        queue.watch(run.id)
-    state = "looking" if working else "idle"
-    return {"database": database, "run": run, "working": working, "state": state}
+    return [{"database": database, "run": looks.get(database.id)} for database in rows]
 
 
 def _found(session: Session, database_id: UUID) -> tuple[Database, Site, Server]:

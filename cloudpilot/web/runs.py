@@ -1,7 +1,8 @@
 """Runs: what goes on now, what has ended, and one run with its log."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -56,8 +57,8 @@ def show(run_id: UUID) -> str:
         by = session.get(Person, run.requested_by) if run.requested_by else None
         server = session.get_one(Server, run.server_id) if run.server_id else None
         vault = session.get_one(Vault, run.vault_id) if run.vault_id else None
-    about = {"by": by, "server": server, "vault": vault}
-    return render_template("runs/show.html", state=_watched(run), run=run, **about)
+    context = {"run": run, "by": by, "server": server, "vault": vault}
+    return render_template("runs/show.html", **watched(context, "active", "ended"))
 
 
 @bp.get("/runs/<uuid:run_id>/status")
@@ -66,7 +67,7 @@ def status(run_id: UUID) -> Response:
     """What the run is doing, alone."""
     with reading() as session:
         run = runs.find(session, run_id)
-    return live("runs/_status.html", state=_watched(run), run=run)
+    return live("runs/_status.html", **watched({"run": run}, "active", "ended"))
 
 
 @bp.post("/runs/<uuid:run_id>/stop")
@@ -98,8 +99,14 @@ def fingerprint(active: Iterable[Run]) -> str:
     return hashlib.sha256(ids.encode()).hexdigest()[:12] if ids else "none"
 
 
-def _watched(run: Run) -> str:
-    if run.status.is_final:
-        return "ended"
-    queue.watch(run.id)
-    return "active"
+def watched(context: Mapping[str, Any], working: str, idle: str = "idle") -> dict[str, Any]:
+    """What a live fragment needs, its `run` (or none) among it, with `working` and `state`; from
+    now on the run is looked at often. It asks Redis: no session is to be open.
+
+    working, idle  the state's name while the run goes on, and otherwise; see `htmx.live`
+    """
+    run: Run | None = context["run"]
+    goes_on = run is not None and not run.status.is_final
+    if run and goes_on:
+        queue.watch(run.id)
+    return {**context, "working": goes_on, "state": working if goes_on else idle}

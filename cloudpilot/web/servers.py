@@ -39,6 +39,7 @@ from cloudpilot.web.forms.servers import (
 )
 from cloudpilot.web.htmx import live
 from cloudpilot.web.paging import PAGE, page_number
+from cloudpilot.web.runs import watched
 
 bp = Blueprint("servers", __name__, url_prefix="/servers")
 
@@ -79,7 +80,7 @@ def checkup(server_id: UUID) -> Response:
     """What the Check is doing or has found, alone."""
     with reading() as session:
         context = _checked(session, servers.find(session, server_id))
-    return live("servers/_checkup.html", **_with_state(context))
+    return live("servers/_checkup.html", **watched(context, "checking"))
 
 
 @bp.post("/<uuid:server_id>/check")
@@ -138,7 +139,7 @@ def page_of(server_id: UUID, pasted: PastedKeysForm, offered: OfferedKeyForm) ->
     wished = privileges.level(request.args.get("wished"))
     context |= {"levels": LEVELS, "wished": wished, "chosen": server.privilege}
     refused = offered if offered.problem or offered.errors else pasted
-    return page("servers/show.html", refused, **_with_state(context))
+    return page("servers/show.html", refused, **watched(context, "checking"))
 
 
 def ring_check(session: Session, server: Server) -> Run:
@@ -167,14 +168,6 @@ def _checked(session: Session, server: Server) -> dict[str, Any]:
         "trap": trap_of(server, found),
         "run": overview.latest_check(session, server.id),
     }
-
-
-def _with_state(context: dict[str, Any]) -> dict[str, Any]:
-    run: Run | None = context["run"]
-    working = run is not None and not run.status.is_final
-    if run and working:
-        queue.watch(run.id)
-    return context | {"working": working, "state": "checking" if working else "idle"}
 
 
 def _enrol(form: NewServerForm) -> str:

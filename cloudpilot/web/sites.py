@@ -28,7 +28,6 @@ from cloudpilot.domain.audit import Action
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.protection import Around
-from cloudpilot.domain.runs import Run
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.suggestions import Suggestion
 from cloudpilot.errors import BackupInProgress
@@ -39,6 +38,7 @@ from cloudpilot.web.databases import looked_at
 from cloudpilot.web.forms import page, sent
 from cloudpilot.web.forms.sites import SiteForm
 from cloudpilot.web.htmx import live
+from cloudpilot.web.runs import watched
 
 bp = Blueprint("sites", __name__)
 
@@ -81,7 +81,8 @@ def show(site_id: UUID) -> str:
             "backups": lists.backups(session, {"site_id": site_id}, size=BACKUPS_SHOWN),
             "row": row,
         } | pictures.of_site(session, site_id)
-    return render_template("sites/show.html", **_with_state(context))
+    context["databases"] = [watched(one, "looking") for one in context["databases"]]
+    return render_template("sites/show.html", **watched(context, "counting"))
 
 
 @bp.get("/sites/<uuid:site_id>/preview")
@@ -90,7 +91,7 @@ def preview(site_id: UUID) -> Response:
     """What the patterns leave out, alone."""
     with reading() as session:
         context = _previewed(session, sites.find(session, site_id))
-    return live("sites/_preview.html", **_with_state(context))
+    return live("sites/_preview.html", **watched(context, "counting"))
 
 
 @bp.post("/sites/<uuid:site_id>/preview")
@@ -172,11 +173,3 @@ def _previewed(session: Session, site: Site) -> dict[str, Any]:
         "looks_like": previews.looks_like,
         "run": previews.latest(session, site),
     }
-
-
-def _with_state(context: dict[str, Any]) -> dict[str, Any]:
-    run: Run | None = context["run"]
-    working = run is not None and not run.status.is_final
-    if run and working:
-        queue.watch(run.id)
-    return context | {"working": working, "state": "counting" if working else "idle"}

@@ -7,7 +7,6 @@ from flask import Blueprint, Response, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import RadioField
-from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, outcomes, uploads, vaults
@@ -21,6 +20,7 @@ from cloudpilot.errors import InvalidState, NotCompleted, NotFound
 from cloudpilot.jobs import queue
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
+from cloudpilot.web.forms.destination import choices
 from cloudpilot.web.htmx import live
 
 bp = Blueprint("uploads", __name__, url_prefix="/backups/<uuid:backup_id>")
@@ -60,7 +60,7 @@ def new(backup_id: UUID) -> BaseResponse:
         backup = backups.find(session, backup_id)
         free = vaults_for(session, backup)
     form = UploadForm()
-    form.vault.choices = [SelectChoice(str(vault.id), vault.name) for vault in free]
+    form.vault.choices = choices(free)
     if len(free) == 1 and not form.is_submitted():
         form.vault.data = str(free[0].id)
     return sent(form, lambda: _upload(backup_id, UUID(form.vault.data))) or page(

@@ -12,7 +12,6 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import audit, vault_checks, vault_use, vaults
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
-from cloudpilot.domain.runs import Run
 from cloudpilot.domain.vault_use import Kept
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, InvalidConfig
@@ -24,6 +23,7 @@ from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
 from cloudpilot.web.forms.vaults import FORMS, VaultForm
 from cloudpilot.web.htmx import live
+from cloudpilot.web.runs import watched
 
 bp = Blueprint("vaults", __name__, url_prefix="/vaults")
 
@@ -66,7 +66,7 @@ def show(vault_id: UUID) -> str:
             "runs": vault_use.runs(session, vault),
         }
     policy = policies.of(vault.kind, vault.bucket, vault.prefix, vault.key_id)
-    return render_template("vaults/show.html", policy=policy, **_with_state(context))
+    return render_template("vaults/show.html", policy=policy, **watched(context, "checking"))
 
 
 @bp.get("/<uuid:vault_id>/checkup")
@@ -75,7 +75,7 @@ def checkup(vault_id: UUID) -> Response:
     """What the check is doing or has found, alone."""
     with reading() as session:
         context = _checked(session, vaults.find(session, vault_id))
-    return live("vaults/_checkup.html", **_with_state(context))
+    return live("vaults/_checkup.html", **watched(context, "checking"))
 
 
 @bp.post("/<uuid:vault_id>/check")
@@ -184,14 +184,6 @@ def _checked(session: Session, vault: Vault) -> dict[str, Any]:
         "worse": vault_checks.worse(vault),
         "run": vault_checks.latest(session, vault.id),
     }
-
-
-def _with_state(context: dict[str, Any]) -> dict[str, Any]:
-    run: Run | None = context["run"]
-    working = run is not None and not run.status.is_final
-    if run and working:
-        queue.watch(run.id)
-    return context | {"working": working, "state": "checking" if working else "idle"}
 
 
 def _sealer() -> Sealer:

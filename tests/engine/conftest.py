@@ -24,9 +24,9 @@ from tests.support.must_run import must_run
 from tests.support.rgw import Rgw
 from tests.support.sshd import IS_ROOT, Sshd
 from tests.support.until import until
+from tests.vaults.azure_store import AzureStore
+from tests.vaults.gcs_store import GcsStore
 from tests.vaults.s3_store import S3Store
-from tests.vaults.test_azure_blob import AzureStore
-from tests.vaults.test_gcs import GcsStore
 
 PLAN = b'{"format": 1, "backup_id": "b"}'
 

@@ -13,8 +13,8 @@ from cloudpilot.vaults.plans import KIB
 from tests.support.faults import Faults, faulty
 from tests.support.until import until
 from tests.support.uploads import Transfer, marked
-from tests.vaults.test_azure_blob import AzureStore
-from tests.vaults.test_gcs import GcsStore
+from tests.vaults.azure_store import AzureStore
+from tests.vaults.gcs_store import GcsStore
 
 CHUNK = 512 * KIB  # Google takes multiples of 256 KiB
 

@@ -18,9 +18,9 @@ from tests.support.faults import faulty
 from tests.support.ports import free_port
 from tests.support.sshd import Sshd
 from tests.support.uploads import Transfer
+from tests.vaults.azure_store import AzureStore
+from tests.vaults.gcs_store import GcsStore
 from tests.vaults.s3_store import S3Store
-from tests.vaults.test_azure_blob import AzureStore
-from tests.vaults.test_gcs import GcsStore
 
 BODY = b"a small object\n"
 

@@ -14,8 +14,8 @@ from tests.support.canaries import Sightings, files, processes, watching
 from tests.support.faults import Faults, faulty
 from tests.support.until import until
 from tests.support.uploads import PART, Transfer
+from tests.vaults.gcs_store import GcsStore
 from tests.vaults.s3_store import S3Store
-from tests.vaults.test_gcs import GcsStore
 
 MIB = 2**20
 

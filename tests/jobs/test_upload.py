@@ -1,4 +1,4 @@
-"""Uploads as the queue does them: real server, real store, each job by itself."""
+"""Uploads as the queue does them: real server, real stores, each job by itself."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import outcomes, requests, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
-from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.objects import ARCHIVE, MANIFEST, NAMES, VaultObject
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -25,38 +25,57 @@ from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import CommandFailed, InvalidState
 from cloudpilot.jobs import runs as jobs
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import RunKind, VaultKind
 from cloudpilot.scheduling.tick import ask_for_removals
 from cloudpilot.secrets import Secret
+from cloudpilot.vaults.plans import MIB
 from cloudpilot.vaults.uploads import Upload
 from tests.support.ports import free_port
-from tests.support.rgw import Rgw
 from tests.support.rows import add_person, add_real_server, add_site
 from tests.support.sshd import Sshd
 from tests.support.until import until
-from tests.support.uploading import add_vault, back_up, drive, found, runs_of, step
-from tests.vaults.s3_store import S3Store
+from tests.support.uploading import (
+    PREFIX,
+    Store,
+    add_vault,
+    back_up,
+    drive,
+    found,
+    of_kind,
+    runs_of,
+    step,
+)
 
-pytestmark = pytest.mark.xdist_group("rgw")
+S3, GOOGLE, AZURE = VaultKind.S3, VaultKind.GCS, VaultKind.AZURE_BLOB
+PROVEN_BY = {S3: "md5-parts", GOOGLE: "md5-whole", AZURE: "md5-per-block"}
+# Which database it is does not depend on the vault: not all of each with all of the other.
+PAIRS = [("sqlite", S3), ("postgresql", S3), ("sqlite", GOOGLE), ("postgresql", AZURE)]
+# Of an upload that nobody has written down: how much of it is open at the store, and stays open.
+# Google has no list of its sessions, which end by themselves; at Azure the first part begins it.
+FORGOTTEN = {S3: (1, 0), GOOGLE: (1, 1), AZURE: (0, 0)}
+SMALL, LARGE = 6_000, 17 * MIB  # one part; two, of 16 MiB and one, that may be far apart
+
+pytestmark = pytest.mark.parametrize(("database_url", "store"), PAIRS, indirect=True)
 
 
-@pytest.fixture(scope="module")
-def store(rgw: Rgw) -> S3Store:
-    return S3Store(rgw)
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Store:
+    """An empty bucket."""
+    return of_kind(request.param, request.getfixturevalue)
 
 
 @pytest.fixture
 def site_id(core: Flask, server: Sshd, tmp_path: Path) -> UUID:
     """A site on the real server, of one file."""
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "index.html").write_text("hello " * 1000)
+    (tmp_path / "site" / "index.html").write_bytes(os.urandom(SMALL))
     with transaction() as session:
         row = add_real_server(core, session, server, tmp_path / "root")
         return add_site(session, row, paths=[str(tmp_path / "site")], excludes=[]).id
 
 
 @pytest.fixture
-def vault_id(core: Flask, store: S3Store) -> UUID:
+def vault_id(core: Flask, store: Store) -> UUID:
     return add_vault(core, store)
 
 
@@ -67,19 +86,18 @@ def objects(backup_id: UUID) -> list[VaultObject]:
         return list(session.scalars(rows.order_by(VaultObject.begun_at, VaultObject.name)))
 
 
-def keys(store: S3Store, backup_id: UUID) -> list[str]:
-    """What is in the bucket of this backup, by the last parts of their keys."""
-    listed = store.s3.list_objects_v2(Bucket=store.bucket).get("Contents", [])
-    return [one["Key"].rpartition("/")[2] for one in listed if str(backup_id) in one["Key"]]
+def names(store: Store, backup_id: UUID) -> list[str]:
+    """What is in the bucket of this backup, by the last parts of the keys."""
+    return sorted(key.rpartition("/")[2] for key in store.keys(str(backup_id)))
 
 
-def multiparts(store: S3Store) -> list[str]:
-    listed = store.s3.list_multipart_uploads(Bucket=store.bucket)
-    return [one["Key"] for one in listed.get("Uploads", [])]
+def body(store: Store, one: VaultObject) -> bytes:
+    """What the store has, asked without our vault."""
+    return store.body(f"{PREFIX}/{one.key}")
 
 
 def test_a_backup_is_uploaded_while_it_is_made_and_proven(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
     backup_id = back_up(site_id, vault_id)
     drive()
@@ -87,33 +105,38 @@ def test_a_backup_is_uploaded_while_it_is_made_and_proven(
     assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.UPLOADED)
     [vault_copy] = backup.in_vaults()
     assert (vault_copy.size, vault_copy.sha256) == (backup.size, backup.sha256)
-    assert vault_copy.verified_by == "md5-parts"
+    assert vault_copy.verified_by == PROVEN_BY[store.location.kind]
     assert [run.kind for run in runs_of(backup_id)] == [
         RunKind.MAKE,
         RunKind.UPLOAD,
         RunKind.VERIFY,
     ]
-    assert keys(store, backup_id) == [backup.archive, f"{backup.archive}.index.gz", "manifest.json"]
-    assert multiparts(store) == []
+    assert names(store, backup_id) == [
+        backup.archive,
+        f"{backup.archive}.index.gz",
+        "manifest.json",
+    ]
+    assert store.open() == []
     assert all(one.stored_at and not one.upload_secret for one in objects(backup_id))
 
 
 def test_what_is_in_the_vault_is_what_is_on_the_server(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
     backup_id = back_up(site_id, vault_id)
     drive()
     folder = Path(str(found(backup_id).server_copy.root), str(backup_id))
     for one in objects(backup_id):
-        body = store.s3.get_object(Bucket=store.bucket, Key=f"backups/{one.key}")["Body"].read()
-        assert body == (folder / one.key.rpartition("/")[2]).read_bytes()
-        if one.name == "manifest":
-            told = json.loads(body)
-    assert told["result"]["sha256"] == found(backup_id).sha256
+        assert body(store, one) == (folder / one.key.rpartition("/")[2]).read_bytes()
+    bodies = {one.name: body(store, one) for one in objects(backup_id)}
+    assert set(bodies) == set(NAMES)
+    told = json.loads(bodies[MANIFEST])
     assert told["fetch"].startswith("curl ")
+    digest = hashlib.sha256(bodies[ARCHIVE]).hexdigest()
+    assert digest == told["result"]["sha256"] == found(backup_id).sha256
 
 
-def test_a_completed_backup_is_pushed_later(site_id: UUID, vault_id: UUID, store: S3Store) -> None:
+def test_a_completed_backup_is_pushed_later(site_id: UUID, vault_id: UUID, store: Store) -> None:
     backup_id = back_up(site_id, None)
     drive()
     assert found(backup_id).offsite_status is None
@@ -123,15 +146,15 @@ def test_a_completed_backup_is_pushed_later(site_id: UUID, vault_id: UUID, store
         push(backup_id, vault_id)
     drive()
     assert found(backup_id).offsite_status is Offsite.UPLOADED
-    assert len(keys(store, backup_id)) == 3
+    assert len(names(store, backup_id)) == 3
     with pytest.raises(InvalidState, match="stored"):
         push(backup_id, vault_id)
 
 
 def test_a_wrong_secret_fails_the_upload_and_not_the_backup(
-    core: Flask, site_id: UUID, vault_id: UUID, store: S3Store
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
-    right = change_secret(core, vault_id, "a wrong one")
+    right = change_secret(core, vault_id, store.wrong)
     backup_id = back_up(site_id, vault_id)
     drive()
     backup = found(backup_id)
@@ -139,15 +162,17 @@ def test_a_wrong_secret_fails_the_upload_and_not_the_backup(
     assert RunKind.ABANDON not in [run.kind for run in runs_of(backup_id)]  # nothing was begun
     [copy] = backup.in_vaults()
     assert copy.error_code == "VAULT_DENIED"
+    refused = kind(backup_id, RunKind.UPLOAD)
+    assert (refused.error_code, refused.attempts) == ("VAULT_DENIED", 0)  # at once
     change_secret(core, vault_id, right)
     push(backup_id, vault_id)
     drive()
     assert found(backup_id).offsite_status is Offsite.UPLOADED
-    assert multiparts(store) == []
+    assert store.open() == []
 
 
 def test_a_deletion_empties_the_vault_though_the_server_is_away(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
     backup_id = back_up(site_id, vault_id)
     drive()
@@ -156,7 +181,7 @@ def test_a_deletion_empties_the_vault_though_the_server_is_away(
         server = session.get_one(Server, backup.server_id)
         port, server.port = server.port, free_port()
         requests.delete(session, backup, add_person(session))
-    until(step, lambda _: keys(store, backup_id) == [])
+    until(step, lambda _: names(store, backup_id) == [])
     assert found(backup_id).deleted_at is None  # the server's is still there
     with transaction() as session:
         session.get_one(Server, server.id).port = port
@@ -167,7 +192,7 @@ def test_a_deletion_empties_the_vault_though_the_server_is_away(
 
 
 def test_a_copy_on_the_server_goes_days_after_its_upload(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
     backup_id = back_up(site_id, vault_id, local_days=0)
     drive()
@@ -180,7 +205,7 @@ def test_a_copy_on_the_server_goes_days_after_its_upload(
 
 
 def test_a_planned_removal_that_a_person_takes_over_deletes_all(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
     backup_id = back_up(site_id, vault_id, local_days=0)
     drive()
@@ -191,16 +216,16 @@ def test_a_planned_removal_that_a_person_takes_over_deletes_all(
     backup = found(backup_id)
     assert backup.deleted_at
     assert not Path(str(backup.server_copy.root), str(backup_id)).exists()
-    assert keys(store, backup_id) == []
+    assert names(store, backup_id) == []
 
 
 def test_the_copy_on_the_server_stays_if_the_vault_has_lost_its_own(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
     backup_id = back_up(site_id, vault_id, local_days=0)
     drive()
-    [archive] = [one for one in objects(backup_id) if one.name == "archive"]
-    store.s3.delete_object(Bucket=store.bucket, Key=f"backups/{archive.key}")
+    [archive] = [one for one in objects(backup_id) if one.name == ARCHIVE]
+    store.remove(f"{PREFIX}/{archive.key}")
     ask_for_removals()
     drive()
     backup = found(backup_id)
@@ -215,13 +240,13 @@ def test_the_copy_on_the_server_stays_if_the_vault_has_lost_its_own(
 
 
 def test_a_stopped_upload_leaves_nothing_in_the_vault(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store, tmp_path: Path
 ) -> None:
+    (tmp_path / "site" / "large").write_bytes(os.urandom(LARGE))
     backup_id = back_up(site_id, None)
     drive()
-    push(backup_id, vault_id, rate=1)
-    until(step, lambda _: kind(backup_id, RunKind.UPLOAD).status is Status.RUNNING)
-    assert multiparts(store)
+    push(backup_id, vault_id, rate=MIB)
+    until(step, lambda _: store.open())
     run = kind(backup_id, RunKind.UPLOAD)
     with transaction() as session:
         runs.request_stop(session, runs.find(session, run.id))
@@ -230,16 +255,17 @@ def test_a_stopped_upload_leaves_nothing_in_the_vault(
     assert found(backup_id).offsite_status is Offsite.FAILED
     assert kind(backup_id, RunKind.UPLOAD).error_code == "STOPPED"
     assert kind(backup_id, RunKind.ABANDON).status is Status.COMPLETED
-    assert (keys(store, backup_id), multiparts(store)) == ([], [])
+    assert (names(store, backup_id), store.open()) == ([], [])
 
 
 def test_an_upload_whose_process_is_killed_goes_on(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store, tmp_path: Path
 ) -> None:
+    (tmp_path / "site" / "large").write_bytes(os.urandom(LARGE))
     backup_id = back_up(site_id, None)
     drive()
-    push(backup_id, vault_id, rate=1)
-    until(step, lambda _: kind(backup_id, RunKind.UPLOAD).status is Status.RUNNING)
+    push(backup_id, vault_id, rate=MIB)
+    until(step, lambda _: store.open())
     first = kind(backup_id, RunKind.UPLOAD)
     folder = Path(str(found(backup_id).server_copy.root), str(backup_id), f"run-{first.id}")
     with transaction() as session:
@@ -251,11 +277,13 @@ def test_an_upload_whose_process_is_killed_goes_on(
     assert found(backup_id).offsite_status is Offsite.UPLOADED
     kinds = [run.kind for run in runs_of(backup_id)]
     assert kinds.count(RunKind.UPLOAD) == 2
-    assert multiparts(store) == []
+    assert store.open() == []
+    [archive] = [one for one in objects(backup_id) if one.name == ARCHIVE]
+    assert hashlib.sha256(body(store, archive)).hexdigest() == found(backup_id).sha256
 
 
 def test_a_backup_that_fails_leaves_nothing_in_the_vault(
-    site_id: UUID, vault_id: UUID, store: S3Store, tmp_path: Path
+    site_id: UUID, vault_id: UUID, store: Store, tmp_path: Path
 ) -> None:
     backup_id = back_up(site_id, vault_id)
     (tmp_path / "site" / "index.html").unlink()
@@ -264,11 +292,11 @@ def test_a_backup_that_fails_leaves_nothing_in_the_vault(
     backup = found(backup_id)
     assert (backup.status, backup.error_code) == (Status.FAILED, "PATH_MISSING")
     assert {copy.status for copy in backup.copies} == {CopyStatus.GONE}
-    assert (keys(store, backup_id), multiparts(store)) == ([], [])
+    assert (names(store, backup_id), store.open()) == ([], [])
 
 
 def test_what_a_killed_job_had_begun_is_found_and_taken_back(
-    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch
+    site_id: UUID, vault_id: UUID, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
         raise CommandFailed("The job dies here.")
@@ -279,14 +307,15 @@ def test_what_a_killed_job_had_begun_is_found_and_taken_back(
         patch.setattr(Upload, "as_secret", killed)  # begun at the vault, not yet written down
         push(backup_id, vault_id)
         step()
-    assert len(multiparts(store)) == 1
+    begun, stays = FORGOTTEN[store.location.kind]
+    assert len(store.open()) == begun
     drive()
     assert found(backup_id).offsite_status is Offsite.FAILED
-    assert multiparts(store) == []
+    assert len(store.open()) == stays
 
 
 def test_what_is_streamed_is_completed_only_with_the_vaults_word(
-    site_id: UUID, vault_id: UUID, store: S3Store
+    site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
     backup_id = back_up(site_id, vault_id, streamed=True)
     until(step, lambda _: kind(backup_id, RunKind.MAKE).status is Status.COMPLETED)
@@ -296,16 +325,16 @@ def test_what_is_streamed_is_completed_only_with_the_vaults_word(
     assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.UPLOADED)
     assert backup.server_copy.status is CopyStatus.GONE
     assert not Path(str(backup.server_copy.root), str(backup_id)).exists()
-    [archive] = [one for one in objects(backup_id) if one.name == "archive"]
-    body = store.s3.get_object(Bucket=store.bucket, Key=f"backups/{archive.key}")["Body"].read()
-    assert hashlib.sha256(body).hexdigest() == backup.sha256
-    assert len(body) == backup.size
+    [archive] = [one for one in objects(backup_id) if one.name == ARCHIVE]
+    streamed = body(store, archive)
+    assert hashlib.sha256(streamed).hexdigest() == backup.sha256
+    assert len(streamed) == backup.size
 
 
 def test_what_is_streamed_and_cannot_be_sent_is_no_backup(
-    core: Flask, site_id: UUID, vault_id: UUID, store: S3Store
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
 ) -> None:
-    change_secret(core, vault_id, "a wrong one")
+    change_secret(core, vault_id, store.wrong)
     backup_id = back_up(site_id, vault_id, streamed=True)
     until(step, lambda _: found(backup_id).status.is_final)
     backup = found(backup_id)

@@ -15,7 +15,9 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from uuid import uuid4
+from subprocess import PIPE
+from threading import Lock
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -25,17 +27,21 @@ from sqlalchemy import select
 from cloudpilot import ROOT
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import passwords, people
+from cloudpilot.domain.copies import Offsite
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
+from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.settings import Settings
 from tests.support.canaries import Places, Sightings, files, processes, tables, watching
 from tests.support.client import Client
 from tests.support.machine import Machine, machine
+from tests.support.names import known_below_localhost
 from tests.support.panel import Processes, running
 from tests.support.until import until
+from tests.support.uploading import Store, found, of_kind
 
 # Of this process's panels alone: other tests have them in the environments of theirs.
 KEY, KEY_TO_BE = (f"cAnArY-{word}-key-of-the-panel-{uuid4().hex}" for word in ("secret", "next"))
@@ -45,6 +51,16 @@ GUEST, RESET, RESCUED = (f"cAnArY-password-{word}" for word in ("of-a-guest", "r
 MISTYPED = "cAnArY-mistyped"
 CONTROL = "cAnArY-the-servers-name"  # no secret: who looks must find it
 PROGRAMS = ("web", "worker", "clock")
+# How signed requests of the providers can be told: whoever reads one may write a part, or read.
+SIGNATURES = {
+    "signature, S3": "X-Amz-Signature=",
+    "signature, Google": "X-Goog-Signature=",
+    "signature, Google's session": "upload_id=",
+    "signature, Azure, to write": "&sr=b&sig=",
+    "signature, Azure, to read": ".tar.gz&sig=",
+}
+DOWNLOAD = "an answer that leads to the vault"
+AZURITE = "node"  # the provider itself, whose accounts are in its environment
 
 
 class Panel:
@@ -55,6 +71,8 @@ class Panel:
     ) -> None:
         self.core, self.processes, self.server = core, processes, server
         self.environ = environ | {"CLOUDPILOT_URL": processes.url}
+        self._commands: set[int] = set()
+        self._starting = Lock()  # held while a command begins and is not among them yet
         self.sightings = Sightings()
         words = {"key": KEY, "code": CODE, "wrong": WRONG, "first": FIRST, "second": SECOND}
         words |= {"guest": GUEST, "reset": RESET, "mistyped": MISTYPED, "control": CONTROL}
@@ -66,15 +84,19 @@ class Panel:
         """A browser; `shown` are the canaries that its person is given to see."""
 
         def heard(path: str, headers: str, body: str) -> None:
-            self.sightings.look_through("a page", body.encode(), but=shown)
-            sessions = tuple(name for name in self.sightings.canaries if "session" in name)
-            self.sightings.look_through("headers", headers.encode(), but=(*shown, *sessions))
+            page, head = ("a page", "headers")
+            if path.endswith("/download"):
+                page = head = DOWNLOAD
+            sessions = tuple(name for name in self.sightings.canaries if "session of" in name)
+            self.sightings.look_through(page, body.encode(), but=shown)
+            self.sightings.look_through(head, headers.encode(), but=(*shown, *sessions))
 
         return Client(self.processes.url, heard)
 
     def own(self) -> set[int]:
         """The processes that a platform configures by their environment."""
-        return {self.processes.pid(name) for name in PROGRAMS}
+        with self._starting:
+            return {self.processes.pid(name) for name in PROGRAMS} | self._commands
 
     def plant_session(self, client: Client, name: str) -> None:
         """The cookie that this browser was given, and the token inside."""
@@ -109,9 +131,12 @@ class Panel:
         flask = [sys.executable, "-m", "flask", "--app", "wsgi", *words]
         environ = os.environ | self.environ | {"PYTHONPATH": str(ROOT)}
         environ |= {"CLOUDPILOT_SECRET_KEY": KEY_TO_BE, "CLOUDPILOT_SECRET_KEYS_OLD": KEY}
-        done = subprocess.run(flask, cwd=ROOT, env=environ, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode().strip()
+        with self._starting:
+            command = subprocess.Popen(flask, cwd=ROOT, env=environ, stdout=PIPE, stderr=PIPE)
+            self._commands.add(command.pid)
+        said, complaint = command.communicate()
+        assert command.returncode == 0, complaint.decode()
+        return said.decode().strip()
 
 
 @pytest.fixture
@@ -124,6 +149,7 @@ def panel(core: Flask, settings: Settings, tmp_path: Path) -> Iterator[Panel]:
         "REDIS_URL": settings.redis_url,
         "CLOUDPILOT_SECRET_KEY": KEY,
         "CLOUDPILOT_SECRET_KEYS_OLD": KEY_TO_BE,
+        "PYTHONPATH": known_below_localhost(tmp_path / "names"),
     }
     home, far = tmp_path / "panel", tmp_path / "server"
     home.mkdir()
@@ -300,6 +326,57 @@ def paste_the_removal(panel: Panel, owner: Client, page: str) -> None:
         owner.get(path)
 
 
+def of_secret(kind: VaultKind, secret: str) -> str:
+    """What of a vault's secret is the same however it is quoted, and is no public half."""
+    if kind is VaultKind.GCS:
+        return str(json.loads(secret)["private_key"].split("\n")[12][:60])
+    return secret.partition("/")[0].rstrip("=")
+
+
+def keep_offsite(panel: Panel, owner: Client, page: str, store: Store) -> str:
+    """A vault is refused, corrected and used, what is there read and deleted; returns its page."""
+    where, secret = store.location, store.location.secret.reveal()
+    for name, value in (("vault", secret), ("vault, wrong", store.wrong)):
+        panel.sightings.plant(name, of_secret(where.kind, value))
+    for name, value in SIGNATURES.items():
+        panel.sightings.plant(name, value)
+    new = f"/vaults/new?kind={where.kind}"
+    fields = {"name": CONTROL, "bucket": where.bucket, "endpoint": where.endpoint, "region": ""}
+    fields |= {"prefix": "panel", "key_id": where.key_id, "path_style": "y"}
+    owner.send(new, status=422, **fields | {"bucket": "!"}, secret=secret)
+    vault = owner.send(new, **fields, secret=store.wrong)
+    panel.done()
+    assert "VAULT_DENIED" in owner.get(vault)
+    owner.send(f"{vault}/edit", **fields, secret=secret)
+    panel.done()
+    assert "VAULT_DENIED" not in owner.get(vault)
+    back_up_there(panel, owner, page, vault)
+    assert store.keys("panel/") == []
+    return vault
+
+
+def back_up_there(panel: Panel, owner: Client, page: str, vault: str) -> None:
+    """A backup that is uploaded; every page that says something about it."""
+    panel.server.as_root("mkdir -p /root/site && head -c 3000000 /dev/urandom >/root/site/file")
+    to = {"vault_id": vault.rpartition("/")[2], "local": "stays", "local_days": "", "rate": ""}
+    what = {"paths": "/root/site", "excludes": "", "compression": "gzip"}
+    site = owner.send(f"{page}/sites/new", name="shop", **what, **to)
+    asked = {"retention_days": "7", "note": "", "accept_trap": "y"}  # the machine is in memory
+    backup = owner.send(f"/backups/new?site={site.rpartition('/')[2]}", **asked, **to)
+    panel.done()
+    row = found(UUID(backup.rpartition("/")[2]))
+    assert row.offsite_status is Offsite.UPLOADED
+    for run in panel.rows():
+        owner.get(f"/runs/{run.id}")
+    for path in (backup, vault, f"{vault}/edit", "/vaults", "/activity", "/audit/export", "/"):
+        owner.get(path)
+    [copy] = row.in_vaults()
+    owner.get(f"{backup}/copies/{copy.id}/download", 302)
+    owner.send(f"{backup}/delete")
+    panel.done()
+    owner.send(f"{site}/edit", **what | to | {"vault_id": ""}, name="shop")
+
+
 def heard_and_written(panel: Panel, home: Path) -> tuple[Places, ...]:
     """What there is whatever the database is."""
     logs = (home / "panel" / f"{name}.log" for name in PROGRAMS)
@@ -310,10 +387,18 @@ def heard_and_written(panel: Panel, home: Path) -> tuple[Places, ...]:
     )
 
 
+def is_meant(name: str, place: str) -> bool:
+    """Whether that canary belongs there."""
+    if place.startswith("configuration of "):
+        return name in {"key", "next key", "control"}
+    if place == DOWNLOAD or place.startswith("/dev/shm/cloudpilot-"):
+        return name in SIGNATURES  # for its person; for the server's user while it uploads
+    return name == "control" or (name, place) == ("vault", f"environ of {AZURITE}")
+
+
 def assert_silent(panel: Panel, *controls: str) -> None:
     """Nothing was seen, by somebody who sees; `controls`: where the control was to be seen."""
-    secrets = {sighting for sighting in panel.sightings.seen if sighting[0] != "control"}
-    assert secrets == set()
+    assert {one for one in panel.sightings.seen if not is_meant(*one)} == set()
     assert panel.sightings.rounds > 20
     found = {Path(place).name for name, place in panel.sightings.seen if name == "control"}
     assert {"a page", *controls} <= found
@@ -351,3 +436,38 @@ def test_no_secret_is_seen_anywhere(panel: Panel, tmp_path: Path) -> None:
         panel.done()
         until(lambda: panel.sightings.saw("control", "panel.db"), bool)
     assert_silent(panel)
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Store:
+    """An empty bucket."""
+    return of_kind(request.param, request.getfixturevalue)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        pytest.param(VaultKind.S3, marks=pytest.mark.on_postgresql),
+        VaultKind.GCS,
+        VaultKind.AZURE_BLOB,
+    ],
+    indirect=True,
+)
+def test_no_secret_of_a_vault_is_seen(
+    store: Store, panel: Panel, settings: Settings, tmp_path: Path
+) -> None:
+    """Its key is seen nowhere, and requests that were signed with it only by whom they are for."""
+    url, database = settings.database_url, files(tmp_path / "panel.db", tmp_path / "panel.db-wal")
+    if not url.startswith("sqlite"):
+        database = tables(url)
+    with watching(panel.sightings, *heard_and_written(panel, tmp_path), database):
+        owner = become_owner(panel)
+        vault = keep_offsite(panel, owner, prepare_server(panel, owner, "full"), store)
+        seal_anew(panel)
+        owner.send(f"{vault}/check", vault)
+        panel.done()
+        owner.send(f"{vault}/remove")
+        owner.get("/audit")
+        until(lambda: panel.sightings.rounds, lambda rounds: rounds > 20)
+    assert_silent(panel)
+    assert {name for name, place in panel.sightings.seen if place == DOWNLOAD} & set(SIGNATURES)

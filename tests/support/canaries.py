@@ -4,7 +4,6 @@ A test names the places: command lines and environments of all processes of this
 panel and server at once, files and folders, and whatever else it can turn into bytes.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -65,23 +64,27 @@ def watching(sightings: Sightings, *places: Places) -> Iterator[None]:
 
 
 def processes(configured: Callable[[], set[int]]) -> Places:
-    """Command lines of all processes; environments of all but those that are configured by them.
+    """Command lines and environments of all processes.
 
-    configured  the panel's own processes: what a platform gives them is in their environment, and
-                in that of the processes below them
+    configured  those that a platform configures by their environment: theirs, and those of the
+                processes below them, are places of another name, "configuration of …"
     """
 
     def contents() -> dict[str, bytes]:
-        found, own = {}, configured() | {os.getpid()}
+        found: dict[str, bytes] = {}
         for process in Path("/proc").glob("[0-9]*"):
-            for name in ("cmdline", "environ"):
-                try:
-                    if name == "environ" and _is_below(int(process.name), own):
-                        continue
-                    content = (process / name).read_bytes()
-                except OSError:
-                    continue  # it has ended, or is the kernel's
-                place = f"{name} of {_name(process)}"  # asked once: it may end at any moment
+            try:
+                line = _line(int(process.name))
+            except OSError:
+                continue  # it has ended
+            command, environ = (_read(process / file) for file in ("cmdline", "environ"))
+            given = line & configured()  # asked late: who has just begun is known by now
+            name = _name(process)  # asked once: it may end at any moment
+            for kind, content in (
+                ("cmdline", command),
+                ("configuration" if given else "environ", environ),
+            ):
+                place = f"{kind} of {name}"
                 found[place] = found.get(place, b"") + content
         return found
 
@@ -120,12 +123,22 @@ def tables(url: str) -> Places:
     return contents
 
 
-def _is_below(pid: int, roots: set[int]) -> bool:
-    """Whether it is one of them, or descends from one; field 4 of its stat is its parent."""
-    while pid > 1 and pid not in roots:
+def _line(pid: int) -> set[int]:
+    """It and whom it descends from, by field 4 of stat; raises OSError if one has ended."""
+    found = set()
+    while pid > 1:
+        found.add(pid)
         stat = Path(f"/proc/{pid}/stat").read_text()
         pid = int(stat.rpartition(") ")[2].split()[1])
-    return pid in roots
+    return found
+
+
+def _read(file: Path) -> bytes:
+    """Nothing of what has ended, is the kernel's, or another's."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def _name(process: Path) -> str:

@@ -57,6 +57,11 @@ class Gcs:
         """A service account's key; only `ours` is let in."""
         return account(name).key_file(f"{self.endpoint}/token")
 
+    def open_sessions(self, bucket: str) -> list[str]:
+        """The names of the objects that are still on their way there."""
+        going = (id_ for id_, one in self.sessions.items() if not (one.finished or one.cancelled))
+        return [id_.split(":")[1] for id_ in going if id_.split(":")[0] == bucket]
+
     def create_bucket(self, name: str, **settings: Any) -> None:
         """By the emulator itself."""
         for method, where, values in (
@@ -107,13 +112,18 @@ class Gcs:
             if found.status != 200 or json.loads(found.body)["generation"] != query["generation"]:
                 return _error(404)
         answer = self.forward(method, target, headers, body)
+        if "location" in answer.headers:
+            begun = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+            self.sessions[begun["upload_id"]] = Session()
         listed = method == "GET" and parts.path.endswith("/o") and answer.status == 200
         return _page(answer, query) if listed else answer
 
     def _session(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query))
-        session = self.sessions.setdefault(query["upload_id"], Session())
+        session = self.sessions.get(query["upload_id"])
+        if session is None:
+            return _error(404)
         if method == "DELETE" and not session.finished:
             session.cancelled = True
         if session.cancelled:

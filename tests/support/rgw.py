@@ -129,7 +129,7 @@ class _Cluster:
         user = json.loads(
             self._call("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid=panel",
                        "--display-name=panel", "--access-key=PANELKEY",
-                       "--secret-key=a-secret-of-the-tests/+x=")
+                       f"--secret-key=a-secret-of-the-tests-{uuid4().hex}/+x=")
         )  # fmt: skip
         self._start("radosgw", "-n", "client.rgw")
         wait_for(self._port)

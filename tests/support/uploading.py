@@ -1,5 +1,7 @@
 """Backups that go to a vault, driven as worker and clock would, one job after the other."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from flask import Flask
@@ -16,18 +18,33 @@ from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.jobs import looks
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.jobs.runs import DIRECT
-from cloudpilot.kinds import BackupType, RunKind
+from cloudpilot.kinds import BackupType, RunKind, VaultKind
 from tests.support import vaulting
 from tests.support.until import until
+from tests.vaults.azure_store import AzureStore
+from tests.vaults.gcs_store import GcsStore
 from tests.vaults.s3_store import S3Store
 
+Store = S3Store | GcsStore | AzureStore
+PREFIX = "backups"
 
-def add_vault(core: Flask, store: S3Store) -> UUID:
+
+def of_kind(kind: VaultKind, fixture: Callable[[str], Any]) -> Store:
+    """An empty bucket of the server that stands in for that provider, which is a fixture."""
+    if kind is VaultKind.GCS:
+        return GcsStore(fixture("gcs"))
+    if kind is VaultKind.AZURE_BLOB:
+        return AzureStore(fixture("azurite"))
+    return S3Store(fixture("rgw"))
+
+
+def add_vault(core: Flask, store: Store) -> UUID:
     """The row of a vault whose bucket is there."""
     where = store.location
-    keys = {"key_id": where.key_id, "region": "", "path_style": True, "prefix": "backups"}
+    keys = {"kind": where.kind, "key_id": where.key_id, "path_style": where.path_style}
+    place = {"bucket": where.bucket, "endpoint": where.endpoint, "region": "", "prefix": PREFIX}
     with transaction() as session:
-        row = vaulting.add_vault(session, bucket=where.bucket, endpoint=where.endpoint, **keys)
+        row = vaulting.add_vault(session, **keys, **place)
         vaulting.seal(core, row, where.secret.reveal())
         return row.id
 

@@ -20,6 +20,7 @@ class S3Store:
     """A bucket of a server; every vault is below a prefix of its own."""
 
     page = 1_000
+    wrong = "a-wrong-secret"
 
     def __init__(self, server: Any, kind: VaultKind = VaultKind.S3, **options: Any) -> None:
         self.secrets = [server.secret]
@@ -36,7 +37,7 @@ class S3Store:
         like = changes.pop("prefix_of", None)
         changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
         if changes.pop("credentials", ""):
-            changes["secret"] = Secret("a wrong secret")
+            changes["secret"] = Secret(self.wrong)
         return open_vault(replace(self.location, **changes))
 
     def fill(self, vault: Any, names: list[str]) -> None:
@@ -49,3 +50,19 @@ class S3Store:
             ]
         for one in put:
             one.result()
+
+    def keys(self, mark: str) -> list[str]:
+        """The whole names of all objects with this in them."""
+        listed = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [one["Key"] for one in listed if mark in one["Key"]]
+
+    def body(self, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+
+    def remove(self, key: str) -> None:
+        self.s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def open(self) -> list[str]:
+        """The objects of uploads that are open."""
+        listed = self.s3.list_multipart_uploads(Bucket=self.bucket)
+        return [one["Key"] for one in listed.get("Uploads", [])]

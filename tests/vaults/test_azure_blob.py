@@ -1,8 +1,6 @@
 """Azure's blobs, against Azurite."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import pytest
@@ -10,53 +8,15 @@ from azure.storage.blob import RetentionPolicy
 
 from cloudpilot import clock
 from cloudpilot.errors import ChecksumMismatch, InvalidConfig, UploadIncomplete
-from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults.azure_client import service
 from cloudpilot.vaults.base import Fate, Grade, Vault
-from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.receipts import base64_md5
 from cloudpilot.vaults.registry import open_vault
 from tests.support.azurite import Azurite
+from tests.vaults.azure_store import AzureStore
 from tests.vaults.contract import BODY
 from tests.vaults.network import NetworkContract
 from tests.vaults.sending import Sender
-
-_NUMBERS = count()
-
-
-class AzureStore:
-    """A container of Azurite; every vault is below a prefix of its own."""
-
-    page = 1_000
-
-    def __init__(self, azurite: Azurite, bucket: str = "container") -> None:
-        self.bucket = bucket
-        self.secrets = [azurite.key]
-        self.location = Location(
-            VaultKind.AZURE_BLOB,
-            self.bucket,
-            endpoint=azurite.endpoint,
-            key_id=azurite.account,
-            secret=Secret(azurite.key),
-        )
-        self.container = service(self.location).create_container(self.bucket)
-
-    def vault(self, **changes: Any) -> Vault:
-        like = changes.pop("prefix_of", None)
-        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
-        if changes.pop("credentials", ""):
-            changes["secret"] = Secret("YSB3cm9uZyBzZWNyZXQ=")
-        return open_vault(replace(self.location, **changes))
-
-    def fill(self, vault: Any, names: list[str]) -> None:
-        with ThreadPoolExecutor(8) as executor:
-            put = [
-                executor.submit(self.container.upload_blob, f"{vault._prefix}/{name}", b"")
-                for name in names
-            ]
-        for one in put:
-            one.result()
 
 
 @pytest.fixture(scope="session")

@@ -1,59 +1,22 @@
 """Google Cloud Storage, against its emulator behind a gate that is as strict as Google."""
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import count
-from typing import Any
 
 import pytest
 
 from cloudpilot import clock
 from cloudpilot.errors import AddressRefused, InvalidConfig, UploadIncomplete, VaultRefused
-from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import gcs_session
 from cloudpilot.vaults.base import Fate, Grade, Vault
-from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.registry import open_vault
-from tests.support.gcs import PAGE, Gcs
+from tests.support.gcs import Gcs
 from tests.support.gcs_signatures import account
 from tests.vaults.contract import BODY
+from tests.vaults.gcs_store import GcsStore
 from tests.vaults.network import NetworkContract
 from tests.vaults.sending import Sender
-
-_NUMBERS = count()
-
-
-class GcsStore:
-    """A bucket of the emulator; every vault is below a prefix of its own."""
-
-    page = PAGE
-
-    def __init__(self, gcs: Gcs, bucket: str = "bucket") -> None:
-        self.bucket = bucket
-        self.gcs = gcs
-        self.secrets = [gcs.key_file().split("PRIVATE KEY")[1][10:60]]
-        gcs.create_bucket(self.bucket, softDeletePolicy={"retentionDurationSeconds": "0"})
-        self.location = Location(
-            VaultKind.GCS, self.bucket, endpoint=gcs.endpoint, secret=Secret(gcs.key_file())
-        )
-
-    def vault(self, **changes: Any) -> Vault:
-        like = changes.pop("prefix_of", None)
-        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
-        if changes.pop("credentials", ""):
-            changes["secret"] = Secret(self.gcs.key_file("a stranger"))
-        return open_vault(replace(self.location, **changes))
-
-    def fill(self, vault: Any, names: list[str]) -> None:
-        target = f"/upload/storage/v1/b/{self.bucket}/o?uploadType=media&name={vault._prefix}/"
-        put: Callable[[str], Any] = lambda name: self.gcs.forward(  # noqa: E731
-            "POST", target + name, {"content-type": "text/plain"}, b"x"
-        )
-        with ThreadPoolExecutor(4) as executor:
-            assert {answer.status for answer in executor.map(put, names)} == {200}
 
 
 @pytest.fixture(scope="session")

@@ -49,9 +49,8 @@ class DestinationForm(Form):
         if not vaults:
             del self.vault_id, self.local, self.local_days, self.rate
             return
-        self.vault_id.choices = [SelectChoice("", "No vault: on its server only")] + [
-            SelectChoice(str(vault.id), vault.name) for vault in vaults
-        ]
+        nowhere = SelectChoice("", "No vault: on its server only")
+        self.vault_id.choices = [nowhere, *choices(vaults)]
         if self.is_submitted():
             return
         self.vault_id.data = str(now.vault.id) if now.vault else ""
@@ -70,6 +69,14 @@ class DestinationForm(Form):
             local_days=self.local_days.value if self.local.data == GOES else None,
             rate=self.rate.value,
         ).judged()
+
+
+def choices(vaults: Sequence[Vault]) -> list[SelectChoice]:
+    """As a person chooses among them: of one whose last check failed that is said."""
+    return [
+        SelectChoice(str(vault.id), vault.name + (": does not work" if vault.failed else ""))
+        for vault in vaults
+    ]
 
 
 def without_destination(values: dict[str, Any]) -> dict[str, Any]:

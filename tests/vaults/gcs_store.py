@@ -1,0 +1,75 @@
+"""A bucket of Google's emulator as the contract wants it."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from cloudpilot.kinds import VaultKind
+from cloudpilot.secrets import Secret
+from cloudpilot.vaults.base import Vault
+from cloudpilot.vaults.location import Location
+from cloudpilot.vaults.registry import open_vault
+from tests.support.gcs import PAGE, Gcs
+
+_NUMBERS = count()
+
+
+class GcsStore:
+    """A bucket of the emulator; every vault is below a prefix of its own."""
+
+    page = PAGE
+
+    def __init__(self, gcs: Gcs, bucket: str = "") -> None:
+        self.bucket = bucket or f"bucket-{uuid4().hex[:8]}"
+        self.gcs = gcs
+        self.wrong = gcs.key_file("a stranger")
+        self.secrets = [gcs.key_file().split("PRIVATE KEY")[1][10:60]]
+        gcs.create_bucket(self.bucket, softDeletePolicy={"retentionDurationSeconds": "0"})
+        self.location = Location(
+            VaultKind.GCS, self.bucket, endpoint=gcs.endpoint, secret=Secret(gcs.key_file())
+        )
+
+    def vault(self, **changes: Any) -> Vault:
+        like = changes.pop("prefix_of", None)
+        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
+        if changes.pop("credentials", ""):
+            changes["secret"] = Secret(self.wrong)
+        return open_vault(replace(self.location, **changes))
+
+    def fill(self, vault: Any, names: list[str]) -> None:
+        target = f"/upload/storage/v1/b/{self.bucket}/o?uploadType=media&name={vault._prefix}/"
+        put: Callable[[str], Any] = lambda name: self.gcs.forward(  # noqa: E731
+            "POST", target + name, {"content-type": "text/plain"}, b"x"
+        )
+        with ThreadPoolExecutor(4) as executor:
+            assert {answer.status for answer in executor.map(put, names)} == {200}
+
+    def keys(self, mark: str) -> list[str]:
+        """The whole names of all objects with this in them."""
+        listed = self._ask("GET", f"/storage/v1/b/{self.bucket}/o")
+        names = [one["name"] for one in json.loads(listed)["items"]]
+        return [name for name in names if mark in name]
+
+    def body(self, key: str) -> bytes:
+        return self._ask("GET", f"{self._object(key)}?alt=media")
+
+    def remove(self, key: str) -> None:
+        self._ask("DELETE", self._object(key))
+
+    def open(self) -> list[str]:
+        """The objects of sessions that go on."""
+        return self.gcs.open_sessions(self.bucket)
+
+    def _object(self, key: str) -> str:
+        return f"/storage/v1/b/{self.bucket}/o/{quote(key, safe='')}"
+
+    def _ask(self, method: str, target: str) -> bytes:
+        """The emulator itself, past the gate."""
+        answer = self.gcs.forward(method, target, {}, b"")
+        assert answer.status == 200, answer
+        return answer.body
