@@ -22,9 +22,12 @@ def enrol(
     username: str,
     backup_root: str,
     privilege: Privilege = Privilege.PLAIN,
-    backups_at_once: int = servers.BACKUPS_AT_ONCE,
+    **also: int,
 ) -> Server:
-    """A new server with an ed25519 key pair of its own; the private key is sealed at once."""
+    """A new server with an ed25519 key pair of its own; the private key is sealed at once.
+
+    also  further columns
+    """
     server_id = uuid4()
     private_key, public_key = keypair.new_key(servers.key_comment(server_id))
     sealer: Sealer = current_app.extensions["sealer"]
@@ -36,7 +39,7 @@ def enrol(
         username=username,
         backup_root=backup_root,
         privilege=privilege,
-        backups_at_once=backups_at_once,
+        **also,
         public_key=public_key,
         private_key=sealer.seal(private_key, servers.key_place(server_id)),
     )
