@@ -13,15 +13,16 @@ SMALL = 12_000
 SHARE_RANDOM = 0.28  # of the large files: images, archives
 
 
-def web_site(folder: Path) -> Path:
-    """The tree below `folder`, made once: 12,000 files, about 500 MB, the same every time."""
+def web_site(folder: Path, small: int = SMALL) -> Path:
+    """The tree below `folder`, made once: so many small files, with 12,000 about 500 MB in all, the
+    same every time."""
     done = folder / ".done"
     if done.exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     dice = random.Random(20260101)
     text = " ".join(dice.choices(TEXT.split(), k=200_000)).encode()
-    for number in range(SMALL):
+    for number in range(small):
         place = folder / f"d{number % 97}" / f"e{number % 11}"
         place.mkdir(parents=True, exist_ok=True)
         start, size = dice.randrange(len(text) // 2), int(dice.paretovariate(1.1) * 1500)

@@ -21,12 +21,13 @@ from cloudpilot.reports import Report
 from tests.support.sshd import private_sshd
 
 ROUNDS = 3
+FILES = 28_000
 CHANGED = 100  # one file in so many
 
 
 def main() -> None:
     """The fastest of each, and what each stored."""
-    data = web_site(scratch() / "site")
+    data = web_site(scratch() / "many", FILES)
     with (
         TemporaryDirectory(prefix="cp-bench-", dir=scratch()) as home,
         private_sshd(Path(home)) as sshd,

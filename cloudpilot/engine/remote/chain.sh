@@ -66,17 +66,27 @@ hash_of() {
   printf %s "$sum"
 }
 
-# forget_renamed: see state.pl. What tar would have to say of all folders now is made by measuring once more.
+# forget_renamed: see state.pl.
 forget_renamed() {
-  : >work/state
-  in_background run_tar /dev/null 2>/dev/null
-  mv -T -- work/state work/now || fail_to_write
-  perl state.pl work/base work/now >work/pruned 2>work/trouble || {
+  folders_now >work/folders
+  perl state.pl keep work/base <work/folders >work/pruned 2>work/trouble || {
     say "$(tail -n 1 work/trouble)"
     full_because=state_damaged
     return
   }
   mv -T -- work/pruned work/base || fail_to_write
+}
+
+# folders_now: all below the paths, for state.pl. Where we may not look it is tar that says it, as of a full
+# backup.
+folders_now() {
+  if [ "$privilege" = plain ]; then
+    find "${paths[@]}" -xdev -type d -printf '%i %p\0' 2>/dev/null
+  else
+    : >work/state
+    in_background run_tar /dev/null 2>/dev/null
+    perl state.pl list work/state
+  fi
 }
 
 # fresh_state: tar writes into it, also when it only measures.

@@ -1,9 +1,10 @@
 #!/usr/bin/perl
-# state.pl BASE NOW: BASE, a state of tar's (--listed-incremental), without the folders that are not what
-# they were: those that NOW, another state, does not have under the same name as the same inode. For
-# tar they are new then, and it stores them whole. Otherwise it would note that a folder has another
-# name: GNU tar 1.34 does so again in the next increment when two folders have changed names with each
-# other, and what is restored is neither.
+# state.pl list STATE: what folders a state of tar's (--listed-incremental) has, as INODE NAME, each ended by
+# a NUL.
+# state.pl keep STATE: STATE without the folders that are not what they were: those that the list on standard
+# input does not have under the same name as the same inode. For tar they are new then, and it stores
+# them whole. Otherwise it would note that a folder has another name: GNU tar 1.34 does so again in the
+# next increment when two folders have changed names with each other, and what is restored is neither.
 #
 # A state, version 2: a line; seconds and nanoseconds of its time; then of each folder: whether it is on
 # NFS, its time in seconds and nanoseconds, device, inode, name, what it holds, an empty word, and one
@@ -16,16 +17,25 @@ use warnings;
 sub INODE () { return 4 }
 sub NAME ()  { return 5 }
 
-my ($base, $now) = @ARGV;
+my ($wish, $state) = @ARGV;
+binmode $_ for *STDIN, *STDOUT;
 my %inodes;
-each_folder($now, sub { my (undef, @words) = @_; $inodes{ $words[NAME] } = $words[INODE] });
-binmode STDOUT;
-print head_of($base);
-each_folder($base, sub {
-    my ($record, @words) = @_;
-    my $inode = $inodes{ $words[NAME] };
-    print $record if defined $inode && $inode eq $words[INODE];
-});
+if ($wish eq 'list') {
+    each_folder($state, sub { print "$_[1 + INODE] $_[1 + NAME]\0" });
+}
+else {
+    local $/ = "\0";
+    while (my $line = <STDIN>) {
+        my ($inode, $name) = $line =~ /^(\d+) (.*)\0\z/s or stop('The list of folders is not whole');
+        $inodes{$name} = $inode;
+    }
+    print head_of($state);
+    each_folder($state, sub {
+        my ($record, @words) = @_;
+        my $inode = $inodes{ $words[NAME] };
+        print $record if defined $inode && $inode eq $words[INODE];
+    });
+}
 close STDOUT or exit 71;
 exit 0;
 
