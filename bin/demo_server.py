@@ -17,12 +17,12 @@ from bin import demo_backup, demo_database, demo_vault
 from bin.demo_backup import ENDING, is_ending, say
 from cloudpilot import create_core
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import passwords, people, servers, sites
+from cloudpilot.domain import passwords, people, scheduled, schedules, servers, sites
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.jobs import enrolment
-from cloudpilot.kinds import Compression, Role
+from cloudpilot.kinds import BackupType, Compression, Role
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
 from tests.support.openssh import Sshd
@@ -63,6 +63,7 @@ def _show(settings: Settings, home: Path, around: _Around) -> None:
         server = _server(around.sshd, home)
         vault = demo_vault.registered(app, around.store)
         site = _site(server, vault)
+        _schedule(site, vault)
         say(f"Server “{server.name}” is a private sshd at {server.host}:{server.port}.")
         say(f"Vault “{vault.name}” is a private S3 server at {vault.endpoint}.")
         if around.shop:
@@ -140,6 +141,25 @@ def _site(server: Server, vault: Vault) -> Site:
         )
         session.add(site)
     return site
+
+
+def _schedule(site: Site, vault: Vault) -> None:
+    """What has changed of it, every half hour; the first time soon after the start."""
+    with transaction() as session:
+        if scheduled.of_site(session, site.id):
+            return
+        columns = {
+            "server_id": site.server_id,
+            "site_id": site.id,
+            "type": BackupType.FILES,
+            "cron": "*/30 * * * *",
+            "vault_id": vault.id,
+            "incremental": True,
+            "retention_days": 7,
+            "keep_monthly": 12,
+            "note": "made by make demo",
+        }
+        schedules.add(session, columns, None)
 
 
 def _invite(settings: Settings, password: str) -> None:
