@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from cloudpilot.secrets import Secret
 
 SECRET_KEY_LENGTH = 32  # characters, at least
+JOB_SECONDS = 40  # a job that hangs is ended after that long
+SHORTEST_LEASE = JOB_SECONDS + 2  # seconds: until a job that was ended has gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,16 @@ def _whole(lowest: int) -> Callable[[str], int]:
     return parse
 
 
+def _lease(text: str) -> float:
+    seconds = _number(0)(text)
+    if seconds < SHORTEST_LEASE:
+        raise ValueError(
+            f"give at least {SHORTEST_LEASE} seconds: a job may take {JOB_SECONDS}, and another one"
+            " would begin the same work beside it."
+        )
+    return seconds
+
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "DATABASE_URL",
@@ -170,9 +182,9 @@ OPTIONS: tuple[Option, ...] = (
         "CLOUDPILOT_LEASE_SECONDS",
         "lease_seconds",
         "Seconds that a job has a run for itself; after a job was killed, another one takes over."
-        " Longer than a job may take, which is 40; what may take longer has a lease that is longer"
-        " in proportion.",
-        _number(1),
+        f" At least {SHORTEST_LEASE}: a job may take {JOB_SECONDS}; what may take longer has a"
+        " longer lease in proportion.",
+        _lease,
         "45",
     ),
     Option(

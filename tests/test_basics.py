@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudpilot import log, text
+from cloudpilot.options import JOB_SECONDS
 from cloudpilot.secrets import CannotOpenError, Sealer, Secret, subkey
 from cloudpilot.settings import MisconfiguredError, from_environment
 
@@ -60,6 +61,14 @@ def test_every_fault_is_named_at_once() -> None:
 def test_what_is_wrong_stops_the_start_with_a_sentence(name: str, value: str) -> None:
     with pytest.raises(MisconfiguredError, match=rf"^{name} is wrong: .*\.$"):
         from_environment(WHOLE | {name: value})
+
+
+@pytest.mark.parametrize("seconds", ["41.9", "4", "0"])
+def test_a_lease_that_ends_before_a_job_does_stops_the_start(seconds: str) -> None:
+    with pytest.raises(MisconfiguredError, match="a job may take 40"):
+        from_environment(WHOLE | {"CLOUDPILOT_LEASE_SECONDS": seconds})
+    longer = from_environment(WHOLE | {"CLOUDPILOT_LEASE_SECONDS": "42"})
+    assert longer.lease_seconds > JOB_SECONDS
 
 
 def test_a_home_brings_its_own_and_keeps_its_key(tmp_path: Path) -> None:

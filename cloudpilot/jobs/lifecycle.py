@@ -21,6 +21,7 @@ from cloudpilot.errors import CloudPilotError, RunLost, SecretKeyWrong, Unexpect
 from cloudpilot.jobs import endings, queue
 from cloudpilot.jobs.endings import Ending
 from cloudpilot.kinds import RunKind
+from cloudpilot.options import JOB_SECONDS
 from cloudpilot.reports import Report
 from cloudpilot.secrets import CannotOpenError
 from cloudpilot.settings import Settings
@@ -46,7 +47,7 @@ def take(run_id: UUID, *statuses: Status) -> Run | None:
     Where a job may take longer, so does its lease.
     """
     with transaction() as session:
-        times = queue.SECONDS_BY_KIND[runs.find(session, run_id).kind] / queue.JOB_SECONDS
+        times = queue.SECONDS_BY_KIND[runs.find(session, run_id).kind] / JOB_SECONDS
         length = timedelta(seconds=settings().lease_seconds * times)
         return runs.lease(session, run_id, *statuses, length=length)
 

@@ -18,6 +18,7 @@ from cloudpilot.db import after_commit, reading
 from cloudpilot.domain import runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.kinds import RunKind
+from cloudpilot.options import JOB_SECONDS
 from cloudpilot.settings import Settings
 
 WORK = "work"  # starts, stops, checks, deletions: a forking worker
@@ -28,7 +29,6 @@ START = "cloudpilot.jobs.runs.start"
 STOP = "cloudpilot.jobs.runs.stop"
 LOOK_ROUND = "cloudpilot.jobs.looks.look_round"
 
-JOB_SECONDS = 40  # a job that hangs is ended after that long; a lease is longer
 # A store may take minutes to make an object of ten thousand parts, or to list and delete many.
 SECONDS_BY_KIND = defaultdict(
     lambda: JOB_SECONDS,

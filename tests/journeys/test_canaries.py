@@ -38,7 +38,6 @@ from cloudpilot.settings import Settings
 from tests.support.canaries import Places, Sightings, files, processes, tables, watching
 from tests.support.client import Client
 from tests.support.machine import Machine, machine
-from tests.support.names import known_below_localhost
 from tests.support.panel import Processes, running
 from tests.support.until import until
 from tests.support.uploading import Store, found, of_kind
@@ -149,7 +148,6 @@ def panel(core: Flask, settings: Settings, tmp_path: Path) -> Iterator[Panel]:
         "REDIS_URL": settings.redis_url,
         "CLOUDPILOT_SECRET_KEY": KEY,
         "CLOUDPILOT_SECRET_KEYS_OLD": KEY_TO_BE,
-        "PYTHONPATH": known_below_localhost(tmp_path / "names"),
     }
     home, far = tmp_path / "panel", tmp_path / "server"
     home.mkdir()

@@ -1,20 +1,10 @@
 """Names below `localhost` are this machine, as the standard says (RFC 6761) and curl holds it."""
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-
-from cloudpilot import ROOT
-
-STARTS = f"""
-from {__name__} import below_localhost
-known = below_localhost()
-known.__enter__()
-"""
 
 
 @contextmanager
@@ -28,10 +18,3 @@ def below_localhost() -> Iterator[None]:
 
     with patch("socket.getaddrinfo", found):
         yield
-
-
-def known_below_localhost(folder: Path) -> str:
-    """The PYTHONPATH with which another process of ours knows them, too; by a file in `folder`."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(STARTS)
-    return os.pathsep.join((str(folder), str(ROOT)))

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 from tests.support.until import until
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTING = Path(__file__).parent / "starting"  # see the file in it
 QUICK = {  # the periods of a test, in seconds
     "CLOUDPILOT_LOOK_SECONDS": "0.3",
     "CLOUDPILOT_LOOK_SECONDS_AT_MOST": "1",
@@ -29,7 +30,8 @@ class Processes:
         self.home = home
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        given = {"PYTHONPATH": str(ROOT), "CLOUDPILOT_URL": self.url, "TZ": "UTC"}
+        path = os.pathsep.join((str(STARTING), str(ROOT)))
+        given = {"PYTHONPATH": path, "CLOUDPILOT_URL": self.url, "TZ": "UTC"}
         self._environ = {**os.environ, **QUICK, **given, **environ}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
