@@ -13,6 +13,7 @@ from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
 from cloudpilot.domain.copies import Copy, CopyStatus, Offsite, offsite
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.plans import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
@@ -22,7 +23,6 @@ from cloudpilot.errors import NotFound
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
 
 FORMAT = 1  # of the archives that we write; docs/archive-format.md
-RETENTION_DAYS = 30
 WARNINGS_KEPT = 200
 _WARNED = text("warning_count > 0")
 

@@ -1,6 +1,7 @@
-"""The numbers of a schedule as they are typed. Pure."""
+"""What is typed about backups and schedules: days, numbers, notes. Pure."""
 
 from cloudpilot.errors import InvalidConfig
+from cloudpilot.text import has_controls
 
 KEPT_AT_MOST = 1000
 SPREAD_AT_MOST = 24 * 60  # minutes
@@ -8,6 +9,8 @@ GRACE_AT_MOST = 60 * 24 * 60  # minutes
 RETRIES, RETRIES_AT_MOST = 2, 5
 FULL_EVERY, FULL_EVERY_AT_MOST = 7, 100
 DAYS_AT_MOST = 365
+RETENTION_DAYS, RETENTION_DAYS_AT_MOST = 30, 365
+NOTE_LENGTH = 500
 
 
 def valid_kept(text: str) -> int:
@@ -58,6 +61,25 @@ def valid_retries(text: str) -> int:
     said = f"Tries are a number from 0 to {RETRIES_AT_MOST}."
     found = _number(text, 0, RETRIES_AT_MOST, said)
     return RETRIES if found is None else found
+
+
+def valid_retention(text: str | None) -> int:
+    """Days to keep a backup, 1 to 365, 30 if left blank; raises InvalidConfig."""
+    if not (text or "").strip():
+        return RETENTION_DAYS
+    typed = str(text).strip()
+    days = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
+    if not 1 <= days <= RETENTION_DAYS_AT_MOST:
+        raise InvalidConfig(f"Retention is a number of days from 1 to {RETENTION_DAYS_AT_MOST}.")
+    return days
+
+
+def valid_note(text: str) -> str:
+    """A note of one line; raises InvalidConfig."""
+    note = text.strip()
+    if len(note) > NOTE_LENGTH or has_controls(note):
+        raise InvalidConfig(f"A note is one line of at most {NOTE_LENGTH} characters.")
+    return note
 
 
 def _number(text: str, least: int, most: int, said: str) -> int | None:

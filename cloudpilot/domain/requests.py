@@ -9,21 +9,18 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.domain import chains, outcomes, runs
-from cloudpilot.domain.backups import RETENTION_DAYS, Backup
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.plans import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, SshNotConfigured
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
-from cloudpilot.text import has_controls
-
-RETENTION_DAYS_AT_MOST = 365
-NOTE_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,22 +230,3 @@ def _refuse_out_of_reach(session: Session, backup: Backup) -> None:
             f"CloudPilot cannot reach {server.name} any more:"
             f" delete it on the server by hand, {paths}."
         )
-
-
-def valid_retention(text: str | None) -> int:
-    """Days to keep a backup, 1 to 365, 30 if left blank; raises InvalidConfig."""
-    if not (text or "").strip():
-        return RETENTION_DAYS
-    typed = str(text).strip()
-    days = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
-    if not 1 <= days <= RETENTION_DAYS_AT_MOST:
-        raise InvalidConfig(f"Retention is a number of days from 1 to {RETENTION_DAYS_AT_MOST}.")
-    return days
-
-
-def valid_note(text: str) -> str:
-    """A note of one line; raises InvalidConfig."""
-    note = text.strip()
-    if len(note) > NOTE_LENGTH or has_controls(note):
-        raise InvalidConfig(f"A note is one line of at most {NOTE_LENGTH} characters.")
-    return note

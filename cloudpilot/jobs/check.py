@@ -8,7 +8,7 @@ from uuid import UUID
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import checkups, daily, history, inspections, presence, servers
-from cloudpilot.domain.backups import RETENTION_DAYS
+from cloudpilot.domain.plans import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
 from cloudpilot.engine import facts

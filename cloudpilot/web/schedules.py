@@ -7,7 +7,6 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     audit,
@@ -33,7 +32,7 @@ from cloudpilot.jobs import queue
 from cloudpilot.kinds import BackupType
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
-from cloudpilot.web.forms.schedules import ScheduleForm, SchedulePathsForm, typed
+from cloudpilot.web.forms.schedules import ScheduleForm, SchedulePathsForm, read, typed
 from cloudpilot.web.ids import id_of
 from cloudpilot.web.paging import page_number
 
@@ -58,7 +57,7 @@ def index() -> str:
 @needs(Right.VIEW)
 def reading_of() -> str:
     """What a cron expression that is being typed means, and when it comes next."""
-    return render_template("schedules/_reading.html", **_read(request.args))
+    return render_template("schedules/_reading.html", **read(request.args))
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -242,22 +241,7 @@ def _choose(session: Session) -> BaseResponse:
 
 
 def _page(template: str, form: ScheduleForm, **context: Any) -> BaseResponse:
-    read = _read({"cron": form.cron.data, "zone": form.zone.data})
+    words = read({"cron": form.cron.data, "zone": form.zone.data})
     return page(
-        template, form, presets=recurrence.PRESETS, zones=recurrence.zones(), **read, **context
+        template, form, presets=recurrence.PRESETS, zones=recurrence.zones(), **words, **context
     )
-
-
-def _read(said: Any) -> dict[str, Any]:
-    """An expression in words and its next slots, or what is wrong with it."""
-    try:
-        cron = recurrence.valid_cron(said.get("cron") or "")
-        zone = recurrence.valid_zone(said.get("zone") or "")
-    except InvalidConfig as wrong:
-        return {"wrong": str(wrong), "described": "", "slots": [], "zone": "UTC"}
-    return {
-        "wrong": "",
-        "described": recurrence.described(cron),
-        "slots": recurrence.upcoming(cron, zone, clock.now(), UPCOMING_SHOWN),
-        "zone": zone,
-    }

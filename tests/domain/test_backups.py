@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, outcomes, requests, runs
+from cloudpilot.domain import backups, outcomes, plans, requests, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -223,20 +223,20 @@ def test_the_last_archive_tells_how_large_the_next_will_be(core: Flask, make_run
     ("typed", "days"), [("", 30), (None, 30), (" ", 30), ("1", 1), ("365", 365)]
 )
 def test_retention_is_thirty_days_unless_said(typed: str | None, days: int) -> None:
-    assert requests.valid_retention(typed) == days
+    assert plans.valid_retention(typed) == days
 
 
 @pytest.mark.parametrize("typed", ["0", "366", "-1", "x", "1.5", "9" * 100, "٣", "1_0", "+5"])
 def test_no_other_retention_is_taken(typed: str) -> None:
     with pytest.raises(InvalidConfig, match="1 to 365"):
-        requests.valid_retention(typed)
+        plans.valid_retention(typed)
 
 
 def test_a_note_is_one_line() -> None:
-    assert requests.valid_note(" before the <update> ") == "before the <update>"
+    assert plans.valid_note(" before the <update> ") == "before the <update>"
     for note in ("a\nb", "x" * 501):
         with pytest.raises(InvalidConfig):
-            requests.valid_note(note)
+            plans.valid_note(note)
 
 
 def test_each_copy_has_a_life_of_its_own(core: Flask, make_run: UUID) -> None:

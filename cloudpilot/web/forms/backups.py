@@ -6,9 +6,8 @@ from typing import Any
 from wtforms import BooleanField, RadioField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
 
-from cloudpilot.domain import requests
-from cloudpilot.domain.backups import RETENTION_DAYS
-from cloudpilot.domain.requests import NOTE_LENGTH, RETENTION_DAYS_AT_MOST
+from cloudpilot.domain import plans
+from cloudpilot.domain.plans import NOTE_LENGTH, RETENTION_DAYS, RETENTION_DAYS_AT_MOST
 from cloudpilot.kinds import BackupType
 from cloudpilot.web.forms import Text
 from cloudpilot.web.forms.destination import DestinationForm
@@ -20,11 +19,11 @@ class Asked(DestinationForm):
 
     retention_days = Text(
         "Days to keep it",
-        requests.valid_retention,
+        plans.valid_retention,
         hint=f"1 to {RETENTION_DAYS_AT_MOST}; {RETENTION_DAYS} if left blank. Then it goes by"
         " itself, unless it is the newest good one or pinned.",
     )
-    note = Text("Note", requests.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
+    note = Text("Note", plans.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
     accept_trap = BooleanField("I know; keep it there.")
 
     def asked(self) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Forms about schedules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wtforms import BooleanField, RadioField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
 
-from cloudpilot.domain import plans, recurrence, requests
-from cloudpilot.domain.backups import RETENTION_DAYS
-from cloudpilot.domain.requests import NOTE_LENGTH, RETENTION_DAYS_AT_MOST
+from cloudpilot import clock
+from cloudpilot.domain import plans, recurrence
+from cloudpilot.domain.plans import NOTE_LENGTH, RETENTION_DAYS, RETENTION_DAYS_AT_MOST
 from cloudpilot.domain.schedules import RULES, Schedule
 from cloudpilot.errors import InvalidConfig
 from cloudpilot.kinds import BackupType
@@ -17,6 +17,7 @@ from cloudpilot.web.forms.backups import TYPES
 from cloudpilot.web.forms.destination import DestinationForm
 from cloudpilot.web.forms.sites import PathsForm
 
+UPCOMING_SHOWN = 5
 NIGHTLY = "0 3 * * *"
 NUMBERS = ("full_every", "full_days", "spread_minutes", "retries", "grace_minutes")
 ONE_LINE = ("retention_days", *NUMBERS, "note")
@@ -39,7 +40,7 @@ class ScheduleForm(DestinationForm):
     zone = Text("Time zone", recurrence.valid_zone, default="UTC")
     retention_days = Text(
         "Days to keep a backup",
-        requests.valid_retention,
+        plans.valid_retention,
         hint=f"1 to {RETENTION_DAYS_AT_MOST}; {RETENTION_DAYS} if left blank.",
     )
     keep_last = _kept("Last")
@@ -76,7 +77,7 @@ class ScheduleForm(DestinationForm):
         plans.valid_grace,
         hint="Blank: half the time between two backups, 1 to 12 hours.",
     )
-    note = Text("Note", requests.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
+    note = Text("Note", plans.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
 
     def offer_types(self, types: Sequence[BackupType]) -> None:
         """Let these be chosen; where there is no choice, nobody is asked."""
@@ -131,4 +132,19 @@ def typed(schedule: Schedule) -> dict[str, Any]:
             name: str(getattr(schedule, name))
             for name in ("retention_days", "retries", "full_every")
         },
+    }
+
+
+def read(said: Mapping[str, Any]) -> dict[str, Any]:
+    """An expression in words and its next slots, or what is wrong with it."""
+    try:
+        cron = recurrence.valid_cron(said.get("cron") or "")
+        zone = recurrence.valid_zone(said.get("zone") or "")
+    except InvalidConfig as wrong:
+        return {"wrong": str(wrong), "described": "", "slots": [], "zone": "UTC"}
+    return {
+        "wrong": "",
+        "described": recurrence.described(cron),
+        "slots": recurrence.upcoming(cron, zone, clock.now(), UPCOMING_SHOWN),
+        "zone": zone,
     }
