@@ -9,6 +9,8 @@ from cloudpilot.domain.objects import ARCHIVE, VaultObject
 from cloudpilot.errors import ObjectMissing
 from cloudpilot.vaults.base import StoredObject, Vault
 
+ANOTHER = "Another object has its place in the vault."
+
 
 def archive_of(copy: Copy) -> VaultObject:
     """The object that is the backup; raises ObjectMissing if no row says where it is."""
@@ -28,9 +30,12 @@ def archive_of(copy: Copy) -> VaultObject:
 def why_not(vault: Vault, copy: Copy) -> str | None:
     """Why that copy is not what was proven when it was uploaded; None if it is."""
     try:
-        row = archive_of(copy)
-        now = vault.stat(row.key)
+        return None if is_still(vault, archive_of(copy)) else ANOTHER
     except ObjectMissing:
         return "It is not in the vault any more."
+
+
+def is_still(vault: Vault, row: VaultObject) -> bool:
+    """Whether what lies there is what was proven; raises ObjectMissing if nothing does."""
     proven = StoredObject(row.key, row.size or 0, clock.now(), row.etag, row.version)
-    return None if proven.is_still(now) else "Another object has its place in the vault."
+    return proven.is_still(vault.stat(row.key))

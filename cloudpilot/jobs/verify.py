@@ -13,7 +13,7 @@ from cloudpilot.domain.objects import ARCHIVE, NAMES, VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import ChecksumMismatch, NotCompleted, RunStopped
-from cloudpilot.jobs import lifecycle, opening, signing
+from cloudpilot.jobs import lifecycle, opening, signing, stored
 from cloudpilot.reports import Report
 from cloudpilot.vaults.base import StoredObject, Vault
 from cloudpilot.vaults.uploads import Receipt
@@ -37,6 +37,7 @@ def perform(run: Run) -> None:
     for name in NAMES:
         if rows[name].stored_at is None:
             _keep(rows[name], _complete(vault, rows[name]))
+    _look_again(vault, run)
     lifecycle.complete(run, Report(stage="verify", log=_words(run), over=True))
 
 
@@ -48,12 +49,20 @@ def _complete(vault: Vault, row: VaultObject) -> StoredObject:
     return vault.complete(signing.opened(row), receipts, row.size or 0, md5=row.md5)
 
 
-def _keep(row: VaultObject, stored: StoredObject) -> None:
+def _keep(row: VaultObject, made: StoredObject) -> None:
     with transaction() as session:
         found = session.get_one(VaultObject, row.id)
-        found.key, found.etag, found.version = stored.key, stored.etag, stored.version
-        found.stored_at, found.verified_by = clock.now(), stored.verified_by
+        found.key, found.etag, found.version = made.key, made.etag, made.version
+        found.stored_at, found.verified_by = clock.now(), made.verified_by
         found.parts, found.upload_secret = None, ""
+
+
+def _look_again(vault: Vault, run: Run) -> None:
+    """An upload is proven if nobody has replaced any of it by now: where a signature is good for
+    more than its part (Azure), whoever has it may try."""
+    for row in _rows(run):
+        if not stored.is_still(vault, row):
+            raise ChecksumMismatch(f"{row.name}: {stored.ANOTHER}")
 
 
 def _compare(backup: Backup, archive: VaultObject) -> None:

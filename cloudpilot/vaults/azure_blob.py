@@ -79,24 +79,30 @@ class AzureVault:
             return self._proven(upload.key, sent, size)  # completed before; the answer got lost
         receipts.compare(sent, blocks)
         try:
-            self._commit(upload.key, [_name(block.number) for block in blocks], md5)
+            etag = self._commit(upload.key, [_name(block.number) for block in blocks], md5)
         except VaultRefused:
             if not self._is_there(upload.key):
                 raise  # else it is looked at whether that is what was sent
-        return self._proven(upload.key, sent, size)
+            return self._proven(upload.key, sent, size)
+        stored = self._proven(upload.key, sent, size)
+        if stored.etag != etag:
+            raise ChecksumMismatch("Another object has taken the place of what was completed.")
+        return stored
 
-    def _commit(self, key: str, names: list[str], md5: str) -> None:
+    def _commit(self, key: str, names: list[str], md5: str) -> str:
+        """The ETag of what it made."""
         from azure.core import MatchConditions  # noqa: PLC0415
         from azure.storage.blob import BlobBlock, ContentSettings  # noqa: PLC0415
 
         whole = bytearray.fromhex(md5) if receipts.MD5.fullmatch(md5) else None
         settings = ContentSettings(content_type="application/octet-stream", content_md5=whole)
         with translated("complete an upload"):
-            self._blob(key).commit_block_list(
+            made = self._blob(key).commit_block_list(
                 [BlobBlock(name) for name in names],
                 content_settings=settings,
                 match_condition=MatchConditions.IfMissing,
             )
+            return receipts.bare(made["etag"])
 
     def _proven(self, key: str, sent: Sequence[Receipt], size: int) -> StoredObject:
         found, blocks = self.stat(key), self._blocks(key, "committed")

@@ -25,9 +25,11 @@ from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import CommandFailed, InvalidState
 from cloudpilot.jobs import runs as jobs
+from cloudpilot.jobs import verify
 from cloudpilot.kinds import RunKind, VaultKind
 from cloudpilot.scheduling.tick import ask_for_removals
 from cloudpilot.secrets import Secret
+from cloudpilot.vaults.base import StoredObject
 from cloudpilot.vaults.plans import MIB
 from cloudpilot.vaults.uploads import Upload
 from tests.support.ports import free_port
@@ -312,6 +314,25 @@ def test_what_a_killed_job_had_begun_is_found_and_taken_back(
     drive()
     assert found(backup_id).offsite_status is Offsite.FAILED
     assert len(store.open()) == stays
+
+
+def test_what_is_replaced_before_all_is_proven_is_no_upload(
+    site_id: UUID, vault_id: UUID, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = verify._keep
+
+    def replaced(row: VaultObject, made: StoredObject) -> None:
+        keep(row, made)
+        if row.name == ARCHIVE:
+            store.replace(f"{PREFIX}/{made.key}", os.urandom(made.size))
+
+    backup_id = back_up(site_id, vault_id)
+    monkeypatch.setattr(verify, "_keep", replaced)
+    drive()
+    backup = found(backup_id)
+    assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.FAILED)
+    assert kind(backup_id, RunKind.VERIFY).error_code == "CHECKSUM_MISMATCH"
+    assert names(store, backup_id) == []
 
 
 def test_what_is_streamed_is_completed_only_with_the_vaults_word(

@@ -58,6 +58,9 @@ class AzureStore:
     def body(self, key: str) -> bytes:
         return bytes(self.container.download_blob(key).readall())
 
+    def replace(self, key: str, body: bytes) -> None:
+        self.container.upload_blob(key, body, overwrite=True)
+
     def remove(self, key: str) -> None:
         self.container.delete_blob(key)
 

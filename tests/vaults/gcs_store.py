@@ -58,6 +58,11 @@ class GcsStore:
     def body(self, key: str) -> bytes:
         return self._ask("GET", f"{self._object(key)}?alt=media")
 
+    def replace(self, key: str, body: bytes) -> None:
+        target = f"/upload/storage/v1/b/{self.bucket}/o?uploadType=media&name={quote(key, safe='')}"
+        answer = self.gcs.forward("POST", target, {"content-type": "text/plain"}, body)
+        assert answer.status == 200, answer
+
     def remove(self, key: str) -> None:
         self._ask("DELETE", self._object(key))
 

@@ -59,6 +59,9 @@ class S3Store:
     def body(self, key: str) -> bytes:
         return bytes(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
+    def replace(self, key: str, body: bytes) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+
     def remove(self, key: str) -> None:
         self.s3.delete_object(Bucket=self.bucket, Key=key)
 

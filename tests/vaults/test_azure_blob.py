@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from azure.storage.blob import RetentionPolicy
+from azure.storage.blob import BlobBlock, RetentionPolicy
 
 from cloudpilot import clock
 from cloudpilot.errors import ChecksumMismatch, InvalidConfig, UploadIncomplete
@@ -66,6 +66,24 @@ class TestAzure(NetworkContract):
         with pytest.raises(UploadIncomplete):
             sender.complete(sent)
         assert self.read(vault, upload.key).body == b"another"
+
+    def test_what_is_replaced_as_soon_as_it_was_completed_is_not_proven(
+        self, vault: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who has the signature may send other blocks of the same names and sizes."""
+        upload, real = vault.begin("web-1/a", len(BODY)), vault._commit
+
+        def raced(key: str, names: list[str], md5: str) -> str:
+            etag = real(key, names, md5)
+            blob = vault._blob(key)
+            blob.stage_block(BlobBlock(names[0]).id, BODY.upper())
+            blob.commit_block_list([BlobBlock(names[0])])
+            return str(etag)
+
+        monkeypatch.setattr(vault, "_commit", raced)
+        sender = self.sender(vault, upload)
+        with pytest.raises(ChecksumMismatch, match="has taken the place"):
+            sender.complete(sender.all())
 
     def test_soft_delete_is_told(self, vault: Any) -> None:
         keep = RetentionPolicy(enabled=True, days=9)
