@@ -54,7 +54,8 @@ class Copy(HasStatus, Base):
         CopyStatus.STORED: frozenset({CopyStatus.MISSING, CopyStatus.DELETING}),
         CopyStatus.MISSING: frozenset({CopyStatus.STORED, CopyStatus.MAKING, CopyStatus.DELETING}),
         CopyStatus.FAILED: frozenset({CopyStatus.MAKING, CopyStatus.DELETING}),
-        CopyStatus.DELETING: frozenset({CopyStatus.GONE}),
+        # Stored again: a planned removal, of which the vault has said that it is not to be.
+        CopyStatus.DELETING: frozenset({CopyStatus.GONE, CopyStatus.STORED}),
         CopyStatus.GONE: frozenset(),
     }
 

@@ -1,4 +1,4 @@
-"""Backups that failed and were not made good since."""
+"""Backups that failed, or did not get to their vault, and were not made good since."""
 
 from datetime import timedelta
 
@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, aliased, raiseload
 
 from cloudpilot import clock
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.goodness import has_databases, has_failed, has_files, reads
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
@@ -50,3 +51,45 @@ def not_made_good(session: Session, limit: int) -> list[Backup]:
         ~superseded,
     )
     return list(session.scalars(rows.order_by(Backup.created_at.desc()).limit(limit)))
+
+
+def not_offsite(session: Session, limit: int) -> list[Backup]:
+    """Backups that failed lately to get to a vault, without a newer one of the same that has got
+    there, the newest first."""
+    newer, other = aliased(Backup), aliased(Copy)
+    same = or_(
+        newer.site_id == Backup.site_id,
+        and_(
+            newer.site_id.is_(None),
+            newer.server_id == Backup.server_id,
+            cast(newer.paths, String) == cast(Backup.paths, String),
+        ),
+    )
+    arrived = (
+        select(newer.id)
+        .join(other, other.backup_id == newer.id)
+        .where(
+            same,
+            newer.created_at > Backup.created_at,
+            other.vault_id == Copy.vault_id,
+            other.status == CopyStatus.STORED,
+        )
+    )
+    rows = (
+        select(Backup)
+        .join(Copy, Copy.backup_id == Backup.id)
+        .join(Server, Server.id == Backup.server_id)
+        .outerjoin(Site, Site.id == Backup.site_id)
+        .where(
+            Copy.status == CopyStatus.FAILED,
+            Copy.vault_id.is_not(None),
+            reads(Backup.status, Status.COMPLETED),
+            Backup.created_at >= clock.now() - LATELY,
+            Backup.deleted_at.is_(None),
+            Server.removed_at.is_(None),
+            Site.removed_at.is_(None),
+            ~arrived.exists(),
+        )
+    )
+    found = session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id).limit(limit))
+    return list(dict.fromkeys(found))

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from cloudpilot import clock
 from cloudpilot.domain import backups, chains, runs, shrinkage, subjects, tries, uploads
@@ -186,9 +186,20 @@ def let_local_go(session: Session, backup: Backup) -> None:
             copy.move(session, CopyStatus.DELETING)
 
 
+def keep_local(session: Session, backup: Backup) -> None:
+    """The copy on the server stays after all; a Check says whether it is whole."""
+    for copy in backup.copies:
+        if not copy.vault_id and copy.status is CopyStatus.DELETING:
+            copy.move(session, CopyStatus.STORED)
+
+
 def due_to_go(session: Session, limit: int) -> list[UUID]:
     """Backups whose copy on the server has stayed for as long as it was to."""
-    rows = select(Copy.backup_id).where(Copy.remove_at <= clock.now())
+    other = aliased(Copy)
+    coming = select(other.id).where(  # an upload reads it
+        other.backup_id == Copy.backup_id, other.status == CopyStatus.MAKING
+    )
+    rows = select(Copy.backup_id).where(Copy.remove_at <= clock.now(), ~coming.exists())
     return list(session.scalars(rows.order_by(Copy.remove_at).limit(limit)))
 
 

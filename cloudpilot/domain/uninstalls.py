@@ -117,8 +117,7 @@ def _can_go(session: Session, backup: Backup) -> bool:
 
 def _delete_there(session: Session, backup: Backup, by: Person) -> list[Run]:
     """Its copy on the server; the backup stays where a vault has it."""
-    in_vaults = [copy for copy in backup.copies if copy.vault_id]
-    if all(copy.status in {CopyStatus.GONE, CopyStatus.DELETING} for copy in in_vaults):
+    if not any(copy.is_stored_in_vault for copy in backup.copies):
         return requests.delete(session, backup, by)
     return outcomes.remove_local(session, backup, by)
 

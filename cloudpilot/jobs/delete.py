@@ -32,19 +32,26 @@ def perform(run: Run) -> None:
 
 
 def _from_server(run: Run) -> None:
-    decided = _leaving(run, Place.SERVER)  # by a former try, or by who has all of it deleted
-    if run.options.get("uploaded") and not decided and not _is_uploaded(run):
-        return
-    leaving = decided or _leaving(run, Place.SERVER)
-    if leaving:
+    planned = bool(run.options.get("uploaded")) and not _is_asked_for(run)
+    if planned or _leaving(run, Place.SERVER):
         with connected(run.at) as ssh:
             lifecycle.begin(run)
-            for copy in leaving:
+            # Asked at each try: what the vault said when the server was away may be days old.
+            if planned and not _is_uploaded(run):
+                return
+            for copy in _leaving(run, Place.SERVER):
                 was_stored = copy.sha256 is not None
                 detached.remove(ssh, copy.root or "", str(run.backup_id), stored=was_stored)
     else:
         lifecycle.begin(run)
     lifecycle.complete(run, Report(stage="delete", log="Gone from the server.", over=True))
+
+
+def _is_asked_for(run: Run) -> bool:
+    """Whether all of the backup is to go, and not only what the server has of it."""
+    with reading() as session:
+        backup = backups.find(session, run.backup_id) if run.backup_id else None
+    return backup is not None and backup.delete_requested_at is not None
 
 
 def _is_uploaded(run: Run) -> bool:
@@ -60,8 +67,9 @@ def _is_uploaded(run: Run) -> bool:
     with transaction() as session:
         presence.note(session, whys)
         kept = all(whys.values())
-        if backup and not kept:
-            outcomes.let_local_go(session, backups.find(session, backup.id))
+        if backup:
+            row = backups.find(session, backup.id)
+            outcomes.keep_local(session, row) if kept else outcomes.let_local_go(session, row)
     if kept:
         lifecycle.fail(run.id, ObjectMissing("The vault does not have it: nothing was deleted."))
     return not kept

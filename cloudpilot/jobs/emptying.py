@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain.objects import VaultObject
-from cloudpilot.errors import ObjectLocked
+from cloudpilot.errors import ObjectLocked, VaultRefused
 from cloudpilot.jobs import signing
 from cloudpilot.vaults.base import Deletion, Fate, Vault
 
@@ -22,17 +22,32 @@ def take_away(vault: Vault, rows: Sequence[VaultObject]) -> list[str]:
 def sweep(vault: Vault, folder: str) -> int:
     """Abort and delete all below `folder`, known or not; how much there was.
 
-    It finds what was begun by a job that was killed before it could write that down.
+    It finds what was begun by a job that was killed before it could write that down. Raises
+    VaultRefused if the store lists anything else.
     """
-    found = 0
-    for one in vault.open_uploads(folder):
-        if one.upload:
-            vault.abort(one.upload)
-            found += 1
+    found = abort_open(vault, folder)
     for stored in list(vault.list(folder)):
+        _refuse_outside(folder, stored.key)
         _judge(vault.delete(stored.key))
         found += 1
     return found
+
+
+def abort_open(vault: Vault, folder: str) -> int:
+    """Abort every upload below `folder`; how many there were."""
+    found = 0
+    for one in list(vault.open_uploads(folder)):
+        _refuse_outside(folder, one.key)
+        if one.upload:
+            vault.abort(one.upload)
+            found += 1
+    return found
+
+
+def _refuse_outside(folder: str, key: str) -> None:
+    """Only what we wrote is deleted, whatever a store may list."""
+    if not key.startswith(folder):
+        raise VaultRefused("The store lists what was not asked for: nothing of it is touched.")
 
 
 def _take_away(vault: Vault, row: VaultObject) -> str:

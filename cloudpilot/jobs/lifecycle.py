@@ -17,7 +17,16 @@ from cloudpilot.domain import backups, outcomes, pace, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
-from cloudpilot.errors import CloudPilotError, RunLost, SecretKeyWrong, Unexpected
+from cloudpilot.errors import (
+    CloudPilotError,
+    NotCompleted,
+    RunLost,
+    RunStopped,
+    SecretKeyWrong,
+    Unexpected,
+    UploadIncomplete,
+    VaultUnreachable,
+)
 from cloudpilot.jobs import endings, queue
 from cloudpilot.jobs.endings import Ending
 from cloudpilot.kinds import RunKind
@@ -25,6 +34,10 @@ from cloudpilot.options import JOB_SECONDS
 from cloudpilot.reports import Report
 from cloudpilot.secrets import CannotOpenError
 from cloudpilot.settings import Settings
+
+WITH_VAULT = {RunKind.UPLOAD, RunKind.VERIFY, RunKind.ABANDON, RunKind.CHECK_VAULT}
+# What a vault says of an upload that is not, or not what it should be; and what ends it otherwise.
+DISPROOFS = (UploadIncomplete, NotCompleted, RunStopped)
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +130,12 @@ def recorded(run: Run) -> Iterator[None]:
     """A failure while a run is started becomes the run's; what may pass by itself is put off."""
     try:
         yield
-    except (JobTimeoutException, DBAPIError):
+    except JobTimeoutException:
+        if run.kind in WITH_VAULT or run.vault_id:
+            slow = VaultUnreachable("The store did not answer in time.")
+            _put_off_or_fail(run.id, slow)
+        raise
+    except DBAPIError:
         raise  # this job has failed, not the work: when the lease is over the next takes over
     except (IllegalStep, LostRace) as race:
         log.info("run %s: %s", run.id, race)
@@ -148,11 +166,14 @@ def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
 
 
 def _may_pass(run: Run, error: CloudPilotError) -> bool:
-    """Whether it is worth another try. All bytes have been sent when a vault is asked for its
-    word: that is waited for."""
-    waited = clock.now() - run.created_at
-    patient = run.kind is RunKind.VERIFY and waited < timedelta(hours=settings().lost_after_hours)
-    return error.transient and (patient or run.attempts + 1 < settings().start_attempts)
+    """Whether it is worth another try. All bytes have been sent when a vault is asked for its word:
+    that is waited for, and only its own no is an end. Whatever keeps us from asking (a key that is
+    being exchanged, a panel with the wrong secret key) says nothing about what was sent."""
+    in_time = clock.now() - run.created_at < timedelta(hours=settings().lost_after_hours)
+    if run.kind is RunKind.VERIFY:
+        return in_time and not isinstance(error, DISPROOFS)
+    patient = run.kind is RunKind.UPLOAD and isinstance(error, VaultUnreachable) and in_time
+    return patient or (error.transient and run.attempts + 1 < settings().start_attempts)
 
 
 def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> None:

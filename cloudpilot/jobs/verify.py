@@ -13,7 +13,7 @@ from cloudpilot.domain.objects import ARCHIVE, NAMES, VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import ChecksumMismatch, NotCompleted, RunStopped
-from cloudpilot.jobs import lifecycle, opening, signing, stored
+from cloudpilot.jobs import emptying, lifecycle, opening, signing, stored
 from cloudpilot.reports import Report
 from cloudpilot.vaults.base import StoredObject, Vault
 from cloudpilot.vaults.uploads import Receipt
@@ -38,6 +38,8 @@ def perform(run: Run) -> None:
         if rows[name].stored_at is None:
             _keep(rows[name], _complete(vault, rows[name]))
     _look_again(vault, run)
+    # A job that was killed, or an answer that was lost, may have begun another one before.
+    emptying.abort_open(vault, f"{rows[ARCHIVE].key.rpartition('/')[0]}/")
     lifecycle.complete(run, Report(stage="verify", log=_words(run), over=True))
 
 

@@ -3,7 +3,7 @@
 import unicodedata
 from uuid import UUID
 
-from cloudpilot.errors import InvalidConfig
+from cloudpilot.errors import InvalidConfig, VaultRefused
 
 MOST_BYTES = 1_024  # of a whole key, prefix included; so say S3, Google and Azure
 _ROOM = 64  # bytes that a vault may put in: Azure's random part
@@ -32,8 +32,14 @@ def beginning(prefix: str, key: str) -> str:
     return f"{prefix}/{key}" if prefix else key
 
 
-def relative(prefix: str, name: str) -> str:
-    """The key of a store's `name` that lies below `prefix`."""
+def relative(prefix: str, name: str, asked: str) -> str:
+    """The key of a store's `name` that lies below `prefix`.
+
+    asked  what was asked for: how the name begins, the prefix included. Raises VaultRefused for
+           another: what was not asked for must not be deleted because of it
+    """
+    if not name.startswith(asked):
+        raise VaultRefused("The store lists what was not asked for: it does not know prefixes.")
     return name.removeprefix(f"{prefix}/") if prefix else name
 
 

@@ -96,8 +96,8 @@ class MemoryVault:
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         for identity, (name, at, _parts) in sorted(self._ask().open.items()):
-            if name.startswith(keys.beginning(self._prefix, prefix)):
-                key = keys.relative(self._prefix, name)
+            if name.startswith(begins := keys.beginning(self._prefix, prefix)):
+                key = keys.relative(self._prefix, name, begins)
                 yield OpenUpload(key, Upload(key, Secret(identity), plans.plan(None)), at)
 
     def stat(self, key: str) -> StoredObject:

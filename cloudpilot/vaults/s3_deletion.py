@@ -10,8 +10,11 @@ from cloudpilot.vaults.s3_client import translated
 
 
 def delete(s3: Any, bucket: str, name: str, version: str) -> Deletion:
-    """Remove one version, or all that there are, and ask whether they are gone."""
-    wanted = [version] if version else list(_versions(s3, bucket, name))
+    """Remove one version, or all that there are, and ask whether they are gone.
+
+    Raises VaultRefused if the store has it still. One that knows no versions may list none.
+    """
+    wanted = [version] if version else list(_versions(s3, bucket, name)) or [""]
     for one in wanted:
         try:
             with translated("delete an object"):
@@ -22,7 +25,9 @@ def delete(s3: Any, bucket: str, name: str, version: str) -> Deletion:
             if locked := _locked(s3, bucket, name, one):
                 return locked
             raise
-    return Deletion(Fate.GONE) if not _is_there(s3, bucket, name, wanted) else Deletion(Fate.KEPT)
+    if _is_there(s3, bucket, name, [*wanted, ""]):
+        raise VaultRefused("The store has said that it deleted the object, and still has it.")
+    return Deletion(Fate.GONE)
 
 
 def _which(version: str) -> dict[str, str]:

@@ -90,6 +90,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     since = clock.now() - checkups.SINCE_YESTERDAY
     worse = [one for one in checkups.worsened(session, since) if one.server.id not in silent]
     failed = failures.not_made_good(session, FAILURES_COUNTED)
+    not_offsite = failures.not_offsite(session, FAILURES_COUNTED)
     missing = presence.missing(session, MISSING_COUNTED)
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
     of_vaults = vault_checks.troubles(session)
@@ -97,6 +98,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     overdue = outcomes.overdue_deletions(session, DELETIONS_COUNTED)
     return {
         "failed": failed,
+        "not_offsite": not_offsite,
         "missing": missing,
         "shown": FAILURES_SHOWN,
         "troubles": troubles,
@@ -111,6 +113,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
             standings,
             failed=sum(1 for backup in failed if not backup.site_id),
             missing=len(missing),
+            not_offsite=len(not_offsite),
             unreached=len(unreached),
             unchecked=len(troubles) - len(unreached),
             worse=len({one.server.id for one in worse}),

@@ -25,6 +25,7 @@ class Counts(TypedDict, total=False):
     """What else there is to say; what is not given is none.
 
     failed     how many other backups failed lately: of paths of a server
+    not_offsite  how many backups failed lately to get to their vault
     missing    how many archives that were stored are not where they were
     unreached  how many servers do not let us in, or must not
     unchecked  how many servers answer, but their Check could not be done
@@ -36,6 +37,7 @@ class Counts(TypedDict, total=False):
 
     failed: int
     missing: int
+    not_offsite: int
     unreached: int
     unchecked: int
     worse: int
@@ -51,6 +53,7 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
     fresh      how many have a fresh good backup without a doubt, whatever has failed since
     """
     failed, missing = counts.get("failed", 0), counts.get("missing", 0)
+    offsite = counts.get("not_offsite", 0)
     unreached, unchecked = counts.get("unreached", 0), counts.get("unchecked", 0)
     worse, vaults = counts.get("worse", 0), counts.get("vaults", 0)
     late, overdue = counts.get("late", 0), counts.get("overdue", 0)
@@ -66,6 +69,7 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
         f"{unkept:,} {_has(unkept)} backups where files do not stay" if unkept else "",
         f"{old:,} {_has(old)} only older backups" if old else "",
         f"{plural(failed, 'other backup')} failed" if failed else "",
+        f"{plural(offsite, 'backup')} did not get to {_its(offsite)} vault" if offsite else "",
         f"{plural(late, 'schedule')} {_is(late)} late" if late else "",
         f"{plural(missing, 'archive')} {_is(missing)} missing" if missing else "",
         f"{plural(overdue, 'deletion')} {_has(overdue)} waited for over a day" if overdue else "",
@@ -74,7 +78,8 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
         f"{plural(vaults, 'vault')} {_does(vaults)} not work" if vaults else "",
         f"{plural(worse, 'server')} {_has(worse)} got worse since yesterday" if worse else "",
     ]
-    bad = broken or failed or never or lost or missing or unreached or unchecked or vaults or late
+    bad = broken or failed or never or lost or missing or unreached or unchecked or vaults
+    bad = bad or late or offsite
     level = "bad" if bad else "warn" if changed or unkept or old or worse or overdue else "ok"
     return Verdict(level, _first(count, fresh), _sentence([part for part in parts if part]))
 
@@ -90,6 +95,10 @@ def _first(count: int, fresh: int) -> str:
 
 def _has(count: int) -> str:
     return "has" if count == 1 else "have"
+
+
+def _its(count: int) -> str:
+    return "its" if count == 1 else "their"
 
 
 def _does(count: int) -> str:

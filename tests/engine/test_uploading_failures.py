@@ -61,7 +61,6 @@ def test_what_passes_is_tried_again(transfer: Transfer, faults: Faults, plan: li
         (401, "", VaultDenied, "status 401"),
         (404, "NoSuchUpload", UploadFailed, "no longer open"),
         (404, "NoSuchBucket", VaultMissing, "NoSuchBucket"),
-        (400, "BadDigest", ChecksumMismatch, "other bytes"),
         (400, "EntityTooLarge", UploadFailed, "EntityTooLarge"),
         (411, "A" * 101, UploadFailed, "status 411"),
         (418, "$(id)`\n", UploadFailed, "status 418"),
@@ -79,6 +78,27 @@ def test_a_no_is_said_at_once(
     assert type(report.error) is error
     assert words in str(report.error)
     assert len(faults.asked) <= 4  # each part once
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "RequestTimeout"), (409, "OperationAborted"), (400, "BadDigest")]
+)
+def test_a_no_that_passes_costs_no_upload(
+    transfer: Transfer, faults: Faults, status: int, code: str
+) -> None:
+    """A stall, a conflict, a bit that was turned on the way: all libraries ask again."""
+    faults.plan = [(status, f"<Error><Code>{code}</Code></Error>".encode())]
+    transfer.succeeds(transfer.start())
+
+
+def test_bytes_that_arrive_damaged_each_time_are_given_up(
+    transfer: Transfer, faults: Faults
+) -> None:
+    faults.always = (400, b"<Error><Code>BadDigest</Code></Error>")
+    report = transfer.over(transfer.start(parallel=1))
+    assert type(report.error) is ChecksumMismatch
+    assert "other bytes" in str(report.error)
+    assert len(faults.asked) == 4
 
 
 def test_a_store_that_stays_away_is_given_up(transfer: Transfer, faults: Faults) -> None:

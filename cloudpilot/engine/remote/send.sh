@@ -7,7 +7,7 @@
 send_part() {
   local number=$1 offset=$2 end=$(($2 + $3)) md5=$4 total=$5 aged=$6
   local from=$2 delay=1 verdict='' words='' failing='' file=$memory_folder/answer.$1
-  local method url headers final ask http receipt range date said unsure=$must_ask
+  local method url headers final ask http receipt range date said unsure=$must_ask damaged=0
   exec 6>&- 8>&-
   unpack "$7"
   while :; do
@@ -125,6 +125,18 @@ refused() {
       if ((now >= aged)) || [[ $said =~ [Ee]xpired|'not valid in the specified time frame' ]]; then
         verdict=expired words=6 # so many in a row are borne: more where it may be true
         ((now < aged)) || words=50
+        return
+      fi
+      ;;
+  esac
+  case $http:$code in
+    4??:RequestTimeout | 409:OperationAborted)
+      verdict=again unsure=yes words="it answers $code" # so Amazon's says that nothing came for a while
+      return
+      ;;
+    4??:BadDigest | 4??:Md5Mismatch)
+      if ((++damaged < 4)); then
+        verdict=again words="it was damaged on its way ($code)"
         return
       fi
       ;;
