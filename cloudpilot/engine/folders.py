@@ -14,7 +14,7 @@ from cloudpilot.errors import CommandFailed
 from cloudpilot.sizes import human_bytes
 from cloudpilot.text import decode, lines
 
-SECONDS = 8  # for each of two questions; the scripts stop themselves after some 5
+SECONDS = 12  # for each of two questions; the scripts stop themselves after some 5
 WEIGHED_AT_MOST = 2000  # folders of one question
 NAMED = 3  # folders in a sentence
 KEY, TITLE = "orphans", "Orphans"
@@ -136,7 +136,7 @@ def line(
     """
     beside = _beside(seen)
     if not orphans:
-        detail = f"No folder of a backup or schedule is there that nobody knows.{beside}"
+        detail = f"Every folder there of a backup or schedule is known.{beside}"
         return Line(KEY, "ok", TITLE, detail, steady=False)
     detail = f"{_of(orphans, weight)}{_known_elsewhere(orphans, elsewhere)}{beside}"
     return Line(KEY, "warning", TITLE, detail, _remedy(orphans, elsewhere), steady=False)

@@ -84,7 +84,7 @@ def line(found: InVault[StoredObject, OpenUpload], looked_at: int, *, cut: bool)
     """
     beside = _beside(found, looked_at, cut=cut)
     if not found.objects and not found.uploads:
-        sentence = f"No object and no upload of CloudPilot's is there that nobody knows.{beside}"
+        sentence = f"Every object and upload of CloudPilot's there is known.{beside}"
         return CheckLine(ABOUT, Grade.OK, sentence)
     sentences = (_of_objects(found), _of_uploads(found.uploads))
     said = " ".join(one for one in sentences if one)

@@ -24,8 +24,8 @@ from tests.web.scenes import add_backup, add_run
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 OLD, YOUNG = NOW - timedelta(days=1, seconds=1), NOW - timedelta(hours=23)
-SERVER, SITE, BACKUP = uuid4(), uuid4(), uuid4()
-KEY = keys.backup_key(SERVER, SITE, BACKUP, f"{uuid4()}/files.tar.gz")
+SERVER, SITE, BACKUP, ATTEMPT = (UUID(int=0xA0 + number) for number in range(4))
+KEY = keys.backup_key(SERVER, SITE, BACKUP, f"{ATTEMPT}/files.tar.gz")
 OURS = KnownInVault(servers=frozenset({str(SERVER)}))
 
 

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import orphans as rules
 from cloudpilot.domain import requests, runs, schedules, slots, starting, vault_checks, vaults
@@ -36,12 +37,13 @@ from cloudpilot.vaults.base import CheckLine, Grade, StoredObject, Vault
 from cloudpilot.vaults.memory import MemoryStore, MemoryVault
 from cloudpilot.vaults.s3 import S3Vault
 from tests.support.rgw import Rgw
-from tests.support.rows import add_person, add_real_server, add_site
+from tests.support.rows import add_person, add_real_server, add_server, add_site
 from tests.support.schedules import add_schedule
 from tests.support.sshd import Sshd
 from tests.support.until import until
 from tests.support.uploading import add_vault, back_up, drive, found, runs_of, step
 from tests.vaults.s3_store import S3Store
+from tests.web.scenes import add_backup
 
 pytestmark = pytest.mark.xdist_group("rgw")
 LONG_AGO = time.time() - 3 * 3600
@@ -177,6 +179,20 @@ def test_directories_that_were_used_before_are_looked_at_too(site_id: UUID, tmp_
     left = [put(tmp_path / name / str(uuid4())) for name in ("root", "new")]
     line = looked(site_id)
     assert all(str(one) in line.detail for one in left)
+
+
+def test_for_what_was_kept_when_the_panel_left_no_command_is_offered(
+    site_id: UUID, tmp_path: Path
+) -> None:
+    with transaction() as session:
+        former = add_server(session, "web-0", removed_at=clock.now())
+        kept = add_backup(session, former, None, Status.COMPLETED)
+    folder = put(tmp_path / "root" / str(kept.id))
+    line = looked(site_id)
+    assert line.level == "warning"
+    assert str(folder) in line.detail
+    assert "before CloudPilot was removed from it" in line.detail
+    assert "`" not in line.remedy
 
 
 def test_what_a_schedule_has_left_is_an_orphan_when_it_is_removed(
@@ -439,3 +455,12 @@ def test_a_thousand_orphans_are_one_readable_line(core: Flask, ageless: None) ->
     assert "1,000 uploads that nobody knows have been open" in line.sentence
     assert line.sentence.count(" and 997 more") == 2
     assert len(line.sentence) < 1000
+
+
+def test_an_upload_that_was_left_open_is_a_warning_by_itself(core: Flask, ageless: None) -> None:
+    vault = memory()
+    vault.begin("cloudpilot-check/1", 7)
+    line = orphans.in_vault(vault, uuid4(), NEVER)
+    assert line.grade is Grade.WARNING
+    assert line.sentence.startswith("1 upload that nobody knows has been open for more than a day:")
+    assert "a lifecycle rule can end such uploads" in line.remedy
