@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import keys, outcomes, removals, requests, runs
+from cloudpilot.domain import keys, known, outcomes, removals, requests, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
@@ -44,8 +44,7 @@ def belongings(session: Session, server: Server) -> Belongings:
     """What lies there, as far as the panel knows."""
     mine = (Copy.server_id == server.id, Copy.place == Place.SERVER)
     there = (*mine, Copy.status != CopyStatus.GONE)
-    used = session.scalars(select(Copy.root).where(*mine).distinct().order_by(Copy.root))
-    roots = (server.backup_root, SAFE_BACKUP_ROOT, *(root for root in used if root))
+    roots = (server.backup_root, SAFE_BACKUP_ROOT, *known.roots(session, server))
     count, size = session.execute(select(func.count(), func.sum(Copy.size)).where(*there)).one()
     leaving = session.scalar(select(func.count()).where(*mine, Copy.status == CopyStatus.DELETING))
     return Belongings(tuple(dict.fromkeys(roots)), count, int(size or 0), leaving or 0)

@@ -8,6 +8,7 @@ from uuid import UUID
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import checkups, daily, history, inspections, presence, servers
+from cloudpilot.domain.changes import Lines
 from cloudpilot.domain.plans import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
@@ -18,7 +19,7 @@ from cloudpilot.engine.presence import Archive, Seen, look, unanswered
 from cloudpilot.engine.presence import line as line_of
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed
-from cloudpilot.jobs import inspect, lifecycle, reachability
+from cloudpilot.jobs import inspect, lifecycle, orphans, reachability
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
@@ -65,17 +66,21 @@ def perform(run: Run) -> None:
         if moved:
             found = asking.about(moved)
         stored = _look_for_archives(ssh, run.at)
+        left = orphans.on_server(ssh, server)
         looked = inspect.each(ssh, logins, began + SECONDS - TO_WRITE_IT_DOWN - FOR_VAULTS)
         also = reachability.lines(ssh, run.at, began + SECONDS - TO_WRITE_IT_DOWN)
-    also += _also(stored, moved)
+    also += [*_also(stored, moved), left]
     lines = [*map(asdict, (*found.lines, *also)), *inspections.lines(logins, looked)]
     with transaction() as session:
         row = _moved(servers.find(session, run.at), moved)
         checkups.keep(session, row, lines, found.facts)
         presence.note(session, _known(stored))
         inspections.keep_each(session, logins, looked)
-    words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
-    lifecycle.complete(run, Report(stage="check", log=words, over=True))
+    lifecycle.complete(run, Report(stage="check", log=_words(lines), over=True))
+
+
+def _words(lines: Lines) -> str:
+    return "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
 
 
 def _better_root(server: Server, found: facts.Checkup) -> str | None:

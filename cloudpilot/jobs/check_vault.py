@@ -13,7 +13,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import presence, vault_checks, vault_use, vaults
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError, InvalidState, ObjectMissing, VaultUnreachable
-from cloudpilot.jobs import lifecycle, opening, stored
+from cloudpilot.jobs import lifecycle, opening, orphans, stored
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
@@ -23,6 +23,7 @@ from cloudpilot.vaults.base import CheckLine, Grade
 
 COPIES_AT_MOST = 200
 FOR_COPIES = 90  # seconds of the job, the check of the store itself included
+FOR_ORPHANS = 110  # the same, and the copies included
 _TITLES = {
     "abort": "Giving up an upload",
     "opening": "Settings",
@@ -39,10 +40,12 @@ def perform(run: Run) -> None:
     with reading() as session:
         vault = vaults.find(session, run.vault_id)
     lifecycle.begin(run)
-    until = time.monotonic() + FOR_COPIES
+    began = time.monotonic()
     lines = [as_line(one) for one in _telling(_lines(vault.id))]
     if not any(line["level"] == "failed" for line in lines):
-        lines += [as_line(one) for one in _copies(vault.id, until)]
+        lines += [as_line(one) for one in _copies(vault.id, began + FOR_COPIES)]
+        left = orphans.in_vault(opening.vault(vault.id), vault.id, began + FOR_ORPHANS)
+        lines.append(as_line(left))
     every = timedelta(hours=lifecycle.settings().check_hours)
     with transaction() as session:
         vault_checks.keep(session, vault, lines, every)

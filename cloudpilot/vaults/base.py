@@ -26,7 +26,7 @@ class StoredObject:
 
     key: str  # below the vault's prefix; "/" between its parts, none at its beginning
     size: int  # bytes
-    modified_at: datetime
+    modified_at: datetime  # when it came to be; the present where a store does not tell
     etag: str = ""  # the store's word for this very content; compared, never computed
     version: str = ""  # version id or generation; "" where the store keeps no versions
     verified_by: VerifiedBy | None = None  # only `complete` says so
@@ -149,7 +149,8 @@ class Vault(Protocol):
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """Every open upload below `prefix`: none is the proof that nothing was left behind.
 
-        Always empty where `abilities.lists_open` is False.
+        Pages lazily; aborts nothing. Always empty where `abilities.lists_open` is False. Azure
+        does not tell since when one is open.
         """
 
     def stat(self, key: str) -> StoredObject:
@@ -162,7 +163,8 @@ class Vault(Protocol):
         """
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Every object whose key begins with `prefix`, ordered by key; pages lazily."""
+        """Every object whose key begins with `prefix`, ordered by key; pages lazily, so who leaves
+        it early has asked for little. Changes nothing."""
 
     def delete(self, key: str, version: str = "") -> Deletion:
         """Remove an object; one that is not there is GONE.

@@ -6,11 +6,15 @@ send them. `exceptions.py` names what a stand-in of a provider cannot show.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Protocol
 from uuid import uuid4
 
 import pytest
 
+from cloudpilot import clock
+from cloudpilot.domain import orphans
+from cloudpilot.domain.orphans import InVault, KnownInVault
 from cloudpilot.errors import (
     InvalidConfig,
     ObjectMissing,
@@ -19,8 +23,8 @@ from cloudpilot.errors import (
     VaultMissing,
 )
 from cloudpilot.vaults import keys
-from cloudpilot.vaults.base import Fate, Grade, Vault, VerifiedBy
-from cloudpilot.vaults.uploads import Receipt, Upload
+from cloudpilot.vaults.base import Fate, Grade, StoredObject, Vault, VerifiedBy
+from cloudpilot.vaults.uploads import OpenUpload, Receipt, Upload
 from tests.support import curl
 from tests.support.until import until
 from tests.vaults.sending import SMALLEST, Sender, in_small_parts, md5
@@ -403,6 +407,7 @@ class VaultContract:
         store.fill(vault, [*names, "other/a"])
         assert [found.key for found in vault.list("many/")] == names
         assert [found.key for found in vault.list("many/000")] == names[:10]
+        assert next(vault.list("many/")).key == names[0]
 
     def test_deleting_what_is_not_there_is_no_error(self, vault: Vault) -> None:
         assert vault.delete("web-1/never").fate is Fate.GONE
@@ -423,6 +428,40 @@ class VaultContract:
         first, longer = self.stored(vault, "web-1/a"), self.stored(vault, "web-1/a-b")
         vault.delete(first.key)
         assert longer.is_still(vault.stat(longer.key))
+
+    def test_what_is_there_says_since_when(self, vault: Vault) -> None:
+        stored, upload = self.stored(vault), vault.begin("web-1/half", len(BODY))
+        self.sender(vault, upload).parts_but_the_end()
+        times = [found.modified_at for found in vault.list()]
+        assert len(times) == 1
+        times.append(vault.stat(stored.key).modified_at)
+        times += [found.begun_at for found in vault.open_uploads() if found.begun_at]
+        assert all(abs(clock.now() - at) < timedelta(minutes=5) for at in times)
+        vault.abort(upload)
+
+    def test_what_nobody_knows_is_found_and_is_left_as_it_is(self, vault: Vault) -> None:
+        ids = [uuid4() for _ in range(3)]
+        left, kept = (self.stored(vault, keys.backup_key(*ids, name)) for name in ("a", "b"))
+        foreign = self.stored(vault, "photos/cat.jpg")
+        known = KnownInVault(frozenset({kept.key}), servers=frozenset({str(ids[0])}))
+        begun = vault.begin(keys.backup_key(*ids, "c"), len(BODY))
+        sent = self.sender(vault, begun).parts_but_the_end()
+
+        def found(days: int) -> InVault[StoredObject, OpenUpload]:
+            now = clock.now() + timedelta(days=days)
+            return orphans.in_vault(vault.list(), vault.open_uploads(), known, now)
+
+        later = found(2)
+        assert [one.key for one in later.objects] == [left.key]
+        assert (later.strange, later.foreign) == (0, 1)
+        told = {one.key for one in vault.open_uploads() if one.begun_at}
+        assert [one.key for one in later.uploads] == [begun.key] * (begun.key in told)
+        assert (found(0).objects, found(0).uploads) == ([], [])
+
+        assert [one.key for one in vault.list()] == sorted([left.key, kept.key, foreign.key])
+        assert self.read(vault, left.key).body == BODY
+        assert len(vault.received(begun)) == sent  # it is still open
+        vault.abort(begun)
 
     # The check, and what nobody may read.
 
