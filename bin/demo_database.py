@@ -62,7 +62,7 @@ def registered(session: Session, app: Flask, site: Site, shop: Shop) -> None:
         "all_but": False,
         "names": [NAME],
     }
-    there = databases.of_site(session, site.id)
+    there = [one for one in databases.of_site(session, site.id) if one.user == USER]
     if there:
         databases.change(session, there[0], sealer, password, values)
     else:

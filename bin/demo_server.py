@@ -29,7 +29,7 @@ from tests.support.openssh import Sshd
 from tests.support.redis import answers
 from tests.support.until import until
 
-EMAIL = "demo@example.com"
+EMAIL, SITE = "demo@example.com", "Python's library"
 
 
 def main() -> None:
@@ -127,13 +127,13 @@ def _enrol(session: object, sshd: Sshd, home: Path) -> Server:
 def _site(server: Server, vault: Vault) -> Site:
     """A real folder of this machine: the library that comes with Python."""
     with transaction() as session:
-        found = sites.listed(session, server.id)
+        found = [one for one in sites.listed(session, server.id) if one.name == SITE]
         if found:
             return found[0]
         site = Site(
             id=uuid4(),
             server_id=server.id,
-            name="Python's library",
+            name=SITE,
             paths=[sysconfig.get_path("stdlib")],
             excludes=["__pycache__", "*.pyc"],
             compression=Compression.GZIP,

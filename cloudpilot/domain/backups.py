@@ -19,11 +19,12 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import NEXT, HasStatus, Next, Status, values_of
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import NotFound
+from cloudpilot.errors import ChecksumMismatch, NotFound, UploadFailed, UploadIncomplete
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
 
 FORMAT = 1  # of the archives that we write; docs/archive-format.md
 WARNINGS_KEPT = 200
+_OF_UPLOADS = {UploadFailed.code, UploadIncomplete.code, ChecksumMismatch.code}
 _WARNED = text("warning_count > 0")
 
 
@@ -143,8 +144,23 @@ class Backup(HasStatus, Base):
         return f"{self.site_name} on {self.server_name}" if self.site_name else self.server_name
 
     @property
+    def is_in_vault(self) -> bool:
+        """Whether a vault has it, as far as we know."""
+        return any(copy.is_stored_in_vault for copy in self.copies)
+
+    @property
+    def only_copy(self) -> Copy | None:
+        """The copy that is stored, if no other one is; None also while nothing is."""
+        stored = [copy for copy in self.copies if copy.status is CopyStatus.STORED]
+        return stored[0] if len(stored) == 1 else None
+
+    @property
     def remedy(self) -> str:
         """What to do about the error."""
+        if self.streamed and self.error_code in _OF_UPLOADS:
+            return (
+                "Back up again: nothing of it was stored on its server. The log says what happened."
+            )
         return by_code(self.error_code).remedy
 
     @property

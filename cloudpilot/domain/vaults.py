@@ -159,3 +159,10 @@ def _refuse_twice(session: Session, vault: Vault) -> None:
             raise InvalidConfig(f"There is a vault called {vault.name} already.")
         if other.place == vault.place:
             raise InvalidConfig(f"{other.name} is this place already. Another prefix, perhaps?")
+
+
+def names(session: Session, backup: Any) -> dict[UUID | None, str]:
+    """What the vaults are called that have copies of a backup, or had."""
+    ids = [copy.vault_id for copy in backup.copies if copy.vault_id]
+    rows = session.execute(select(Vault.id, Vault.name).where(Vault.id.in_(ids)))
+    return {row.id: row.name for row in rows}

@@ -121,6 +121,7 @@ def show(backup_id: UUID) -> str:
         context["schedule"] = planned if planned and not planned.removed_at else None
         context["chain"] = chains.members(session, backup)
         context["needed"] = {one.id for one in chains.needed(session, backup)}
+        context["names"] = vaults.names(session, backup)
         context["copies"] = uploads.in_vaults(session, backup)
         context["free"] = uploads.vaults_for(session, backup)
     uploads.watch(*context["copies"])

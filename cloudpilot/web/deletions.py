@@ -6,10 +6,10 @@ from flask import Blueprint, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, chains, requests
+from cloudpilot.domain import backups, chains, requests, vaults
 from cloudpilot.domain.audit import Action
+from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.people import Right
-from cloudpilot.domain.vaults import Vault
 from cloudpilot.jobs import queue
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
@@ -24,7 +24,9 @@ def backup(backup_id: UUID) -> BaseResponse:
     with reading() as session:
         found = backups.find(session, backup_id)
         depending = chains.depending(session, found)
-        there = [session.get_one(Vault, copy.vault_id).name for copy in found.in_vaults()]
+        names = vaults.names(session, found)
+        lying = [copy for copy in found.copies if copy.status is not CopyStatus.GONE]
+        there = [names.get(copy.vault_id, found.server_name) for copy in lying]
     form = Form()
 
     def act() -> str:
@@ -36,5 +38,5 @@ def backup(backup_id: UUID) -> BaseResponse:
         return url_for("backups.show", backup_id=backup_id)
 
     return sent(form, act) or page(
-        "backups/delete.html", form, backup=found, in_vaults=there, depending=depending
+        "backups/delete.html", form, backup=found, lies_in=there, depending=depending
     )

@@ -2,10 +2,13 @@
 
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from cloudpilot.engine import script as script_of_a_backup
+from cloudpilot.engine import uploading
 from cloudpilot.engine.program import REMOTE
 from tests.support.must_run import must_run
 
@@ -31,6 +34,25 @@ def test_perl_needs_no_module() -> None:
     text = (REMOTE / "pack.pl").read_text()
     used = {line.split()[1].rstrip(";") for line in text.splitlines() if line.startswith("use ")}
     assert used == {"strict", "warnings"}
+
+
+def test_scripts_that_go_together_have_no_function_twice() -> None:
+    """The later one would take the place of the other, without a word."""
+    together = (
+        *script_of_a_backup.SCRIPTS,
+        *script_of_a_backup.DUMP_SCRIPTS,
+        *script_of_a_backup.CHAIN_SCRIPTS,
+        *script_of_a_backup.STREAM_SCRIPTS,
+        *script_of_a_backup.LAST,
+    )
+    for names in (together, uploading.SCRIPTS):
+        found = [
+            line.removesuffix("() {")
+            for name in names
+            for line in (REMOTE / f"{name}.sh").read_text().splitlines()
+            if line.endswith("() {") and not line.startswith(" ")
+        ]
+        assert [name for name, count in Counter(found).items() if count > 1] == []
 
 
 @pytest.mark.parametrize("script", sorted(REMOTE.iterdir()), ids=lambda path: path.name)

@@ -1,5 +1,6 @@
 """How long backups stay, as people see and change it: pins, chains, what goes when."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -8,16 +9,21 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.kinds import Place
 from tests.support.rows import add_database, add_server, add_site
+from tests.support.vaulting import add_vault
 from tests.web.conftest import Browser
-from tests.web.scenes import add_backup
+from tests.web.scenes import add_backup, add_made
 
 DAY = timedelta(days=1)
 
@@ -48,6 +54,13 @@ def chain_of(site_id: UUID, length: int) -> list[UUID]:
         base = ids[level - 1] if level else None
         add(site_id, length - 1 - level, id=one, chain_id=ids[0], base_id=base, level=level)
     return ids
+
+
+def stored_in(vault: Vault, backup: Backup) -> Copy:
+    """A copy there, proven."""
+    proof = {"verified_by": "md5-parts", "verified_at": clock.now(), "size": backup.size}
+    place = {"place": Place.VAULT, "vault_id": vault.id, "name": backup.archive}
+    return Copy(status=CopyStatus.STORED, **place, **proof)
 
 
 def row(backup_id: UUID) -> Backup:
@@ -142,3 +155,44 @@ def test_databases_have_no_increments(owner: Browser, site_id: UUID) -> None:
     fields = {"cron": "0 3 * * *", "zone": "UTC", "incremental": "y", "type": "database"}
     page = owner.post(f"/schedules/new?site={site_id}", 422, **fields)
     assert "a database is dumped whole each time" in page.text
+
+
+def test_the_only_copy_is_called_so(owner: Browser, site_id: UUID) -> None:
+    backup_id = add(site_id, 1)
+    with transaction() as session:
+        vault = add_vault(session, "offsite")
+        row = session.get_one(Backup, backup_id)
+        row.copies[0].status = CopyStatus.GONE
+        row.copies.append(stored_in(vault, row))
+    page = owner.get(f"/backups/{backup_id}").text
+    assert "the one in offsite is the only one" in page
+    asked = owner.get(f"/backups/{backup_id}/delete").text
+    assert re.search(r"is deleted\s+from offsite. It cannot be brought back", asked)
+    assert "There is no other copy of it" in asked
+    assert "Otherwise it would be kept until" in asked
+
+
+def test_what_a_vault_still_has_is_not_to_be_deleted(owner: Browser, site_id: UUID) -> None:
+    backup_id = add(site_id, 1)
+    with transaction() as session:
+        vault = add_vault(session, "offsite")
+        row = session.get_one(Backup, backup_id)
+        row.copies[0].status, row.copies[0].missing_why = CopyStatus.MISSING, "It is not there."
+        row.copies.append(stored_in(vault, row))
+    page = owner.get(f"/backups/{backup_id}").text
+    assert "A vault still has this backup: keep it" in page
+    assert "delete the backup here" not in page
+    assert "the only one that is left" in owner.get(f"/backups/{backup_id}/delete").text
+
+
+def test_a_streamed_one_that_failed_is_not_to_be_uploaded_again(
+    owner: Browser, site_id: UUID
+) -> None:
+    with transaction() as session:
+        site = session.get_one(Site, site_id)
+        server = session.get_one(Server, site.server_id)
+        failed = {"streamed": True, "error_code": "UPLOAD_FAILED", "error_detail": "Gone."}
+        backup_id = add_made(session, server, site, Status.FAILED, **failed)[0].id
+    page = owner.get(f"/backups/{backup_id}").text
+    assert "Back up again: nothing of it was stored on its server" in page
+    assert "Upload the backup again" not in page

@@ -45,17 +45,17 @@ hand_over() {
   while :; do
     if read -r bytes pid start 2>/dev/null <"$stream_to"; then
       [ "$bytes" != "$size" ] || return 0
-      lives "$pid" "$start" || give_up 'The upload has ended before it had received all of it.'
+      lives "$pid" "$start" || not_received 'The upload has ended before it had received all of it.'
       [ "$bytes $pid" = "$said" ] || since=$SECONDS
       said="$bytes $pid"
     fi
-    ((SECONDS - since < 86400)) || give_up 'The upload has taken nothing for 24 hours.'
+    ((SECONDS - since < 86400)) || not_received 'The upload has taken nothing for 24 hours.'
     in_background sleep 0.2
   done
 }
 
-# give_up SENTENCE: there is no backup, whatever `result` says.
-give_up() {
+# not_received SENTENCE: there is no backup, whatever `result` says.
+not_received() {
   rm -f result
   fail 93 "$1"
 }
