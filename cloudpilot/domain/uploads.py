@@ -51,6 +51,7 @@ def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
 
     Raises NotCompleted, InvalidState if it is there or on its way, or cannot be read any more.
     """
+    backup = backups.locked(session, backup.id)  # who asks at the same time sees this copy
     refuse_what_cannot_be_read(session, backup)
     copy = of_vault(backup, vault.id)
     _plan_anew(backup)

@@ -1,6 +1,8 @@
 """Which uploads may be asked for, what follows when one ends, and what goes where it is deleted."""
 
+from contextlib import suppress
 from datetime import timedelta
+from threading import Event, Thread
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,6 +23,7 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import (
+    CloudPilotError,
     InvalidState,
     NotCompleted,
     RunLost,
@@ -129,6 +132,32 @@ def test_a_planned_removal_is_not_begun_while_an_upload_reads(backup_id: UUID) -
         local.remove_at = clock.now()
         assert outcomes.remove_uploaded(session, backup) == []
         assert local.remove_at
+
+
+def test_pushed_twice_at_once_it_is_sent_once(core: Flask, backup_id: UUID) -> None:
+    said: list[str] = []
+    has_asked, goes_on = Event(), Event()
+
+    def push(*, waits: bool) -> None:
+        with core.app_context(), suppress(CloudPilotError), transaction() as session:
+            backup, vault, person = of(session, backup_id)
+            uploads.ask(session, backup, vault, person)
+            said.append("asked")
+            if waits:
+                has_asked.set()
+                goes_on.wait(10)
+
+    first, second = (Thread(target=push, kwargs={"waits": waits}) for waits in (True, False))
+    first.start()
+    assert has_asked.wait(10)
+    second.start()
+    second.join(1)  # it may wait for the first, or be done
+    goes_on.set()
+    first.join()
+    second.join()
+    assert said == ["asked"]
+    with transaction() as session:
+        assert len(of(session, backup_id)[0].in_vaults()) == 1
 
 
 def test_what_is_not_completed_is_not_uploaded(core: Flask, make_run: UUID) -> None:
