@@ -168,8 +168,11 @@ def remove_local(session: Session, backup: Backup, by: Person | None) -> list[Ru
 def remove_uploaded(session: Session, backup: Backup) -> list[Run]:
     """The run that removes what is on the server, once the vault has said again that it has it.
 
-    None if all of the backup is being deleted anyway.
+    None if all of the backup is being deleted anyway, or an upload reads it just now.
     """
+    backup = backups.locked(session, backup.id)
+    if any(copy.status is CopyStatus.MAKING for copy in backup.copies):
+        return []  # it stays due
     for copy in backup.copies:
         copy.remove_at = None  # it has come; the run is tried until it is done
     if deletions(session, backup):

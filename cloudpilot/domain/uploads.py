@@ -51,8 +51,10 @@ def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
 
     Raises NotCompleted, InvalidState if it is there or on its way, or cannot be read any more.
     """
+    backup = backups.locked(session, backup.id)  # who asks at the same time sees this copy
     refuse_what_cannot_be_read(session, backup)
     copy = of_vault(backup, vault.id)
+    _plan_anew(backup)
     if copy is None:
         return _begin(session, _new_copy(session, backup, vault), backup, by)
     if copy.status not in AGAIN:
@@ -60,6 +62,13 @@ def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
     nothing = dict.fromkeys(("error_code", "error_detail", "missing_at", "missing_why"))
     copy.move(session, CopyStatus.MAKING, **nothing)
     return _begin(session, copy, backup, by)
+
+
+def _plan_anew(backup: Backup) -> None:
+    """Where no vault has it the copy on the server stays until one has."""
+    local = backup.server_copy
+    if local and not any(copy.is_stored_in_vault for copy in backup.copies):
+        local.remove_at = None
 
 
 def of_vault(backup: Backup, vault_id: UUID) -> Copy | None:
@@ -169,8 +178,20 @@ def refuse_what_cannot_be_read(session: Session, backup: Backup) -> None:
     local, server = backup.server_copy, session.get_one(Server, backup.server_id)
     if server.removed_at:
         raise InvalidState(f"CloudPilot cannot reach {server.name} any more.")
-    if local is None or local.status is not CopyStatus.STORED or local.remove_at:
+    there = local is not None and local.status is CopyStatus.STORED
+    if not there or _is_being_removed(session, backup):
         raise InvalidState("Its archive is not on the server, or about to go: it cannot be sent.")
+
+
+def _is_being_removed(session: Session, backup: Backup) -> bool:
+    """Whether what the server has of it goes at this moment."""
+    rows = select(Run.id).where(
+        Run.backup_id == backup.id,
+        Run.kind == RunKind.DELETE,
+        Run.vault_id.is_(None),
+        Run.status.in_(ACTIVE),
+    )
+    return session.scalar(rows.limit(1)) is not None
 
 
 def _new_copy(session: Session, backup: Backup, vault: Vault) -> Copy:

@@ -1,6 +1,8 @@
 """Which uploads may be asked for, what follows when one ends, and what goes where it is deleted."""
 
+from contextlib import suppress
 from datetime import timedelta
+from threading import Event, Thread
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,6 +23,7 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import (
+    CloudPilotError,
     InvalidState,
     NotCompleted,
     RunLost,
@@ -88,12 +91,73 @@ def test_only_what_a_server_can_send_is_uploaded(backup_id: UUID) -> None:
         server.removed_at = None
         local = backup.server_copy
         assert local
-        local.remove_at = clock.now()
+        [going] = outcomes.remove_uploaded(session, backup)
         with pytest.raises(InvalidState, match="about to go"):
             uploads.ask(session, backup, vault, person)
+        going.move(session, Status.FAILED)
         local.move(session, CopyStatus.MISSING)
         with pytest.raises(InvalidState, match="not on the server"):
             uploads.ask(session, backup, vault, person)
+
+
+def test_what_goes_in_a_week_can_be_sent_until_then(backup_id: UUID) -> None:
+    """The vault has lost it; the planned removal begins to count when it is there again."""
+    with transaction() as session:
+        backup = of(session, backup_id)[0]
+        backup.local_days = 7
+        run = asked(session, backup_id)
+        row = add_archive(session, run)
+        uploads.stored(session, run)
+        [copy] = backup.in_vaults()
+        local = backup.server_copy
+        assert local
+        assert local.remove_at
+        presence.note(session, {copy.id: "It is not in the vault any more."})
+        run.move(session, Status.COMPLETED)
+        again = asked(session, backup_id)
+        assert local.remove_at is None
+        row.attempt = UUID(again.options["attempt"])
+        session.flush()
+        uploads.stored(session, again)
+        assert local.remove_at
+
+
+def test_a_planned_removal_is_not_begun_while_an_upload_reads(backup_id: UUID) -> None:
+    """Somebody asks for one after the clock has looked what is due."""
+    with transaction() as session:
+        backup = of(session, backup_id)[0]
+        local = backup.server_copy
+        assert local
+        asked(session, backup_id)
+        local.remove_at = clock.now()
+        assert outcomes.remove_uploaded(session, backup) == []
+        assert local.remove_at
+
+
+def test_pushed_twice_at_once_it_is_sent_once(core: Flask, backup_id: UUID) -> None:
+    said: list[str] = []
+    has_asked, goes_on = Event(), Event()
+
+    def push(*, waits: bool) -> None:
+        with core.app_context(), suppress(CloudPilotError), transaction() as session:
+            backup, vault, person = of(session, backup_id)
+            uploads.ask(session, backup, vault, person)
+            said.append("asked")
+            if waits:
+                has_asked.set()
+                goes_on.wait(10)
+
+    first, second = (Thread(target=push, kwargs={"waits": waits}) for waits in (True, False))
+    first.start()
+    assert has_asked.wait(10)
+    second.start()
+    second.join(1)  # it may wait for the first, or be done
+    goes_on.set()
+    first.join()
+    second.join()
+    assert said == ["asked"]
+    with transaction() as session:
+        assert len(of(session, backup_id)[0].in_vaults()) == 1
 
 
 def test_what_is_not_completed_is_not_uploaded(core: Flask, make_run: UUID) -> None:
