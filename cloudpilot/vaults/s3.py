@@ -85,14 +85,28 @@ class S3Vault:
             stored = self.received(upload)
         except UploadIncomplete:
             # It was completed, and the answer got lost; or there was never anything.
-            return self._made_before(upload.key, sent, size)
+            as_parts = [ReceivedPart(receipt.number, receipt.size, receipt.md5) for receipt in sent]
+            return self._made_before(upload.key, as_parts, size, VerifiedBy.MD5_PARTS)
         verified = receipts.compare(sent, stored) if size else VerifiedBy.MD5_PARTS
         parts = [{"PartNumber": part.number, "ETag": part.etag} for part in stored]
-        with _of_an_upload("complete an upload"):
-            made = self._s3.complete_multipart_upload(
-                **self._of(upload), MultipartUpload={"Parts": parts}
-            )
+        try:
+            with _of_an_upload("complete an upload"):
+                made = self._s3.complete_multipart_upload(
+                    **self._of(upload), MultipartUpload={"Parts": parts}
+                )
+        except UploadIncomplete:
+            if self._is_open(upload):
+                raise
+            # The library asks again by itself when an answer is lost: its first call has made it.
+            return self._made_before(upload.key, stored, size, verified)
         return self._proven(upload.key, stored, size, verified, made.get("VersionId") or "")
+
+    def _is_open(self, upload: Upload) -> bool:
+        try:
+            self.received(upload)
+        except UploadIncomplete:
+            return False
+        return True
 
     def _send_nothing(self, upload: Upload) -> None:
         """The one empty part of an empty object; already completed is no error."""
@@ -102,16 +116,17 @@ class S3Vault:
         except UploadIncomplete:
             return
 
-    def _made_before(self, key: str, sent: Sequence[Receipt], size: int) -> StoredObject:
+    def _made_before(
+        self, key: str, parts: Sequence[ReceivedPart], size: int, how: VerifiedBy
+    ) -> StoredObject:
         """The object of an upload that is no longer open, if that is what lies there."""
         try:
             found = self.stat(key)
         except ObjectMissing as error:
             raise UploadIncomplete("The upload is no longer open, and made no object.") from error
-        as_parts = [ReceivedPart(receipt.number, receipt.size, receipt.md5) for receipt in sent]
-        if found.size != size or receipts.contradicts(found.etag, as_parts):
+        if found.size != size or receipts.contradicts(found.etag, parts):
             raise ChecksumMismatch("The upload is no longer open, and another object lies there.")
-        return replace(found, verified_by=VerifiedBy.MD5_PARTS)
+        return replace(found, verified_by=how)
 
     def _proven(
         self, key: str, parts: Sequence[ReceivedPart], size: int, how: VerifiedBy, version: str
