@@ -17,7 +17,15 @@ from cloudpilot.domain import backups, outcomes, pace, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
-from cloudpilot.errors import CloudPilotError, RunLost, SecretKeyWrong, Unexpected
+from cloudpilot.errors import (
+    CloudPilotError,
+    NotCompleted,
+    RunLost,
+    RunStopped,
+    SecretKeyWrong,
+    Unexpected,
+    UploadIncomplete,
+)
 from cloudpilot.jobs import endings, queue
 from cloudpilot.jobs.endings import Ending
 from cloudpilot.kinds import RunKind
@@ -27,6 +35,9 @@ from cloudpilot.secrets import CannotOpenError
 from cloudpilot.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# What ends a proof: the vault does not have what was sent, or nobody wants it any more.
+SAID_NO = (UploadIncomplete, NotCompleted, RunStopped)
 
 
 def settings() -> Settings:
@@ -149,10 +160,12 @@ def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
 
 def _may_pass(run: Run, error: CloudPilotError) -> bool:
     """Whether it is worth another try. All bytes have been sent when a vault is asked for its
-    word: that is waited for."""
+    word, and what is given up is deleted: only the vault's no ends that, and time."""
     waited = clock.now() - run.created_at
-    patient = run.kind is RunKind.VERIFY and waited < timedelta(hours=settings().lost_after_hours)
-    return error.transient and (patient or run.attempts + 1 < settings().start_attempts)
+    is_early = waited < timedelta(hours=settings().lost_after_hours)
+    if run.kind is RunKind.VERIFY:
+        return is_early and not isinstance(error, SAID_NO)
+    return error.transient and run.attempts + 1 < settings().start_attempts
 
 
 def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> None:
