@@ -3,6 +3,7 @@
 A run deletes in one place: a server that is offline keeps nothing in a vault.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.engine import detached
+from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import ObjectMissing, UploadStillOpen
 from cloudpilot.jobs import emptying, lifecycle, opening, signing, stored
 from cloudpilot.jobs.on_server import connected
@@ -32,23 +34,51 @@ def perform(run: Run) -> None:
 
 
 def _from_server(run: Run) -> None:
-    decided = _leaving(run, Place.SERVER)  # by a former try, or by who has all of it deleted
-    if run.options.get("uploaded") and not decided and not _is_uploaded(run):
+    if run.options.get("uploaded") and not _is_wanted_by_a_person(run):
+        _from_server_once_uploaded(run)
         return
-    leaving = decided or _leaving(run, Place.SERVER)
+    leaving = _leaving(run, Place.SERVER)
     if leaving:
         with connected(run.at) as ssh:
             lifecycle.begin(run)
-            for copy in leaving:
-                was_stored = copy.sha256 is not None
-                detached.remove(ssh, copy.root or "", str(run.backup_id), stored=was_stored)
+            _remove(ssh, run, leaving)
     else:
         lifecycle.begin(run)
+    _gone(run)
+
+
+def _from_server_once_uploaded(run: Run) -> None:
+    """The vault is asked on every try, once the server is there: what it said days ago, before a
+    server was away, proves nothing, and this may be the only copy by now."""
+    with connected(run.at) as ssh:
+        if _is_uploaded(run):
+            lifecycle.begin(run)
+            _remove(ssh, run, _leaving(run, Place.SERVER))
+            _gone(run)
+
+
+def _remove(ssh: Session, run: Run, leaving: Sequence[Copy]) -> None:
+    for copy in leaving:
+        was_stored = copy.sha256 is not None
+        detached.remove(ssh, copy.root or "", str(run.backup_id), stored=was_stored)
+
+
+def _gone(run: Run) -> None:
     lifecycle.complete(run, Report(stage="delete", log="Gone from the server.", over=True))
 
 
+def _is_wanted_by_a_person(run: Run) -> bool:
+    """Whether somebody has all of the backup deleted meanwhile."""
+    with reading() as session:
+        backup = backups.find(session, run.backup_id) if run.backup_id else None
+    return backup is not None and backup.delete_requested_at is not None
+
+
 def _is_uploaded(run: Run) -> bool:
-    """Before the other copy goes the vault is asked once more; if it has none, nothing goes."""
+    """Before the other copy goes the vault is asked once more; if it has none, nothing goes.
+
+    Raises ObjectMissing, to be tried again, if an earlier try may have removed some of it.
+    """
     with reading() as session:
         backup = backups.find(session, run.backup_id) if run.backup_id else None
     there = [copy for copy in backup.copies if copy.is_stored_in_vault] if backup else []
@@ -62,6 +92,8 @@ def _is_uploaded(run: Run) -> bool:
         kept = all(whys.values())
         if backup and not kept:
             outcomes.let_local_go(session, backups.find(session, backup.id))
+    if kept and _leaving(run, Place.SERVER):
+        raise ObjectMissing("The vault does not have it any more: what the server has is kept.")
     if kept:
         lifecycle.fail(run.id, ObjectMissing("The vault does not have it: nothing was deleted."))
     return not kept

@@ -1,6 +1,7 @@
 """Uploads of which it is not clear how far they are: nothing that is good is given up."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -8,20 +9,36 @@ import pytest
 from flask import Flask
 
 from cloudpilot.db import transaction
-from cloudpilot.domain import runs
-from cloudpilot.domain.copies import Offsite
+from cloudpilot.domain import outcomes, runs
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import VaultDenied
-from cloudpilot.jobs import lifecycle
+from cloudpilot.engine import detached
+from cloudpilot.errors import SshUnreachable, VaultDenied
+from cloudpilot.jobs import lifecycle, on_server
 from cloudpilot.kinds import RunKind
+from cloudpilot.scheduling.tick import ask_for_removals
 from cloudpilot.secrets import CannotOpenError
 from cloudpilot.vaults.base import StoredObject
 from cloudpilot.vaults.s3 import S3Vault
 from tests.support.faults import faulty
 from tests.support.rclone import Rclone
+from tests.support.rows import add_person
 from tests.support.until import until
-from tests.support.uploading import add_vault, back_up, drive, due_now, found, runs_of, step
+from tests.support.uploading import (
+    PREFIX,
+    add_vault,
+    back_up,
+    change_secret,
+    drive,
+    due_now,
+    found,
+    kind,
+    objects,
+    runs_of,
+    step,
+)
 from tests.vaults.s3_store import S3Store
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -103,6 +120,47 @@ def test_a_vault_that_cannot_be_asked_for_half_a_day_is_given_up(
     due_now(waiting)
     drive()
     assert found(backup_id).offsite_status is Offsite.FAILED
+
+
+@pytest.mark.parametrize("tries", [1, 2], ids=["not begun", "begun"])
+def test_the_vault_is_asked_again_when_the_server_comes_back(
+    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    """What it said before a server was away for days proves nothing: that copy may be the only one
+    by now, whether the way to the server broke before its removal or in the middle."""
+    backup_id = back_up(site_id, vault_id, local_days=0)
+    drive()
+    ask_for_removals()
+    with monkeypatch.context() as patch:
+        patch.setattr(*((on_server, "connect") if tries == 1 else (detached, "remove")), away)
+        step()
+    for one in objects(backup_id):  # a rule at the provider, or whoever has the key
+        store.remove(f"{PREFIX}/{one.key}")
+    due_now(kind(backup_id, RunKind.DELETE))
+    step()
+    assert kind(backup_id, RunKind.DELETE).error_code == "OBJECT_MISSING"
+    assert Path(found(backup_id).server_copy.path).exists()
+
+
+def test_what_a_person_takes_over_is_removed_without_asking_the_vault(
+    core: Flask, site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup_id = back_up(site_id, vault_id, local_days=0)
+    drive()
+    ask_for_removals()
+    with monkeypatch.context() as patch:
+        patch.setattr(detached, "remove", away)
+        step()
+    with transaction() as session:
+        outcomes.remove_local(session, session.get_one(Backup, backup_id), add_person(session))
+    change_secret(core, vault_id, "wrong")
+    due_now(kind(backup_id, RunKind.DELETE))
+    drive()
+    assert found(backup_id).server_copy.status is CopyStatus.GONE
+
+
+def away(*_words: Any, **_more: Any) -> None:
+    raise SshUnreachable("No route.")
 
 
 def proof(backup_id: UUID) -> Any:
