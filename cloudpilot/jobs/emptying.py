@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain.objects import VaultObject
-from cloudpilot.errors import ObjectLocked
+from cloudpilot.errors import ObjectLocked, VaultRefused
 from cloudpilot.jobs import signing
 from cloudpilot.vaults.base import Deletion, Fate, Vault
 
@@ -22,17 +22,32 @@ def take_away(vault: Vault, rows: Sequence[VaultObject]) -> list[str]:
 def sweep(vault: Vault, folder: str) -> int:
     """Abort and delete all below `folder`, known or not; how much there was.
 
-    It finds what was begun by a job that was killed before it could write that down.
+    It finds what was begun by a job that was killed before it could write that down. Raises
+    VaultRefused if the vault lists anything else: then nothing of it is deleted.
     """
+    found = abort_open(vault, folder)
+    for stored in list(vault.list(folder)):
+        _judge(vault.delete(_below(folder, stored.key)))
+        found += 1
+    return found
+
+
+def abort_open(vault: Vault, folder: str) -> int:
+    """Abort every upload that is open below `folder`, known or not; how many there were."""
     found = 0
     for one in vault.open_uploads(folder):
         if one.upload:
+            _below(folder, one.key)
             vault.abort(one.upload)
             found += 1
-    for stored in list(vault.list(folder)):
-        _judge(vault.delete(stored.key))
-        found += 1
     return found
+
+
+def _below(folder: str, key: str) -> str:
+    """The key; a vault's list is a stranger's word, and here things are deleted by it."""
+    if not key.startswith(folder):
+        raise VaultRefused("The vault lists what does not belong to this backup.")
+    return key
 
 
 def _take_away(vault: Vault, row: VaultObject) -> str:

@@ -149,7 +149,8 @@ class Vault(Protocol):
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """Every open upload below `prefix`: none is the proof that nothing was left behind.
 
-        Always empty where `abilities.lists_open` is False.
+        Always empty where `abilities.lists_open` is False. Raises VaultRefused if the store names
+        any other.
         """
 
     def stat(self, key: str) -> StoredObject:
@@ -162,7 +163,10 @@ class Vault(Protocol):
         """
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Every object whose key begins with `prefix`, ordered by key; pages lazily."""
+        """Every object whose key begins with `prefix`, ordered by key; pages lazily.
+
+        Raises VaultRefused if the store names any other.
+        """
 
     def delete(self, key: str, version: str = "") -> Deletion:
         """Remove an object; one that is not there is GONE.

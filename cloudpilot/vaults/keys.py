@@ -3,7 +3,7 @@
 import unicodedata
 from uuid import UUID
 
-from cloudpilot.errors import InvalidConfig
+from cloudpilot.errors import InvalidConfig, VaultRefused
 
 MOST_BYTES = 1_024  # of a whole key, prefix included; so say S3, Google and Azure
 _ROOM = 64  # bytes that a vault may put in: Azure's random part
@@ -32,8 +32,17 @@ def beginning(prefix: str, key: str) -> str:
     return f"{prefix}/{key}" if prefix else key
 
 
-def relative(prefix: str, name: str) -> str:
-    """The key of a store's `name` that lies below `prefix`."""
+def relative(prefix: str, asked: str, name: str) -> str:
+    """The key of a `name` that a store has listed, asked for what begins with `asked`.
+
+    Raises VaultRefused for any other name: what is listed may be deleted, and a store that passes
+    over what it was asked for would have the backups of others deleted.
+
+    >>> relative("backups", "a/", "backups/a/b.tar.gz")
+    'a/b.tar.gz'
+    """
+    if not name.startswith(beginning(prefix, asked)):
+        raise VaultRefused("The store lists names that it was not asked for.")
     return name.removeprefix(f"{prefix}/") if prefix else name
 
 

@@ -156,7 +156,7 @@ class S3Vault:
             )
             for page in pages:
                 for found in page.get("Uploads", []):
-                    key = keys.relative(self._prefix, found["Key"])
+                    key = keys.relative(self._prefix, prefix, found["Key"])
                     upload = Upload(key, Secret(found["UploadId"]), plans.plan(None))
                     yield OpenUpload(key, upload, found.get("Initiated"))
 
@@ -181,7 +181,7 @@ class S3Vault:
             )
             for page in pages:
                 for found in page.get("Contents", []):
-                    key = keys.relative(self._prefix, found["Key"])
+                    key = keys.relative(self._prefix, prefix, found["Key"])
                     yield _stored(key, found["Size"], found["LastModified"], found)
 
     def delete(self, key: str, version: str = "") -> Deletion:
