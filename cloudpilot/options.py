@@ -204,7 +204,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "CLOUDPILOT_LOST_AFTER_HOURS",
         "lost_after_hours",
-        "Hours without an answer from its server after which a running backup is given up.",
+        "Hours without an answer from its server after which a running backup is given up; for as"
+        " long a vault is waited for.",
         _number(0.001),
         "12",
     ),

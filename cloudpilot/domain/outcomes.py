@@ -216,8 +216,10 @@ def _remove(
             copy.move(session, CopyStatus.DELETING)
     uploads.stop(session, leaving)
     session.flush()
-    at_it = {run.vault_id for run in deletions(session, backup)}
+    at_it = {run.vault_id: run for run in deletions(session, backup)}
     places = dict.fromkeys(copy.vault_id for copy in leaving)
+    for run in (at_it[place] for place in places if by and place in at_it):
+        run.options = {}  # a person's wish: no vault is asked any more whether it has it, too
     return [_deletion(session, backup, place, by) for place in places if place not in at_it]
 
 

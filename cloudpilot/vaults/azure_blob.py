@@ -118,7 +118,7 @@ class AzureVault:
         begins = keys.beginning(self._prefix, prefix)
         with translated("list the open uploads"):
             for found in azure_abort.uncommitted(self._container, begins):
-                key = keys.relative(self._prefix, found.name, begins)
+                key = keys.relative(self._prefix, prefix, found.name)
                 yield OpenUpload(key, Upload(key, Secret(""), plans.plan(None)), None)
 
     def stat(self, key: str) -> StoredObject:
@@ -135,7 +135,7 @@ class AzureVault:
             for found in self._container.list_blobs(
                 name_starts_with=begins, results_per_page=1_000
             ):
-                yield _stored(keys.relative(self._prefix, found.name, begins), found)
+                yield _stored(keys.relative(self._prefix, prefix, found.name), found)
 
     def delete(self, key: str, version: str = "") -> Deletion:
         return azure_deletion.delete(self._service, self._blob(key), version)

@@ -150,7 +150,7 @@ class Vault(Protocol):
         """Every open upload below `prefix`: none is the proof that nothing was left behind.
 
         Pages lazily; aborts nothing. Always empty where `abilities.lists_open` is False. Azure
-        does not tell since when one is open.
+        does not tell since when one is open. Raises VaultRefused if the store names any other.
         """
 
     def stat(self, key: str) -> StoredObject:
@@ -164,7 +164,9 @@ class Vault(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Every object whose key begins with `prefix`, ordered by key; pages lazily, so who leaves
-        it early has asked for little. Changes nothing."""
+        it early has asked for little. Changes nothing. Raises VaultRefused if the store names any
+        other.
+        """
 
     def delete(self, key: str, version: str = "") -> Deletion:
         """Remove an object; one that is not there is GONE.

@@ -118,7 +118,7 @@ class GcsVault:
         begins = keys.beginning(self._prefix, prefix)
         with translated("list objects"):
             for found in self._bucket.list_blobs(prefix=begins, **patience()):
-                yield _stored(keys.relative(self._prefix, found.name, begins), found)
+                yield _stored(keys.relative(self._prefix, prefix, found.name), found)
 
     def delete(self, key: str, version: str = "") -> Deletion:
         return gcs_deletion.delete(self._bucket, keys.whole(self._prefix, key), version)

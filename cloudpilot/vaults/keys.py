@@ -32,14 +32,17 @@ def beginning(prefix: str, key: str) -> str:
     return f"{prefix}/{key}" if prefix else key
 
 
-def relative(prefix: str, name: str, asked: str) -> str:
-    """The key of a store's `name` that lies below `prefix`.
+def relative(prefix: str, asked: str, name: str) -> str:
+    """The key of a `name` that a store has listed, asked for what begins with `asked`.
 
-    asked  what was asked for: how the name begins, the prefix included. Raises VaultRefused for
-           another: what was not asked for must not be deleted because of it
+    Raises VaultRefused for any other name: what is listed may be deleted, and a store that passes
+    over what it was asked for would have the backups of others deleted.
+
+    >>> relative("backups", "a/", "backups/a/b.tar.gz")
+    'a/b.tar.gz'
     """
-    if not name.startswith(asked):
-        raise VaultRefused("The store lists what was not asked for: it does not know prefixes.")
+    if not name.startswith(beginning(prefix, asked)):
+        raise VaultRefused("The store lists names that it was not asked for.")
     return name.removeprefix(f"{prefix}/") if prefix else name
 
 

@@ -96,8 +96,8 @@ class MemoryVault:
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         for identity, (name, at, _parts) in sorted(self._ask().open.items()):
-            if name.startswith(begins := keys.beginning(self._prefix, prefix)):
-                key = keys.relative(self._prefix, name, begins)
+            if name.startswith(keys.beginning(self._prefix, prefix)):
+                key = keys.relative(self._prefix, prefix, name)
                 yield OpenUpload(key, Upload(key, Secret(identity), plans.plan(None)), at)
 
     def stat(self, key: str) -> StoredObject:
@@ -112,7 +112,8 @@ class MemoryVault:
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         for name, (_body, stored) in sorted(self._ask().objects.items()):
             if name.startswith(keys.beginning(self._prefix, prefix)):
-                yield replace(stored, verified_by=None)
+                key = keys.relative(self._prefix, prefix, name)
+                yield replace(stored, key=key, verified_by=None)
 
     def delete(self, key: str, version: str = "") -> Deletion:
         self._ask().objects.pop(self._name(key), None)

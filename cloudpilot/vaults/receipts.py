@@ -31,21 +31,25 @@ def judge(plan: PartPlan, receipts: Sequence[Receipt], size: int) -> None:
             raise UploadIncomplete(f"The receipt of part {receipt.number} has no MD5.")
 
 
-def compare(receipts: Sequence[Receipt], stored: Sequence[ReceivedPart]) -> VerifiedBy:
+def compare(
+    receipts: Sequence[Receipt], stored: Sequence[ReceivedPart], *, opaque: bool = False
+) -> VerifiedBy:
     """How the store's list of parts proves what the server says it has sent.
 
-    Where all ETags are the parts' MD5s, that is the proof. Elsewhere (S3 encrypts with a key of the
-    customer's or of KMS, and has ETags that only look like MD5s; Azure tells none) the store has
-    taken each part only with the right Content-MD5, and what it answered then has to be what it
-    lists now. Raises UploadIncomplete.
+    Where an ETag is an MD5 it has to be the part's. Elsewhere (S3 encrypts by a key of the
+    customer's or of KMS, Azure tells none) the store has taken each part only with the right
+    Content-MD5, and what it answered then has to be what it lists now. Raises UploadIncomplete.
+
+    opaque  ETags only look like MD5s; see Upload
     """
     if [part.number for part in stored] != [receipt.number for receipt in receipts]:
         raise UploadIncomplete(f"The store has {len(stored)} of {len(receipts)} parts.")
-    plain = all(part.etag == receipt.md5 for receipt, part in zip(receipts, stored, strict=True))
+    plain = not opaque and all(MD5.fullmatch(part.etag) for part in stored)
     for receipt, part in zip(receipts, stored, strict=True):
         if receipt.size != part.size:
             raise UploadIncomplete(f"The store has {part.size} bytes of part {part.number}.")
-        if part.etag and part.etag not in {bare(receipt.answer), receipt.md5}:
+        proof = {receipt.md5} if plain else {bare(receipt.answer), receipt.md5}
+        if part.etag and part.etag not in proof:
             raise ChecksumMismatch(f"The store has other bytes as part {part.number}.")
     return VerifiedBy.MD5_PARTS if plain and stored else VerifiedBy.MD5_PER_BLOCK
 

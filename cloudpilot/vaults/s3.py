@@ -1,6 +1,6 @@
 """A vault in S3: Amazon's, or any store that speaks its language."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -49,7 +49,7 @@ class S3Vault:
             begun = self._s3.create_multipart_upload(
                 **self._named(key), ContentType="application/octet-stream"
             )
-            return Upload(key, Secret(str(begun["UploadId"])), plan)
+            return Upload(key, Secret(str(begun["UploadId"])), plan, _is_opaque(begun))
 
     def requests_for(
         self, upload: Upload, first: int, count: int, *, seconds: int
@@ -85,8 +85,10 @@ class S3Vault:
             stored = self.received(upload)
         except UploadIncomplete:
             # It was completed, and the answer got lost; or there was never anything.
-            return self._made_before(upload.key, sent, size)
-        verified = receipts.compare(sent, stored) if size else VerifiedBy.MD5_PARTS
+            as_parts = [ReceivedPart(receipt.number, receipt.size, receipt.md5) for receipt in sent]
+            return self._made_before(upload.key, as_parts, size)
+        how = receipts.compare(sent, stored, opaque=upload.opaque)
+        verified = how if size else VerifiedBy.MD5_PARTS
         parts = [{"PartNumber": part.number, "ETag": part.etag} for part in stored]
         try:
             with _of_an_upload("complete an upload"):
@@ -94,9 +96,18 @@ class S3Vault:
                     **self._of(upload), MultipartUpload={"Parts": parts}
                 )
         except UploadIncomplete:
-            # The library asks again by itself when an answer is lost: the second finds it done.
-            return self._made_before(upload.key, sent, size)
+            if self._is_open(upload):
+                raise
+            # The library asks again by itself when an answer is lost: its first call has made it.
+            return self._made_before(upload.key, stored, size)
         return self._proven(upload.key, stored, size, verified, made.get("VersionId") or "")
+
+    def _is_open(self, upload: Upload) -> bool:
+        try:
+            self.received(upload)
+        except UploadIncomplete:
+            return False
+        return True
 
     def _send_nothing(self, upload: Upload) -> None:
         """The one empty part of an empty object; already completed is no error."""
@@ -106,16 +117,15 @@ class S3Vault:
         except UploadIncomplete:
             return
 
-    def _made_before(self, key: str, sent: Sequence[Receipt], size: int) -> StoredObject:
+    def _made_before(self, key: str, parts: Sequence[ReceivedPart], size: int) -> StoredObject:
         """The object of an upload that is no longer open, if that is what lies there."""
         try:
             found = self.stat(key)
         except ObjectMissing as error:
             raise UploadIncomplete("The upload is no longer open, and made no object.") from error
-        as_parts = [ReceivedPart(receipt.number, receipt.size, receipt.md5) for receipt in sent]
-        if found.size == size and found.etag == receipts.composite([one.etag for one in as_parts]):
+        if found.size == size and found.etag == receipts.composite([part.etag for part in parts]):
             return replace(found, verified_by=VerifiedBy.MD5_PARTS)
-        other = receipts.contradicts(found.etag, as_parts) and not self._is_encrypted(key)
+        other = receipts.contradicts(found.etag, parts) and not self._is_encrypted(key)
         if found.size != size or other:
             raise ChecksumMismatch("The upload is no longer open, and another object lies there.")
         return replace(found, verified_by=VerifiedBy.MD5_PER_BLOCK)
@@ -124,8 +134,7 @@ class S3Vault:
         """By a key of the customer's or of KMS: then an ETag only looks like an MD5."""
         with translated("look at an object"):
             found = self._s3.head_object(**self._named(key))
-        kms = str(found.get("ServerSideEncryption", "")).startswith("aws:kms")
-        return kms or "SSECustomerAlgorithm" in found
+            return _is_opaque(found)
 
     def _proven(
         self, key: str, parts: Sequence[ReceivedPart], size: int, how: VerifiedBy, version: str
@@ -156,7 +165,7 @@ class S3Vault:
             )
             for page in pages:
                 for found in page.get("Uploads", []):
-                    key = keys.relative(self._prefix, found["Key"], begins)
+                    key = keys.relative(self._prefix, prefix, found["Key"])
                     upload = Upload(key, Secret(found["UploadId"]), plans.plan(None))
                     yield OpenUpload(key, upload, found.get("Initiated"))
 
@@ -181,7 +190,7 @@ class S3Vault:
             )
             for page in pages:
                 for found in page.get("Contents", []):
-                    key = keys.relative(self._prefix, found["Key"], begins)
+                    key = keys.relative(self._prefix, prefix, found["Key"])
                     yield _stored(key, found["Size"], found["LastModified"], found)
 
     def delete(self, key: str, version: str = "") -> Deletion:
@@ -205,6 +214,12 @@ class S3Vault:
     def _signed(self, operation: str, seconds: int, **parameters: Any) -> Secret:
         seconds = max(1, min(seconds, LONGEST))
         return Secret(self._s3.generate_presigned_url(operation, parameters, ExpiresIn=seconds))
+
+
+def _is_opaque(said: Mapping[str, Any]) -> bool:
+    """Whether the store says that it encrypts by a key of KMS or of the customer's."""
+    kms = str(said.get("ServerSideEncryption", "")).startswith("aws:kms")
+    return kms or "SSECustomerAlgorithm" in said
 
 
 def _stored(key: str, size: int, at: datetime, found: dict[str, Any]) -> StoredObject:

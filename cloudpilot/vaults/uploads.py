@@ -18,23 +18,27 @@ class Upload:
     id    the store's name for it. Google's is an address that lets whoever has it write: so it is
           kept sealed, `as_secret` and `from_secret`
     plan  how it is cut
+    opaque  the store encrypts by a key of the customer's or of KMS: what it calls parts only looks
+          like MD5s
     """
 
     key: str
     id: Secret
     plan: PartPlan
+    opaque: bool = False
 
     def as_secret(self) -> Secret:
         """All of it as text, to be sealed."""
         values = {"key": self.key, "id": self.id.reveal(), "tiers": self.plan.tiers}
-        return Secret(json.dumps(values))
+        return Secret(json.dumps(values | ({"opaque": True} if self.opaque else {})))
 
     @classmethod
     def from_secret(cls, secret: Secret) -> "Upload":
         """What `as_secret` has made."""
         values = json.loads(secret.reveal())
         tiers = tuple((int(size), int(count)) for size, count in values["tiers"])
-        return cls(values["key"], Secret(values["id"]), PartPlan(tiers))
+        opaque = bool(values.get("opaque"))
+        return cls(values["key"], Secret(values["id"]), PartPlan(tiers), opaque)
 
 
 @dataclass(frozen=True, slots=True)

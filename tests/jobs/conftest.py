@@ -1,6 +1,9 @@
-"""A machine of its own for a module, and the row of a server that is set up there."""
+"""A machine of its own for a module with the row of a server that is set up there; a site whose
+backups go to a vault."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -8,10 +11,12 @@ from flask import Flask
 
 from cloudpilot.db import transaction
 from cloudpilot.domain import servers
-from cloudpilot.kinds import Privilege, Role
+from cloudpilot.kinds import Privilege, Role, VaultKind
 from tests.support.at_work import FOREIGN, KEYS
 from tests.support.machine import Machine, machine
-from tests.support.rows import add_person, add_server
+from tests.support.rows import add_person, add_real_server, add_server, add_site
+from tests.support.sshd import Sshd
+from tests.support.uploading import Store, add_vault, of_kind
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +45,24 @@ def server_id(core: Flask, prepared: Machine) -> UUID:
             privilege=Privilege.FULL,
         )
     return prepared.server_id
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Store:
+    """An empty bucket; in S3, unless a test says otherwise."""
+    return of_kind(getattr(request, "param", VaultKind.S3), request.getfixturevalue)
+
+
+@pytest.fixture
+def site_id(core: Flask, server: Sshd, tmp_path: Path) -> UUID:
+    """A site on the real server, of one file."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_bytes(os.urandom(6_000))
+    with transaction() as session:
+        row = add_real_server(core, session, server, tmp_path / "root")
+        return add_site(session, row, paths=[str(tmp_path / "site")], excludes=[]).id
+
+
+@pytest.fixture
+def vault_id(core: Flask, store: Store) -> UUID:
+    return add_vault(core, store)

@@ -10,40 +10,36 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 
 from cloudpilot import clock
-from cloudpilot.db import reading, transaction
-from cloudpilot.domain import outcomes, requests, runs, uploads
+from cloudpilot.db import transaction
+from cloudpilot.domain import outcomes, requests, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.objects import ARCHIVE, MANIFEST, NAMES, VaultObject
-from cloudpilot.domain.people import Person
-from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
-from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import CommandFailed, InvalidState
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.jobs import verify
 from cloudpilot.kinds import RunKind, VaultKind
 from cloudpilot.scheduling.tick import ask_for_removals
-from cloudpilot.secrets import Secret
 from cloudpilot.vaults.base import StoredObject
 from cloudpilot.vaults.plans import MIB
 from cloudpilot.vaults.uploads import Upload
 from tests.support.ports import free_port
-from tests.support.rows import add_person, add_real_server, add_site
-from tests.support.sshd import Sshd
+from tests.support.rows import add_person
 from tests.support.until import until
 from tests.support.uploading import (
     PREFIX,
     Store,
-    add_vault,
     back_up,
+    change_secret,
     drive,
     found,
-    of_kind,
+    kind,
+    objects,
+    push,
     runs_of,
     step,
 )
@@ -58,34 +54,6 @@ FORGOTTEN = {S3: (1, 0), GOOGLE: (1, 1), AZURE: (0, 0)}
 SMALL, LARGE = 6_000, 17 * MIB  # one part; two, of 16 MiB and one, that may be far apart
 
 pytestmark = pytest.mark.parametrize(("database_url", "store"), PAIRS, indirect=True)
-
-
-@pytest.fixture
-def store(request: pytest.FixtureRequest) -> Store:
-    """An empty bucket."""
-    return of_kind(request.param, request.getfixturevalue)
-
-
-@pytest.fixture
-def site_id(core: Flask, server: Sshd, tmp_path: Path) -> UUID:
-    """A site on the real server, of one file."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "index.html").write_bytes(os.urandom(SMALL))
-    with transaction() as session:
-        row = add_real_server(core, session, server, tmp_path / "root")
-        return add_site(session, row, paths=[str(tmp_path / "site")], excludes=[]).id
-
-
-@pytest.fixture
-def vault_id(core: Flask, store: Store) -> UUID:
-    return add_vault(core, store)
-
-
-def objects(backup_id: UUID) -> list[VaultObject]:
-    copies = [copy.id for copy in found(backup_id).copies]
-    with reading() as session:
-        rows = select(VaultObject).where(VaultObject.copy_id.in_(copies))
-        return list(session.scalars(rows.order_by(VaultObject.begun_at, VaultObject.name)))
 
 
 def names(store: Store, backup_id: UUID) -> list[str]:
@@ -363,28 +331,6 @@ def test_what_is_streamed_and_cannot_be_sent_is_no_backup(
     until(step, lambda _: found(backup_id).server_copy.status is CopyStatus.GONE)
     until(step, lambda _: kind(backup_id, RunKind.MAKE).status is Status.FAILED)
     assert pids_of(str(backup_id)) == []
-
-
-def kind(backup_id: UUID, wanted: RunKind) -> Run:
-    return next(run for run in reversed(runs_of(backup_id)) if run.kind is wanted)
-
-
-def push(backup_id: UUID, vault_id: UUID, rate: int | None = None) -> None:
-    with transaction() as session:
-        backup = session.get_one(Backup, backup_id)
-        backup.rate = rate
-        person = session.scalars(select(Person)).first() or add_person(session)
-        uploads.ask(session, backup, session.get_one(Vault, vault_id), person)
-
-
-def change_secret(core: Flask, vault_id: UUID, secret: str) -> str:
-    """The former one."""
-    sealer = core.extensions["sealer"]
-    with transaction() as session:
-        row = session.get_one(Vault, vault_id)
-        former = sealer.open(row.secret, row.secret_place).reveal()
-        row.secret = sealer.seal(Secret(secret), row.secret_place)
-    return str(former)
 
 
 def pids_of(mark: str) -> list[int]:

@@ -25,16 +25,18 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import VaultDenied, VaultRefused
+from cloudpilot.errors import ChecksumMismatch, VaultDenied, VaultRefused
 from cloudpilot.jobs import emptying
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.tick import ask_for_removals
+from cloudpilot.secrets import Secret
 from cloudpilot.vaults import connections, s3_deletion
 from cloudpilot.vaults.base import StoredObject, VerifiedBy
 from cloudpilot.vaults.memory import MemoryStore, MemoryVault
+from cloudpilot.vaults.plans import plan
 from cloudpilot.vaults.receipts import compare
-from cloudpilot.vaults.s3 import S3Vault
+from cloudpilot.vaults.s3 import S3Vault, _is_opaque
 from cloudpilot.vaults.uploads import Receipt, ReceivedPart, Upload
 from tests.support.ports import free_port
 from tests.support.rclone import Rclone
@@ -281,7 +283,14 @@ def test_a_store_that_never_answers_is_said(
 def test_a_bucket_that_encrypts_takes_uploads() -> None:
     """By a key of KMS: its ETags look like MD5s and are none."""
     sent, stored = [Receipt(1, 1, MD5, f'"{KMS}"')], [ReceivedPart(1, 1, KMS)]
-    assert compare(sent, stored) is VerifiedBy.MD5_PER_BLOCK
+    assert compare(sent, stored, opaque=True) is VerifiedBy.MD5_PER_BLOCK
+    with pytest.raises(ChecksumMismatch):
+        compare(sent, stored)
+    kms = Upload("key", Secret("id"), plan(None), opaque=True)
+    assert Upload.from_secret(kms.as_secret()) == kms
+    assert _is_opaque({"ServerSideEncryption": "aws:kms:dsse"})
+    assert _is_opaque({"SSECustomerAlgorithm": "AES256"})
+    assert not _is_opaque({"ServerSideEncryption": "AES256"})
 
 
 class KnowsNoVersions:

@@ -2,7 +2,7 @@
 
 import http.client
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,8 +27,10 @@ class Faults:
     port: int = 0
     plan: list[Any] = field(default_factory=list)
     always: Any = "pass"
+    lost_once: Container[str] = ()  # methods: the first answer to each of their requests is lost
     taken: Counter[str] = field(default_factory=Counter)  # parts that the store has answered for
     asked: list[str] = field(default_factory=list)  # what was done to each
+    lost: list[str] = field(default_factory=list)  # the requests of `lost_once` that it happened to
     held: Event = field(default_factory=Event)  # somebody is
     freed: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
@@ -37,9 +39,12 @@ class Faults:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def next(self) -> Any:
+    def next(self, method: str, path: str) -> Any:
         with self.lock:
             what = self.plan.pop(0) if self.plan else self.always
+            if method in self.lost_once and path not in self.lost:
+                self.lost.append(path)
+                what = "lost"
             self.asked.append(str(what))
             return what
 
@@ -81,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
     faults: Faults
 
     def answer(self) -> None:
-        what = self.faults.next()
+        what = self.faults.next(self.command, self.path)
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(length // 2 if what in {"cut", "hold"} else length)
         if what == "hold":
@@ -128,14 +133,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response_only(status)
+        length = str(len(body))
         for name, value in headers.items():
-            if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+            if name.lower() == "content-length" and self.command == "HEAD":
+                length = value
+            elif name.lower() not in {"content-length", "transfer-encoding", "connection"}:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 
     def log_message(self, *_words: Any) -> None:
         """Nothing."""

@@ -7,19 +7,25 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import select
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import requests, runs
+from cloudpilot.domain import requests, runs, uploads
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.people import Person
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.jobs import looks
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.jobs.runs import DIRECT
 from cloudpilot.kinds import BackupType, RunKind, VaultKind
+from cloudpilot.secrets import Secret
 from tests.support import vaulting
+from tests.support.rows import add_person
 from tests.support.until import until
 from tests.vaults.azure_store import AzureStore
 from tests.vaults.gcs_store import GcsStore
@@ -97,3 +103,42 @@ def runs_of(backup_id: UUID) -> list[Run]:
     with reading() as session:
         rows = select(Run).where(Run.backup_id == backup_id)
         return list(session.scalars(rows.order_by(Run.created_at, Run.id)))
+
+
+def objects(backup_id: UUID) -> list[VaultObject]:
+    """What its copies consist of in vaults, in the order in which it was begun."""
+    copies = [copy.id for copy in found(backup_id).copies]
+    with reading() as session:
+        rows = select(VaultObject).where(VaultObject.copy_id.in_(copies))
+        return list(session.scalars(rows.order_by(VaultObject.begun_at, VaultObject.name)))
+
+
+def kind(backup_id: UUID, wanted: RunKind) -> Run:
+    """Its last run of that kind."""
+    return next(run for run in reversed(runs_of(backup_id)) if run.kind is wanted)
+
+
+def push(backup_id: UUID, vault_id: UUID, rate: int | None = None) -> None:
+    """Ask for its upload, at so many bytes a second."""
+    with transaction() as session:
+        backup = session.get_one(Backup, backup_id)
+        backup.rate = rate
+        person = session.scalars(select(Person)).first() or add_person(session)
+        uploads.ask(session, backup, session.get_one(Vault, vault_id), person)
+
+
+def change_secret(core: Flask, vault_id: UUID, secret: str) -> str:
+    """The former one."""
+    sealer = core.extensions["sealer"]
+    with transaction() as session:
+        row = session.get_one(Vault, vault_id)
+        former = sealer.open(row.secret, row.secret_place).reveal()
+        row.secret = sealer.seal(Secret(secret), row.secret_place)
+    return str(former)
+
+
+def due_now(*found_runs: Run) -> None:
+    """Their time has come."""
+    with transaction() as session:
+        for run in found_runs:
+            runs.find(session, run.id).next_look_at = clock.now()

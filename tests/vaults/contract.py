@@ -21,6 +21,7 @@ from cloudpilot.errors import (
     UploadIncomplete,
     VaultDenied,
     VaultMissing,
+    VaultRefused,
 )
 from cloudpilot.vaults import keys
 from cloudpilot.vaults.base import Fate, Grade, StoredObject, Vault, VerifiedBy
@@ -408,6 +409,25 @@ class VaultContract:
         assert [found.key for found in vault.list("many/")] == names
         assert [found.key for found in vault.list("many/000")] == names[:10]
         assert next(vault.list("many/")).key == names[0]
+
+    def test_a_list_of_what_was_not_asked_for_is_refused(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is given up is found by lists, and deleted."""
+        self.stored(vault, "web-2/other")
+        upload = vault.begin("web-2/open", len(BODY))
+        self.sender(vault, upload).all()
+        self.forget_what_is_asked_for(vault, monkeypatch)
+        with pytest.raises(VaultRefused):
+            list(vault.list("web-1/"))
+        if vault.abilities.lists_open:
+            with pytest.raises(VaultRefused):
+                list(vault.open_uploads("web-1/"))
+        vault.abort(upload)
+
+    def forget_what_is_asked_for(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From now on the store lists all that there is."""
+        raise NotImplementedError
 
     def test_deleting_what_is_not_there_is_no_error(self, vault: Vault) -> None:
         assert vault.delete("web-1/never").fate is Fate.GONE

@@ -1,13 +1,23 @@
 """What every vault must do that is reached by a network, whoever's it is."""
 
 import time
+from typing import Protocol
 
 import pytest
 
 from cloudpilot.errors import AddressRefused, CloudPilotError, InvalidConfig, VaultUnreachable
+from cloudpilot.vaults.base import Vault
+from cloudpilot.vaults.location import Location
+from tests.support.faults import faulty
 from tests.support.ports import free_port
 from tests.support.redirecting import redirecting
-from tests.vaults.contract import Store, VaultContract
+from tests.vaults.contract import BODY, Store, VaultContract
+
+
+class AtAnAddress(Store, Protocol):
+    """A store of a server."""
+
+    location: Location
 
 
 class NetworkContract(VaultContract):
@@ -20,6 +30,23 @@ class NetworkContract(VaultContract):
             list(away.list())
         assert unreachable.value.transient
         assert time.monotonic() - begun < 20
+
+    def test_an_object_is_made_though_the_answer_is_lost(
+        self, store: AtAnAddress, vault: Vault
+    ) -> None:
+        """Libraries ask again by themselves, and then the upload is open no longer."""
+        target = store.location.endpoint.removeprefix("http://")
+        sender = self.sender(vault, vault.begin("web-1/a", len(BODY)))
+        sent = sender.all()
+        with faulty(target) as faults:
+            faults.lost_once = {"POST", "PUT"}
+            at = target.replace(target.rpartition(":")[2], str(faults.port))
+            sender.vault = store.vault(endpoint=f"http://{at}", prefix_of=vault)
+            stored = sender.complete(sent)
+        assert faults.lost or vault.abilities.visible_with_last_part
+        assert stored.size == len(BODY)
+        assert stored.is_still(vault.stat(stored.key))
+        assert self.read(vault, stored.key).body == BODY
 
     @pytest.mark.parametrize("status", [301, 302, 307])
     def test_a_redirect_is_not_followed(self, store: Store, status: int) -> None:

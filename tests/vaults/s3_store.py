@@ -69,3 +69,12 @@ class S3Store:
         """The objects of uploads that are open."""
         listed = self.s3.list_multipart_uploads(Bucket=self.bucket)
         return [one["Key"] for one in listed.get("Uploads", [])]
+
+
+def all_of_it(vault: Any) -> None:
+    """From now on this vault's store does not know `prefix`."""
+
+    def deaf(params: dict[str, Any], **_more: Any) -> None:
+        params.pop("Prefix", None)
+
+    vault._s3.meta.events.register("before-parameter-build.s3", deaf)

@@ -32,6 +32,16 @@ class TestAzure(NetworkContract):
     def store(self, in_azure: AzureStore) -> AzureStore:
         return in_azure
 
+    def forget_what_is_asked_for(self, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = vault._container.list_blobs
+
+        def deaf(**words: Any) -> Any:
+            return real(
+                **{name: word for name, word in words.items() if name != "name_starts_with"}
+            )
+
+        monkeypatch.setattr(vault._container, "list_blobs", deaf)
+
     def overwrite(self, vault: Vault, sender: Sender, request: Any) -> None:
         """`w` on a blob is everything that writes it: Azure has no smaller right."""
         url = request.url.reveal().split("&comp=block")[0]

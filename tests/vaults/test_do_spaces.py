@@ -1,11 +1,13 @@
 """Spaces, whose buckets stand in the host's name, against Ceph's gateway."""
 
+from typing import Any
+
 import pytest
 
 from cloudpilot.kinds import VaultKind
 from tests.support.rgw import Rgw
 from tests.vaults.network import NetworkContract
-from tests.vaults.s3_store import S3Store
+from tests.vaults.s3_store import S3Store, all_of_it
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,6 @@ class TestSpacesOfCeph(NetworkContract):
     @pytest.fixture
     def store(self, spaces: S3Store) -> S3Store:
         return spaces
+
+    def forget_what_is_asked_for(self, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        all_of_it(vault)

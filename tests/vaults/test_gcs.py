@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,15 @@ class TestGcs(NetworkContract):
     @pytest.fixture
     def store(self, in_google: GcsStore) -> GcsStore:
         return in_google
+
+    def forget_what_is_asked_for(self, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = vault._bucket.list_blobs
+
+        def deaf(**words: Any) -> Any:
+            words.pop("prefix", None)
+            return real(**words)
+
+        monkeypatch.setattr(vault._bucket, "list_blobs", deaf)
 
     def test_a_key_is_used_once(self, vault: Vault) -> None:
         """The session was begun for a key where nothing is: two that race make one object."""

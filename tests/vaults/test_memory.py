@@ -1,11 +1,13 @@
 """The vault in memory keeps the promise, so that tests may stand on it."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cloudpilot.secrets import Secret
+from cloudpilot.vaults import keys, memory
 from cloudpilot.vaults.base import Vault
 from cloudpilot.vaults.memory import MemoryStore, MemoryVault
 from tests.support.curl import Answer
@@ -40,6 +42,10 @@ class TestMemoryVault(VaultContract):
     @pytest.fixture
     def store(self) -> Memory:
         return Memory()
+
+    def forget_what_is_asked_for(self, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        every = SimpleNamespace(beginning=lambda *_: "", relative=keys.relative, whole=keys.whole)
+        monkeypatch.setattr(memory, "keys", every)
 
     def send(self, vault: Any) -> Callable[..., Answer]:
         return vault.send  # type: ignore[no-any-return]

@@ -1,11 +1,13 @@
 """S3, against Ceph's gateway and against rclone."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.rclone import Rclone
 from tests.support.rgw import Rgw
 from tests.vaults.network import NetworkContract
-from tests.vaults.s3_store import S3Store
+from tests.vaults.s3_store import S3Store, all_of_it
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,9 @@ class TestS3OfCeph(NetworkContract):
     def store(self, in_ceph: S3Store) -> S3Store:
         return in_ceph
 
+    def forget_what_is_asked_for(self, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        all_of_it(vault)
+
 
 @pytest.mark.xdist_group("others")
 class TestS3OfRclone(NetworkContract):
@@ -38,3 +43,6 @@ class TestS3OfRclone(NetworkContract):
     @pytest.fixture
     def store(self, in_rclone: S3Store) -> S3Store:
         return in_rclone
+
+    def forget_what_is_asked_for(self, vault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        all_of_it(vault)

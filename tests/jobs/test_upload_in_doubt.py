@@ -1,0 +1,167 @@
+"""Uploads of which it is not clear how far they are: nothing that is good is given up."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from cloudpilot.db import transaction
+from cloudpilot.domain import outcomes, runs
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import CopyStatus, Offsite
+from cloudpilot.domain.status import Status
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.engine import detached
+from cloudpilot.errors import SshUnreachable, VaultDenied
+from cloudpilot.jobs import lifecycle, on_server
+from cloudpilot.kinds import RunKind
+from cloudpilot.scheduling.tick import ask_for_removals
+from cloudpilot.secrets import CannotOpenError
+from cloudpilot.vaults.base import StoredObject
+from cloudpilot.vaults.s3 import S3Vault
+from tests.support.faults import faulty
+from tests.support.rclone import Rclone
+from tests.support.rows import add_person
+from tests.support.until import until
+from tests.support.uploading import (
+    PREFIX,
+    add_vault,
+    back_up,
+    change_secret,
+    drive,
+    due_now,
+    found,
+    kind,
+    objects,
+    runs_of,
+    step,
+)
+from tests.vaults.s3_store import S3Store
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+STREAMED = pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "kept"])
+
+
+@STREAMED
+def test_an_answer_that_is_lost_deletes_no_good_object(
+    core: Flask, site_id: UUID, rclone: Rclone, streamed: bool
+) -> None:
+    """The store has made the object; who asks again hears that there is no such upload."""
+    there = S3Store(rclone)
+    vault_id = add_vault(core, there)
+    with faulty(rclone.endpoint.removeprefix("http://")) as faults:
+        with transaction() as session:
+            session.get_one(Vault, vault_id).endpoint = f"http://{faults.address}"
+        backup_id = back_up(site_id, vault_id, streamed=streamed)
+        faults.lost_once = {"POST"}
+        drive()
+    assert faults.lost
+    backup = found(backup_id)
+    assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.UPLOADED)
+    assert len(there.keys(str(backup_id))) == 3
+
+
+def refuses_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The first proof that a vault is asked for."""
+    right, asked = S3Vault.complete, []
+
+    def complete(vault: S3Vault, *words: Any, **more: Any) -> StoredObject:
+        asked.append(1)
+        if len(asked) == 1:
+            raise error
+        return right(vault, *words, **more)
+
+    monkeypatch.setattr(S3Vault, "complete", complete)
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (VaultDenied("The store answered 403 InvalidAccessKeyId."), "VAULT_DENIED"),
+        (CannotOpenError("vaults/1/secret"), "SECRET_KEY_WRONG"),
+        (ZeroDivisionError(), "INTERNAL"),
+    ],
+    ids=["key exchanged", "secret key wrong", "unexpected"],
+)
+def test_what_was_sent_is_kept_until_the_vault_can_be_asked(
+    site_id: UUID,
+    vault_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    streamed: bool,
+    error: Exception,
+    code: str,
+) -> None:
+    refuses_once(monkeypatch, error)
+    backup_id = back_up(site_id, vault_id, streamed=streamed)
+    until(step, lambda _: proof(backup_id) and proof(backup_id).error_code)
+    waiting = proof(backup_id)
+    assert (waiting.status, waiting.error_code) == (Status.RUNNING, code)
+    due_now(waiting)
+    drive()
+    backup = found(backup_id)
+    assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.UPLOADED)
+
+
+def test_a_vault_that_cannot_be_asked_for_half_a_day_is_given_up(
+    site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuses_once(monkeypatch, VaultDenied("The store answered 403."))
+    backup_id = back_up(site_id, vault_id)
+    until(step, lambda _: proof(backup_id) and proof(backup_id).error_code)
+    waiting = proof(backup_id)
+    with transaction() as session:
+        run = runs.find(session, waiting.id)
+        run.created_at -= timedelta(hours=lifecycle.settings().lost_after_hours)
+    refuses_once(monkeypatch, VaultDenied("The store answered 403."))
+    due_now(waiting)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.FAILED
+
+
+@pytest.mark.parametrize("tries", [1, 2], ids=["not begun", "begun"])
+def test_the_vault_is_asked_again_when_the_server_comes_back(
+    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    """What it said before a server was away for days proves nothing: that copy may be the only one
+    by now, whether the way to the server broke before its removal or in the middle."""
+    backup_id = back_up(site_id, vault_id, local_days=0)
+    drive()
+    ask_for_removals()
+    with monkeypatch.context() as patch:
+        patch.setattr(*((on_server, "connect") if tries == 1 else (detached, "remove")), away)
+        step()
+    for one in objects(backup_id):  # a rule at the provider, or whoever has the key
+        store.remove(f"{PREFIX}/{one.key}")
+    due_now(kind(backup_id, RunKind.DELETE))
+    step()
+    assert kind(backup_id, RunKind.DELETE).error_code == "OBJECT_MISSING"
+    assert Path(found(backup_id).server_copy.path).exists()
+
+
+def test_what_a_person_takes_over_is_removed_without_asking_the_vault(
+    core: Flask, site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup_id = back_up(site_id, vault_id, local_days=0)
+    drive()
+    ask_for_removals()
+    with monkeypatch.context() as patch:
+        patch.setattr(detached, "remove", away)
+        step()
+    with transaction() as session:
+        outcomes.remove_local(session, session.get_one(Backup, backup_id), add_person(session))
+    change_secret(core, vault_id, "wrong")
+    due_now(kind(backup_id, RunKind.DELETE))
+    drive()
+    assert found(backup_id).server_copy.status is CopyStatus.GONE
+
+
+def away(*_words: Any, **_more: Any) -> None:
+    raise SshUnreachable("No route.")
+
+
+def proof(backup_id: UUID) -> Any:
+    return next((run for run in runs_of(backup_id) if run.kind is RunKind.VERIFY), None)
