@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from cloudpilot import clock
@@ -13,11 +13,12 @@ from cloudpilot.domain import backups, chains, runs, shrinkage, subjects, tries,
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import WARNINGS_KEPT, Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.pace import BACK_OFF_AT_MOST
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import CloudPilotError
+from cloudpilot.errors import CloudPilotError, ObjectLocked
 from cloudpilot.kinds import BackupType, Place, RunKind
 
 DELETED_WITHIN = timedelta(days=1)
@@ -232,11 +233,15 @@ def deletions(session: Session, backup: Backup) -> list[Run]:
 
 
 def overdue_deletions(session: Session, limit: int) -> list[Run]:
-    """Those that have been tried for longer than a day, the oldest first."""
+    """Those that have been tried for longer than a day, the oldest first; what a lock forbids until
+    a day that is known is not late."""
+    now = clock.now()
+    is_locked = and_(Run.error_code == ObjectLocked.code, Run.next_look_at > now + BACK_OFF_AT_MOST)
     rows = select(Run).where(
         Run.kind == RunKind.DELETE,
         Run.status.in_(ACTIVE),
-        Run.created_at < clock.now() - DELETED_WITHIN,
+        Run.created_at < now - DELETED_WITHIN,
+        or_(Run.error_code.is_(None), ~is_locked),
     )
     return list(session.scalars(rows.order_by(Run.created_at, Run.id).limit(limit)))
 

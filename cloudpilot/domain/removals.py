@@ -1,7 +1,7 @@
 """Taking servers, sites and databases out of the panel: their rows stay, so that old backups keep
 a name."""
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
@@ -12,7 +12,7 @@ from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import BackupInProgress
+from cloudpilot.errors import BackupInProgress, ObjectLocked
 from cloudpilot.kinds import RunKind
 
 _WORK = {
@@ -30,10 +30,13 @@ _WORK = {
 }
 
 
+_AT_VAULT = (RunKind.DELETE, RunKind.ABANDON)
+
+
 def remove_server(session: Session, server: Server) -> None:
     """Forget a server and its sites; nothing on the server itself is touched.
 
-    Raises BackupInProgress while anything is to be done there, a deletion that waits included.
+    Raises BackupInProgress while anything is to be done there, deletions that wait included.
     """
     _refuse_because_of(keeps_server(session, server))
     forget(session, server)
@@ -74,8 +77,10 @@ def _forget_databases(session: Session, condition: ColumnElement[bool]) -> None:
 
 
 def keeps_server(session: Session, server: Server) -> Run | None:
-    """The oldest run that has to end before the server can be removed."""
-    return _oldest_active(session, Run.server_id == server.id)
+    """The oldest run that has to end before the server can be removed; what is taken out of a vault
+    is done without it."""
+    at_vault = and_(Run.kind.in_(_AT_VAULT), Run.vault_id.is_not(None))
+    return _oldest_active(session, and_(Run.server_id == server.id, ~at_vault))
 
 
 def keeps_site(session: Session, site: Site) -> Run | None:
@@ -85,10 +90,14 @@ def keeps_site(session: Session, site: Site) -> Run | None:
 
 def pending(run: Run) -> str:
     """What is still to be done, in one sentence."""
+    if run.error_code == ObjectLocked.code:
+        return f"{_WORK[run.kind]} of {run.subject} waits: {run.error_detail}"
     if run.status is Status.RUNNING:
         state = "under way"
+    elif run.error_code:
+        state = f"waiting for the {'vault' if run.vault_id and run.kind in _AT_VAULT else 'server'}"
     else:
-        state = "waiting for the server" if run.error_code else "waiting to start"
+        state = "waiting to start"
     return f"{_WORK[run.kind]} of {run.subject} is {state}."
 
 

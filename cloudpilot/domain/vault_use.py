@@ -116,14 +116,28 @@ def copies(session: Session, vault: Vault) -> list[tuple[Copy, Backup]]:
 
 
 def looked_for(session: Session, vault_id: UUID, limit: int) -> list[Copy]:
-    """The newest copies that are stored there, as far as we know or knew."""
-    rows = (
-        select(Copy)
-        .join(Backup, Backup.id == Copy.backup_id)
-        .where(Copy.vault_id == vault_id, Copy.status.in_(STORED))
-        .order_by(Backup.created_at.desc(), Copy.id)
+    """Copies that are stored there, as far as we know or knew: the newest of each site, some of
+    those that are missing, then those that have not been seen for the longest, so that each has
+    its turn."""
+    rows = select(Copy).join(Backup, Backup.id == Copy.backup_id)
+    rows = rows.where(Copy.vault_id == vault_id, Copy.status.in_(STORED))
+    of_site = func.row_number().over(
+        partition_by=(Backup.site_id, Backup.server_id),
+        order_by=(Backup.created_at.desc(), Backup.id.desc()),
     )
-    return list(session.scalars(rows.limit(limit)))
+    ranked = rows.with_only_columns(Copy.id, of_site.label("rank")).subquery()
+    newest = rows.where(Copy.id.in_(select(ranked.c.id).where(ranked.c.rank == 1)))
+    missing = rows.where(Copy.status == CopyStatus.MISSING)
+    there = rows.where(Copy.status == CopyStatus.STORED)
+    seen_at = func.coalesce(Copy.seen_at, Copy.verified_at)
+    found: dict[UUID, Copy] = {}
+    for each in (
+        newest.order_by(Backup.created_at.desc(), Copy.id).limit(limit // 2),
+        missing.order_by(Copy.missing_at.desc(), Copy.id).limit(limit // 4),
+        there.order_by(seen_at.nulls_first(), Copy.id).limit(limit),
+    ):
+        found |= {copy.id: copy for copy in session.scalars(each)}
+    return list(found.values())[:limit]
 
 
 def runs(session: Session, vault: Vault) -> list[Run]:

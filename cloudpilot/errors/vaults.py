@@ -1,5 +1,7 @@
 """A vault cannot be reached, refuses, or does not hold what it should."""
 
+from datetime import datetime
+
 from cloudpilot.errors.base import CloudPilotError
 
 
@@ -35,9 +37,15 @@ class ObjectMissing(CloudPilotError):
 
 
 class ObjectLocked(CloudPilotError):
+    """`until`: when the provider lets it go; None if it does not say."""
+
     code = "OBJECT_LOCKED"
     remedy = "Nothing to do if that is meant: it is deleted when its lock has ended. Locks and holds are set at the provider."
     http_status = 409
+
+    def __init__(self, words: str, until: datetime | None = None) -> None:
+        super().__init__(words)
+        self.until = until
 
 
 class UploadFailed(CloudPilotError):

@@ -54,7 +54,7 @@ def perform(run: Run) -> None:
 
 
 def _copies(vault_id: UUID, until: float) -> Sequence[CheckLine]:
-    """Whether what was stored is still there, the newest first, as long as there is time."""
+    """Whether what was stored is still there, as many as there is time for."""
     with reading() as session:
         copies = vault_use.looked_for(session, vault_id, COPIES_AT_MOST)
     vault, whys = opening.vault(vault_id), {}

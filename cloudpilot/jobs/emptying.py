@@ -65,7 +65,7 @@ def _take_away(vault: Vault, row: VaultObject) -> str:
 
 def _judge(deletion: Deletion) -> None:
     if deletion.fate is Fate.LOCKED:
-        raise ObjectLocked(f"A lock forbids to delete it{_until(deletion)}.")
+        raise ObjectLocked(f"A lock forbids to delete it{_until(deletion)}.", deletion.until)
 
 
 def _until(deletion: Deletion) -> str:

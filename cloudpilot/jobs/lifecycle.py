@@ -20,6 +20,7 @@ from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
 from cloudpilot.errors import (
     CloudPilotError,
     NotCompleted,
+    ObjectLocked,
     RunLost,
     RunStopped,
     SecretKeyWrong,
@@ -103,13 +104,17 @@ def fail(run_id: UUID, error: CloudPilotError, *, leave: bool = False) -> None:
 
 
 def wait(run: Run, error: CloudPilotError) -> None:
-    """Its server could not be asked: ask again later, less often each time."""
+    """Its server could not be asked: ask again later, less often each time; what a lock forbids,
+    when it has ended."""
     first = timedelta(seconds=settings().retry_seconds)
     with transaction() as session:
         row = runs.find(session, run.id)
         goes_on = row.kind.is_on_server and row.status is Status.RUNNING
         pause = pace.back_off(row.attempts, first, running=goes_on)
-        runs.put_off(session, row, error, next_look_at=clock.now() + pause)
+        again = clock.now() + pause
+        if isinstance(error, ObjectLocked) and error.until:
+            again = max(again, error.until)
+        runs.put_off(session, row, error, next_look_at=again)
 
 
 def give_up_if_silent(run: Run) -> None:

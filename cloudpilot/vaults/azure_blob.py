@@ -138,7 +138,7 @@ class AzureVault:
                 yield _stored(keys.relative(self._prefix, prefix, found.name), found)
 
     def delete(self, key: str, version: str = "") -> Deletion:
-        return azure_deletion.delete(self._service, self._blob(key), version)
+        return azure_deletion.delete(self._service, self._blob(key))
 
     def check(self) -> Sequence[CheckLine]:
         wire = Wire(private=self._location.private)

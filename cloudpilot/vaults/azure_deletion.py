@@ -11,20 +11,21 @@ from cloudpilot.vaults.base import CheckLine, Deletion, Fate, Grade
 from cloudpilot.vaults.checks import unknown
 
 
-def delete(service: Any, blob: Any, version: str) -> Deletion:
-    """Remove the blob and, where the account keeps versions, the one that is left of it."""
-    was_there = False
-    for which in filter(None, ({"delete_snapshots": "include"}, _version(version))):
-        try:
-            with translated("delete an object"):
-                blob.delete_blob(**which)
-                was_there = True
-        except ObjectMissing:
-            continue
-        except (VaultDenied, VaultRefused):
-            if locked := _locked(blob):
-                return locked
-            raise
+def delete(service: Any, blob: Any) -> Deletion:
+    """Remove the blob and, where the account keeps versions, all that there are: a name is used
+    once. Raises VaultRefused if the store has any of it still."""
+    was_there, locked = _delete(blob, delete_snapshots="include")
+    container = service.get_container_client(blob.container_name)
+    for version in _versions(container, blob.blob_name):
+        if locked:
+            break
+        one = container.get_blob_client(blob.blob_name, version_id=version)
+        found, locked = _delete(one, version_id=version)
+        was_there = was_there or found
+    if locked:
+        return locked
+    if _versions(container, blob.blob_name):
+        raise VaultRefused("The store has said that it deleted the object, and still has it.")
     return _kept(service) if was_there else Deletion(Fate.GONE)
 
 
@@ -45,8 +46,28 @@ def findings(service: Any, container: Any) -> list[CheckLine]:
     return lines
 
 
-def _version(version: str) -> dict[str, str] | None:
-    return {"version_id": version} if version else None
+def _delete(blob: Any, **which: str) -> tuple[bool, Deletion | None]:
+    """Whether it was there, and the lock that forbids its deletion."""
+    try:
+        with translated("delete an object"):
+            blob.delete_blob(**which)
+    except ObjectMissing:
+        return False, None
+    except (VaultDenied, VaultRefused):
+        if locked := _locked(blob):
+            return True, locked
+        raise
+    return True, None
+
+
+def _versions(container: Any, name: str) -> list[str]:
+    """Every version of exactly this name; none where the account keeps or knows none."""
+    try:
+        with translated("list the versions of an object"):
+            listed = container.list_blobs(name_starts_with=name, include=["versions"])
+            return [one.version_id for one in listed if one.name == name and one.version_id]
+    except VaultRefused:
+        return []
 
 
 def _locked(blob: Any) -> Deletion | None:

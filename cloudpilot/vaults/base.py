@@ -27,13 +27,15 @@ class StoredObject:
     key: str  # below the vault's prefix; "/" between its parts, none at its beginning
     size: int  # bytes
     modified_at: datetime  # when it came to be; the present where a store does not tell
-    etag: str = ""  # the store's word for this very content; compared, never computed
+    # The store's word for this very content; compared, never computed. "" where `version` says it.
+    etag: str = ""
     version: str = ""  # version id or generation; "" where the store keeps no versions
     verified_by: VerifiedBy | None = None  # only `complete` says so
 
     def is_still(self, now: "StoredObject") -> bool:
         """Whether `now`, what `stat` says today, is what this was: nobody has replaced it."""
-        return (self.size, self.etag, self.version) == (now.size, now.etag, now.version)
+        same = self.etag == now.etag or bool(now.version and not now.etag)
+        return same and (self.size, self.version) == (now.size, now.version)
 
 
 class Fate(StrEnum):

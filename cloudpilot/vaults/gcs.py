@@ -142,6 +142,6 @@ class GcsVault:
 
 
 def _stored(key: str, found: Any) -> StoredObject:
+    """A generation is one content for ever; Google's ETag changes with labels and holds, too."""
     at = found.updated or datetime.now(UTC)
-    version = str(found.generation or "")
-    return StoredObject(key, int(found.size or 0), at, str(found.etag or ""), version)
+    return StoredObject(key, int(found.size or 0), at, version=str(found.generation or ""))

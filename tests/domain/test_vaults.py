@@ -1,5 +1,6 @@
 """Vaults: where one is, for whom its secret was entered, and what keeps it."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,16 +12,18 @@ from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import destinations, vault_checks, vault_use, vaults
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, NotFound
-from cloudpilot.kinds import RunKind, VaultKind
+from cloudpilot.kinds import Place, RunKind, VaultKind
 from cloudpilot.secrets import Sealer, Secret
 from tests.support.rows import add_run, add_server, add_site
 from tests.support.vaulting import add_vault
+from tests.web.scenes import add_backup
 
 VALUES: dict[str, Any] = {"name": "offsite", "kind": VaultKind.S3, "bucket": "of-ada"}
 
@@ -110,6 +113,37 @@ def test_a_vault_is_not_removed_while_anything_is_to_be_done_there(core: Flask) 
         session.flush()
         vault_use.remove(session, vault)
         assert vault.secret == ""
+
+
+def test_every_copy_in_a_vault_is_looked_for_in_its_turn(core: Flask) -> None:
+    """A check has time for some: the newest of each site, then those not seen for the longest."""
+    with transaction() as session:
+        vault, server = add_vault(session), add_server(session)
+        sites = [add_site(session, server, name) for name in ("a", "b")]
+        found = []
+        for age in range(6):
+            backup = add_backup(
+                session, server, sites[age >= 4], Status.COMPLETED, age=timedelta(days=age)
+            )
+            seen = None if age == 3 else clock.now() - timedelta(hours=age)
+            copy = Copy(
+                place=Place.VAULT,
+                vault_id=vault.id,
+                name=backup.archive,
+                status=CopyStatus.STORED,
+                seen_at=seen,
+            )
+            backup.copies.append(copy)
+            found.append(copy)
+        session.flush()
+
+        def ages(limit: int) -> list[int]:
+            return [found.index(copy) for copy in vault_use.looked_for(session, vault.id, limit)]
+
+        assert ages(4) == [0, 4, 3, 5]
+        assert sorted(ages(200)) == list(range(6))
+        found[2].move(session, CopyStatus.MISSING)
+        assert ages(4) == [0, 4, 2, 3]
 
 
 def test_an_object_and_a_place_say_where_their_secrets_belong() -> None:

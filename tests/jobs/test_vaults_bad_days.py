@@ -4,6 +4,8 @@ import http.client
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,7 +19,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import runs, uploads
+from cloudpilot.domain import outcomes, removals, requests, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.objects import VaultObject
@@ -41,7 +43,7 @@ from cloudpilot.vaults.uploads import Receipt, ReceivedPart, Upload
 from tests.support.ports import free_port
 from tests.support.rclone import Rclone
 from tests.support.rgw import Rgw
-from tests.support.rows import add_real_server, add_site
+from tests.support.rows import add_person, add_real_server, add_site
 from tests.support.sshd import Sshd
 from tests.support.until import until
 from tests.support.uploading import add_vault, back_up, drive, found, runs_of, step
@@ -291,6 +293,38 @@ def test_a_bucket_that_encrypts_takes_uploads() -> None:
     assert _is_opaque({"ServerSideEncryption": "aws:kms:dsse"})
     assert _is_opaque({"SSECustomerAlgorithm": "AES256"})
     assert not _is_opaque({"ServerSideEncryption": "AES256"})
+
+
+def test_a_lock_of_years_in_a_vault_keeps_no_server(site_id: UUID, core: Flask, rgw: Rgw) -> None:
+    """The provider says until when: it is asked again then, and the server is not needed."""
+    where = S3Store(rgw)
+    where.bucket = f"{where.bucket}-lock"
+    where.s3.create_bucket(Bucket=where.bucket, ObjectLockEnabledForBucket=True)
+    where.s3.put_object_lock_configuration(
+        Bucket=where.bucket,
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 3650}},
+        },
+    )
+    where.location = replace(where.location, bucket=where.bucket)
+    backup_id = back_up(site_id, add_vault(core, where))
+    drive()
+    with transaction() as session:
+        requests.delete(session, session.get_one(Backup, backup_id), add_person(session))
+    for _ in range(2):
+        step()
+    [run] = [run for run in of_kind(backup_id, RunKind.DELETE) if run.vault_id]
+    assert run.error_code == "OBJECT_LOCKED"
+    assert run.next_look_at - clock.now() > timedelta(days=3649)
+    assert f"{run.next_look_at:%Y-%m-%d}" in removals.pending(run)
+    server_id = found(backup_id).server_id
+    with transaction() as session:
+        server = session.get_one(Server, server_id)
+        assert removals.keeps_server(session, server) is None
+        runs.find(session, run.id).created_at -= timedelta(days=2)
+        session.flush()
+        assert outcomes.overdue_deletions(session, 10) == []
 
 
 class KnowsNoVersions:

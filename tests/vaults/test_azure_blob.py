@@ -1,14 +1,18 @@
 """Azure's blobs, against Azurite."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from azure.storage.blob import BlobBlock, RetentionPolicy
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobBlock, BlobProperties, RetentionPolicy
 
 from cloudpilot import clock
-from cloudpilot.errors import ChecksumMismatch, InvalidConfig, UploadIncomplete
+from cloudpilot.errors import ChecksumMismatch, InvalidConfig, UploadIncomplete, VaultRefused
 from cloudpilot.secrets import Secret
+from cloudpilot.vaults import azure_deletion
 from cloudpilot.vaults.base import Fate, Grade, Vault
 from cloudpilot.vaults.receipts import base64_md5
 from cloudpilot.vaults.registry import open_vault
@@ -17,6 +21,79 @@ from tests.vaults.azure_store import AzureStore
 from tests.vaults.contract import BODY
 from tests.vaults.network import NetworkContract
 from tests.vaults.sending import Sender
+
+
+class KeepsVersions:
+    """An account, its container and its blobs: what is deleted or replaced stays as a version."""
+
+    def __init__(self, *, kept: int, locked: bool = False, stubborn: bool = False) -> None:
+        self.blob_name, self.container_name, self.version = "p/key", "c", ""
+        self.versions = [f"v{number}" for number in range(kept)]
+        self.current, self.is_locked, self.stubborn = True, locked, stubborn
+
+    def get_container_client(self, _name: str) -> "KeepsVersions":
+        return self
+
+    def get_blob_client(self, _name: str, version_id: str) -> "OneVersion":
+        return OneVersion(self, version_id)
+
+    def list_blobs(self, name_starts_with: str, include: list[str]) -> list[BlobProperties]:
+        assert (name_starts_with, include) == ("p/key", ["versions"])
+        return [_named("p/key-of-another", "v0"), *(_named("p/key", v) for v in self.versions)]
+
+    def delete_blob(self, **_how: Any) -> None:
+        if not self.current:
+            raise _refused(404)
+        self.current = False
+        self.versions.append("the last")
+
+    def get_service_properties(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass
+class OneVersion:
+    account: KeepsVersions
+    version_id: str
+
+    def delete_blob(self, version_id: str) -> None:
+        assert version_id == self.version_id
+        if self.account.is_locked:
+            raise _refused(409)
+        if not self.account.stubborn:
+            self.account.versions.remove(version_id)
+
+    def get_blob_properties(self) -> Any:
+        policy = SimpleNamespace(expiry_time=clock.now() + timedelta(days=9))
+        return SimpleNamespace(immutability_policy=policy, has_legal_hold=False)
+
+
+def _refused(status: int) -> HttpResponseError:
+    return HttpResponseError(response=SimpleNamespace(status_code=status, reason="", headers={}))
+
+
+def _named(name: str, version: str) -> BlobProperties:
+    found = BlobProperties(name=name)
+    found.version_id = version
+    return found
+
+
+def test_where_versions_are_kept_none_of_them_is_left() -> None:
+    """The name was used once: whatever lies there under it is what is to go."""
+    account = KeepsVersions(kept=2)
+    assert azure_deletion.delete(account, account).fate is Fate.GONE
+    assert account.versions == []
+    assert azure_deletion.delete(account, account).fate is Fate.GONE
+
+
+def test_a_version_that_is_locked_or_stays_is_not_called_gone() -> None:
+    account = KeepsVersions(kept=1, locked=True)
+    deletion = azure_deletion.delete(account, account)
+    assert deletion.fate is Fate.LOCKED
+    assert deletion.until
+    account = KeepsVersions(kept=1, stubborn=True)
+    with pytest.raises(VaultRefused, match="still has"):
+        azure_deletion.delete(account, account)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,17 @@ class TestGcs(NetworkContract):
         assert lines["soft delete"].grade is lines["delete"].grade is Grade.WARNING
         assert "7 days" in lines["soft delete"].sentence
 
+    def test_a_label_on_an_object_does_not_make_it_another(self, vault: Any) -> None:
+        """Google's ETag is of what is said about an object, too: labels, holds, its class."""
+        stored = self.stored(vault)
+        blob = vault._bucket.get_blob(f"{vault._prefix}/{stored.key}")
+        blob.metadata = {"team": "shop"}
+        blob.patch()
+        now = vault.stat(stored.key)
+        assert now.version == stored.version
+        assert stored.is_still(now)
+        assert replace(stored, etag="as it was kept before").is_still(now)
+
     def test_another_generation_is_not_deleted(self, vault: Vault) -> None:
         stored = self.stored(vault)
         vault.delete(stored.key, "1")
