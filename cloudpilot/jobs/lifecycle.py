@@ -25,6 +25,7 @@ from cloudpilot.errors import (
     SecretKeyWrong,
     Unexpected,
     UploadIncomplete,
+    VaultUnreachable,
 )
 from cloudpilot.jobs import endings, queue
 from cloudpilot.jobs.endings import Ending
@@ -128,7 +129,13 @@ def recorded(run: Run) -> Iterator[None]:
     """A failure while a run is started becomes the run's; what may pass by itself is put off."""
     try:
         yield
-    except (JobTimeoutException, DBAPIError):
+    except JobTimeoutException as late:
+        if run.vault_id is None:
+            raise  # as below
+        log.warning("run %s: %s", run.id, late)
+        silent = VaultUnreachable("The store has not answered for as long as this job may take.")
+        _put_off_or_fail(run.id, silent)
+    except DBAPIError:
         raise  # this job has failed, not the work: when the lease is over the next takes over
     except (IllegalStep, LostRace) as race:
         log.info("run %s: %s", run.id, race)

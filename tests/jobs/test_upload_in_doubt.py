@@ -1,5 +1,6 @@
 """Uploads of which it is not clear how far they are: nothing that is good is given up."""
 
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from cloudpilot.db import transaction
 from cloudpilot.domain import outcomes, runs
@@ -16,10 +18,12 @@ from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine import detached
 from cloudpilot.errors import SshUnreachable, VaultDenied
-from cloudpilot.jobs import lifecycle, on_server
+from cloudpilot.jobs import lifecycle, on_server, queue
+from cloudpilot.jobs import runs as jobs
 from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.tick import ask_for_removals
 from cloudpilot.secrets import CannotOpenError
+from cloudpilot.vaults import connections
 from cloudpilot.vaults.base import StoredObject
 from cloudpilot.vaults.s3 import S3Vault
 from tests.support.faults import faulty
@@ -36,6 +40,7 @@ from tests.support.uploading import (
     found,
     kind,
     objects,
+    push,
     runs_of,
     step,
 )
@@ -157,6 +162,33 @@ def test_what_a_person_takes_over_is_removed_without_asking_the_vault(
     due_now(kind(backup_id, RunKind.DELETE))
     drive()
     assert found(backup_id).server_copy.status is CopyStatus.GONE
+
+
+def test_a_store_that_never_answers_is_said_to_be_silent(
+    site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection. Here one of its answers is waited for longer than a job may take."""
+    backup_id = back_up(site_id, None)
+    drive()
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 10.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with transaction() as session:
+            row = session.get_one(Vault, vault_id)
+            row.endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        push(backup_id, vault_id)
+        run = kind(backup_id, RunKind.UPLOAD)
+        for _ in range(2):
+            due_now(run)
+            with UnixSignalDeathPenalty(1, JobTimeoutException):
+                jobs.start(str(run.id))
+    run = kind(backup_id, RunKind.UPLOAD)
+    assert (run.status, run.error_code, run.attempts) == (Status.PENDING, "VAULT_UNREACHABLE", 2)
+
+
+def test_a_call_that_is_never_answered_ends_before_its_job(core: Flask) -> None:
+    calls = connections.ATTEMPTS * (connections.ANSWER_SECONDS + connections.CONNECT_SECONDS)
+    for one in (RunKind.UPLOAD, RunKind.VERIFY, RunKind.ABANDON, RunKind.DELETE):
+        assert calls < queue.SECONDS_BY_KIND[one]
 
 
 def away(*_words: Any, **_more: Any) -> None:
