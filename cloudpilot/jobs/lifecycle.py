@@ -167,11 +167,14 @@ def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
 
 def _may_pass(run: Run, error: CloudPilotError) -> bool:
     """Whether it is worth another try. All bytes have been sent when a vault is asked for its
-    word, and what is given up is deleted: only the vault's no ends that, and time."""
+    word, and what is given up is deleted: only the vault's no ends that, and time. An upload begins
+    late rather than never: streamed, there is no backup without it."""
     waited = clock.now() - run.created_at
     is_early = waited < timedelta(hours=settings().lost_after_hours)
     if run.kind is RunKind.VERIFY:
         return is_early and not isinstance(error, SAID_NO)
+    if run.kind is RunKind.UPLOAD and isinstance(error, VaultUnreachable):
+        return is_early
     return error.transient and run.attempts + 1 < settings().start_attempts
 
 

@@ -17,7 +17,7 @@ from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine import detached
-from cloudpilot.errors import SshUnreachable, VaultDenied
+from cloudpilot.errors import SshUnreachable, VaultDenied, VaultUnreachable
 from cloudpilot.jobs import lifecycle, on_server, queue
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.kinds import RunKind
@@ -171,10 +171,10 @@ def test_a_store_that_never_answers_is_said_to_be_silent(
     backup_id = back_up(site_id, None)
     drive()
     monkeypatch.setattr(connections, "ANSWER_SECONDS", 10.0)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         with transaction() as session:
             row = session.get_one(Vault, vault_id)
-            row.endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            row.endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
         push(backup_id, vault_id)
         run = kind(backup_id, RunKind.UPLOAD)
         for _ in range(2):
@@ -183,6 +183,28 @@ def test_a_store_that_never_answers_is_said_to_be_silent(
                 jobs.start(str(run.id))
     run = kind(backup_id, RunKind.UPLOAD)
     assert (run.status, run.error_code, run.attempts) == (Status.PENDING, "VAULT_UNREACHABLE", 2)
+
+
+@STREAMED
+def test_a_store_that_is_away_when_an_upload_begins_is_waited_for(
+    site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    backup_id = back_up(site_id, vault_id, streamed=streamed)
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Vault, "begin", silent)
+        until(step, lambda _: any(run.kind is RunKind.UPLOAD for run in runs_of(backup_id)))
+        for _ in range(lifecycle.settings().start_attempts + 1):
+            due_now(kind(backup_id, RunKind.UPLOAD))
+            step()
+    waiting = kind(backup_id, RunKind.UPLOAD)
+    assert (waiting.status, waiting.error_code) == (Status.PENDING, "VAULT_UNREACHABLE")
+    due_now(waiting)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+
+
+def silent(*_words: Any, **_more: Any) -> None:
+    raise VaultUnreachable("There was no answer.")
 
 
 def test_a_call_that_is_never_answered_ends_before_its_job(core: Flask) -> None:
