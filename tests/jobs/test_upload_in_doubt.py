@@ -26,6 +26,7 @@ from cloudpilot.secrets import CannotOpenError
 from cloudpilot.vaults import connections
 from cloudpilot.vaults.base import StoredObject
 from cloudpilot.vaults.s3 import S3Vault
+from cloudpilot.vaults.uploads import Upload
 from tests.support.faults import faulty
 from tests.support.rclone import Rclone
 from tests.support.rows import add_person
@@ -205,6 +206,41 @@ def test_a_store_that_is_away_when_an_upload_begins_is_waited_for(
 
 def silent(*_words: Any, **_more: Any) -> None:
     raise VaultUnreachable("There was no answer.")
+
+
+class Killed(BaseException):
+    """No handler sees a kill -9."""
+
+
+def killed(*_words: Any) -> None:
+    raise Killed
+
+
+def test_a_job_that_is_killed_leaves_nothing_open_behind_a_good_upload(
+    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup_id = back_up(site_id, None)
+    drive()
+    with monkeypatch.context() as patch:
+        patch.setattr(Upload, "as_secret", killed)  # begun at the vault, not yet written down
+        push(backup_id, vault_id)
+        with pytest.raises(Killed):
+            step()
+    assert len(store.open()) == 1
+    due_now(kind(backup_id, RunKind.UPLOAD))
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert store.open() == []
+
+
+def test_what_is_proven_does_not_fail_by_what_else_is_open(
+    site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(S3Vault, "open_uploads", silent)
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert "is not known: There was no answer." in kind(backup_id, RunKind.VERIFY).log
 
 
 def test_a_call_that_is_never_answered_ends_before_its_job(core: Flask) -> None:
