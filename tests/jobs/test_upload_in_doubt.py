@@ -208,6 +208,29 @@ def silent(*_words: Any, **_more: Any) -> None:
     raise VaultUnreachable("There was no answer.")
 
 
+def test_an_upload_that_was_stopped_while_it_began_leaves_nothing_behind_the_next(
+    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup_id = back_up(site_id, None)
+    drive()
+    right = S3Vault.begin
+
+    def late(*words: Any, **more: Any) -> Upload:
+        """It is stopped, taken back and asked for again before the store has answered."""
+        monkeypatch.setattr(S3Vault, "begin", right)
+        jobs.stop(str(kind(backup_id, RunKind.UPLOAD).id))
+        jobs.start(str(kind(backup_id, RunKind.ABANDON).id))
+        push(backup_id, vault_id)
+        return right(*words, **more)
+
+    monkeypatch.setattr(S3Vault, "begin", late)
+    push(backup_id, vault_id)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert store.open() == []
+    assert len(objects(backup_id)) == 3
+
+
 class Killed(BaseException):
     """No handler sees a kill -9."""
 
