@@ -36,11 +36,10 @@ from cloudpilot.reports import Report
 from cloudpilot.secrets import CannotOpenError
 from cloudpilot.settings import Settings
 
-WITH_VAULT = {RunKind.UPLOAD, RunKind.VERIFY, RunKind.ABANDON, RunKind.CHECK_VAULT}
-# What a vault says of an upload that is not, or not what it should be; and what ends it otherwise.
-DISPROOFS = (UploadIncomplete, NotCompleted, RunStopped)
-
 log = logging.getLogger(__name__)
+
+# What ends a proof: the vault does not have what was sent, or nobody wants it any more.
+SAID_NO = (UploadIncomplete, NotCompleted, RunStopped)
 
 
 def settings() -> Settings:
@@ -135,11 +134,12 @@ def recorded(run: Run) -> Iterator[None]:
     """A failure while a run is started becomes the run's; what may pass by itself is put off."""
     try:
         yield
-    except JobTimeoutException:
-        if run.kind in WITH_VAULT or run.vault_id:
-            slow = VaultUnreachable("The store did not answer in time.")
-            _put_off_or_fail(run.id, slow)
-        raise
+    except JobTimeoutException as late:
+        if run.vault_id is None:
+            raise  # as below
+        log.warning("run %s: %s", run.id, late)
+        silent = VaultUnreachable("The store has not answered for as long as this job may take.")
+        _put_off_or_fail(run.id, silent)
     except DBAPIError:
         raise  # this job has failed, not the work: when the lease is over the next takes over
     except (IllegalStep, LostRace) as race:
@@ -171,14 +171,16 @@ def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
 
 
 def _may_pass(run: Run, error: CloudPilotError) -> bool:
-    """Whether it is worth another try. All bytes have been sent when a vault is asked for its word:
-    that is waited for, and only its own no is an end. Whatever keeps us from asking (a key that is
-    being exchanged, a panel with the wrong secret key) says nothing about what was sent."""
-    in_time = clock.now() - run.created_at < timedelta(hours=settings().lost_after_hours)
+    """Whether it is worth another try. All bytes have been sent when a vault is asked for its
+    word, and what is given up is deleted: only the vault's no ends that, and time. An upload begins
+    late rather than never: streamed, there is no backup without it."""
+    waited = clock.now() - run.created_at
+    is_early = waited < timedelta(hours=settings().lost_after_hours)
     if run.kind is RunKind.VERIFY:
-        return in_time and not isinstance(error, DISPROOFS)
-    patient = run.kind is RunKind.UPLOAD and isinstance(error, VaultUnreachable) and in_time
-    return patient or (error.transient and run.attempts + 1 < settings().start_attempts)
+        return is_early and not isinstance(error, SAID_NO)
+    if run.kind is RunKind.UPLOAD and isinstance(error, VaultUnreachable):
+        return is_early
+    return error.transient and run.attempts + 1 < settings().start_attempts
 
 
 def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> None:

@@ -29,15 +29,17 @@ START = "cloudpilot.jobs.runs.start"
 STOP = "cloudpilot.jobs.runs.stop"
 LOOK_ROUND = "cloudpilot.jobs.looks.look_round"
 
-# A store may take minutes to make an object of ten thousand parts, or to list and delete many.
+# A store may take minutes to make an object of ten thousand parts, or to list and delete many; one
+# that takes a connection and never answers is given up by a call after three (vaults.connections).
 SECONDS_BY_KIND = defaultdict(
     lambda: JOB_SECONDS,
     {
         RunKind.CHECK: 100,
         RunKind.CHECK_VAULT: 150,
+        RunKind.UPLOAD: 240,
         RunKind.VERIFY: 600,
-        RunKind.ABANDON: 150,
-        RunKind.DELETE: 150,
+        RunKind.ABANDON: 240,
+        RunKind.DELETE: 240,
     },
 )
 QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from flask import current_app
+from sqlalchemy import select
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, uploads
@@ -11,6 +12,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import ARCHIVE, INDEX, MANIFEST, NAMES, VaultObject
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import ACTIVE
 from cloudpilot.engine.uploading import Request
 from cloudpilot.errors import InvalidState
 from cloudpilot.secrets import Sealer
@@ -100,13 +102,16 @@ def _begin(run: Run, vault: Vault, backup: Backup, copy: Copy, name: str) -> Vau
         key=upload.key,
     )
     with transaction() as session:
-        wanted = session.get_one(Copy, copy.id).status is CopyStatus.MAKING
+        # An upload that was stopped is taken back already; its copy may have another one by now.
+        mine = select(Run.status).where(Run.id == run.id).with_for_update()
+        is_active = session.scalar(mine) in ACTIVE
+        wanted = is_active and session.get_one(Copy, copy.id).status is CopyStatus.MAKING
         if wanted:
             row.upload_secret = sealer.seal(upload.as_secret(), row.upload_place)
             session.add(row)
     if not wanted:
-        vault.abort(upload)  # its deletion may have looked for what is open already
-        raise InvalidState("It is being deleted.")
+        vault.abort(upload)  # whoever takes it back may have looked for what is open already
+        raise InvalidState("It is not wanted any more.")
     return row
 
 

@@ -1,5 +1,6 @@
 """Uploads of which it is not clear how far they are: nothing that is good is given up."""
 
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from cloudpilot.db import transaction
 from cloudpilot.domain import outcomes, runs
@@ -15,13 +17,16 @@ from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine import detached
-from cloudpilot.errors import SshUnreachable, VaultDenied
-from cloudpilot.jobs import lifecycle, on_server
+from cloudpilot.errors import SshUnreachable, VaultDenied, VaultUnreachable
+from cloudpilot.jobs import lifecycle, on_server, queue
+from cloudpilot.jobs import runs as jobs
 from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.tick import ask_for_removals
 from cloudpilot.secrets import CannotOpenError
+from cloudpilot.vaults import connections
 from cloudpilot.vaults.base import StoredObject
 from cloudpilot.vaults.s3 import S3Vault
+from cloudpilot.vaults.uploads import Upload
 from tests.support.faults import faulty
 from tests.support.rclone import Rclone
 from tests.support.rows import add_person
@@ -36,6 +41,7 @@ from tests.support.uploading import (
     found,
     kind,
     objects,
+    push,
     runs_of,
     step,
 )
@@ -157,6 +163,113 @@ def test_what_a_person_takes_over_is_removed_without_asking_the_vault(
     due_now(kind(backup_id, RunKind.DELETE))
     drive()
     assert found(backup_id).server_copy.status is CopyStatus.GONE
+
+
+def test_a_store_that_never_answers_is_said_to_be_silent(
+    site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection. Here one of its answers is waited for longer than a job may take."""
+    backup_id = back_up(site_id, None)
+    drive()
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 10.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with transaction() as session:
+            row = session.get_one(Vault, vault_id)
+            row.endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        push(backup_id, vault_id)
+        run = kind(backup_id, RunKind.UPLOAD)
+        for _ in range(2):
+            due_now(run)
+            with UnixSignalDeathPenalty(1, JobTimeoutException):
+                jobs.start(str(run.id))
+    run = kind(backup_id, RunKind.UPLOAD)
+    assert (run.status, run.error_code, run.attempts) == (Status.PENDING, "VAULT_UNREACHABLE", 2)
+
+
+@STREAMED
+def test_a_store_that_is_away_when_an_upload_begins_is_waited_for(
+    site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    backup_id = back_up(site_id, vault_id, streamed=streamed)
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Vault, "begin", silent)
+        until(step, lambda _: any(run.kind is RunKind.UPLOAD for run in runs_of(backup_id)))
+        for _ in range(lifecycle.settings().start_attempts + 1):
+            due_now(kind(backup_id, RunKind.UPLOAD))
+            step()
+    waiting = kind(backup_id, RunKind.UPLOAD)
+    assert (waiting.status, waiting.error_code) == (Status.PENDING, "VAULT_UNREACHABLE")
+    due_now(waiting)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+
+
+def silent(*_words: Any, **_more: Any) -> None:
+    raise VaultUnreachable("There was no answer.")
+
+
+def test_an_upload_that_was_stopped_while_it_began_leaves_nothing_behind_the_next(
+    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup_id = back_up(site_id, None)
+    drive()
+    right = S3Vault.begin
+
+    def late(*words: Any, **more: Any) -> Upload:
+        """It is stopped, taken back and asked for again before the store has answered."""
+        monkeypatch.setattr(S3Vault, "begin", right)
+        jobs.stop(str(kind(backup_id, RunKind.UPLOAD).id))
+        jobs.start(str(kind(backup_id, RunKind.ABANDON).id))
+        push(backup_id, vault_id)
+        return right(*words, **more)
+
+    monkeypatch.setattr(S3Vault, "begin", late)
+    push(backup_id, vault_id)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert store.open() == []
+    assert len(objects(backup_id)) == 3
+
+
+class Killed(BaseException):
+    """No handler sees a kill -9."""
+
+
+def killed(*_words: Any) -> None:
+    raise Killed
+
+
+def test_a_job_that_is_killed_leaves_nothing_open_behind_a_good_upload(
+    site_id: UUID, vault_id: UUID, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup_id = back_up(site_id, None)
+    drive()
+    with monkeypatch.context() as patch:
+        patch.setattr(Upload, "as_secret", killed)  # begun at the vault, not yet written down
+        push(backup_id, vault_id)
+        with pytest.raises(Killed):
+            step()
+    assert len(store.open()) == 1
+    due_now(kind(backup_id, RunKind.UPLOAD))
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert store.open() == []
+
+
+def test_what_is_proven_does_not_fail_by_what_else_is_open(
+    site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(S3Vault, "open_uploads", silent)
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    assert found(backup_id).offsite_status is Offsite.UPLOADED
+    assert "is not known: There was no answer." in kind(backup_id, RunKind.VERIFY).log
+
+
+def test_a_call_that_is_never_answered_ends_before_its_job(core: Flask) -> None:
+    calls = connections.ATTEMPTS * (connections.ANSWER_SECONDS + connections.CONNECT_SECONDS)
+    for one in (RunKind.UPLOAD, RunKind.VERIFY, RunKind.ABANDON, RunKind.DELETE):
+        assert calls < queue.SECONDS_BY_KIND[one]
 
 
 def away(*_words: Any, **_more: Any) -> None:

@@ -8,7 +8,8 @@ from flask import Flask
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import runs
+from cloudpilot.domain import outcomes, runs
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import queue
 from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonQueue
@@ -84,3 +85,15 @@ def test_direct_work_that_a_killed_job_left_is_taken_up_again(core: Flask, make_
     tick()
     assert waiting(WORK) == [queue.START]
     assert waiting(LOOKS) == []
+
+
+def test_a_removal_that_another_clock_has_begun_ends_no_tick(
+    core: Flask, make_run: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction() as session:
+        backup = session.get_one(Backup, runs.find(session, make_run).backup_id)
+        outcomes.remove_uploaded(session, backup)
+        backup.copies[0].remove_at = clock.now()
+    monkeypatch.setattr(outcomes, "deletions", lambda *_: [])  # read before the other's commit
+    tick()
+    assert queue.START in waiting(WORK)
