@@ -10,7 +10,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.vaults import Vault
 
 
-def vaults_of(session: Session, server_id: UUID, limit: int) -> list[Vault]:
+def vaults_of(session: Session, server_id: UUID) -> list[Vault]:
     """Those of its sites, and that of its newest backup that went to one; by name."""
     of_sites = select(Site.vault_id).where(
         Site.server_id == server_id, Site.removed_at.is_(None), Site.vault_id.is_not(None)
@@ -24,4 +24,4 @@ def vaults_of(session: Session, server_id: UUID, limit: int) -> list[Vault]:
     rows = select(Vault).where(
         or_(Vault.id.in_(of_sites), Vault.id.in_(last)), Vault.removed_at.is_(None)
     )
-    return list(session.scalars(rows.order_by(Vault.name, Vault.id).limit(limit)))
+    return list(session.scalars(rows.order_by(Vault.name, Vault.id)))

@@ -5,6 +5,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+from cloudpilot import clock
 from cloudpilot.db import reading
 from cloudpilot.domain import destined
 from cloudpilot.domain.vaults import Vault as VaultRow
@@ -19,20 +20,25 @@ from cloudpilot.vaults.base import Vault
 
 CONTENT = b"A server has written this to see whether it can. It may be deleted.\n"
 SIGNED_SECONDS = 600
-AT_MOST = 3  # vaults that one Check tries
+NO_TIME = "Check again: each day another vault is the first."
 
 
 def lines(ssh: Session, server_id: UUID, until: float) -> list[Line]:
     """A line for each vault that backups of this server go to.
 
-    until  by time.monotonic: what has no time is not tried
+    until  by time.monotonic: what has no time is not tried, and its line says so; another day it
+           is another's turn to be the last
     """
     with reading() as session:
-        rows = destined.vaults_of(session, server_id, AT_MOST)
-    return [_line(ssh, row) for row in rows if time.monotonic() + reaching.SECONDS < until]
+        rows = destined.vaults_of(session, server_id)
+    first = clock.now().toordinal() % len(rows) if rows else 0
+    found = [_line(ssh, row, until) for row in (*rows[first:], *rows[:first])]
+    return sorted(found, key=lambda line: line.title)
 
 
-def _line(ssh: Session, row: VaultRow) -> Line:
+def _line(ssh: Session, row: VaultRow, until: float) -> Line:
+    if time.monotonic() + reaching.SECONDS >= until:
+        return vaults.unknown(str(row.id), row.name, "there was no time left.", NO_TIME)
     try:
         vault = opening.vault(row.id)
         host, reached = _tried(ssh, vault, in_clear=row.in_clear)

@@ -11,6 +11,7 @@ from cloudpilot.domain import requests, servers
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.vaults import Vault
+from cloudpilot.engine import reaching
 from cloudpilot.jobs import runs as jobs
 from tests.support.ports import free_port
 from tests.support.rgw import Rgw
@@ -39,14 +40,18 @@ def server_id(core: Flask, server: Sshd, store: S3Store, tmp_path: Path) -> UUID
 
 def checked(server_id: UUID) -> dict[str, str]:
     """The line about the vault after a Check."""
+    [line] = all_checked(server_id)
+    return line
+
+
+def all_checked(server_id: UUID) -> list[dict[str, str]]:
     with transaction() as session:
         run = requests.check(session, session.get_one(Server, server_id), by=None)
     jobs.start(str(run.id))
     with reading() as session:
         checkup = servers.latest_checkup(session, server_id)
     assert checkup
-    [line] = [one for one in checkup.lines if one["key"].startswith("vault_")]
-    return line
+    return [one for one in checkup.lines if one["key"].startswith("vault_")]
 
 
 def test_a_server_that_reaches_its_vault(server_id: UUID, store: S3Store) -> None:
@@ -64,3 +69,21 @@ def test_a_vault_that_the_panel_cannot_open(server_id: UUID, store: S3Store) -> 
     line = checked(server_id)
     assert line["level"] == "warning"
     assert "could not be tried from this server" in line["detail"]
+
+
+def test_every_vault_is_tried_and_what_was_not_is_said(
+    server_id: UUID, core: Flask, rgw: Rgw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction() as session:
+        session.query(Vault).one().name = "first"
+    for name in ("second", "third", "fourth", "fifth"):
+        vault_id = add_vault(core, S3Store(rgw))
+        with transaction() as session:
+            session.get_one(Vault, vault_id).name = name
+            server = session.get_one(Server, server_id)
+            add_site(session, server, name).vault_id = vault_id
+    assert [line["level"] for line in all_checked(server_id)] == ["ok"] * 5
+    monkeypatch.setattr(reaching, "SECONDS", 10_000)
+    lines = all_checked(server_id)
+    assert [line["level"] for line in lines] == ["warning"] * 5
+    assert all("no time" in line["detail"] for line in lines)
