@@ -1,5 +1,6 @@
 """Increments on the real sshd: a chain restored by hand, as the docs say, is the tree."""
 
+import json
 import os
 import re
 import shutil
@@ -236,6 +237,10 @@ def test_a_level_that_is_missing_is_noticed_by_who_looks_at_the_numbers(
     manifest = increment.archive.with_name("manifest.json").read_text()
     assert '"level": 1' in manifest
     assert f'"base": "{full.place.backup_id}"' in manifest
+    told = json.loads(manifest)
+    assert told["after"] == full.place.backup_id
+    assert "--incremental" in told["restore"]
+    assert "after" not in json.loads(full.archive.with_name("manifest.json").read_text())
 
 
 def test_a_full_disk_fails_the_run_and_keeps_the_state(backups: Backups, tmp_path: Path) -> None:

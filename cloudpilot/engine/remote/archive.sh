@@ -169,7 +169,11 @@ manifest() {
   printf '"fetch": "curl --fail --output %s ADDRESS && echo %s  %s | sha256sum --check",\n' \
     "$archive" "$sha256" "$archive"
   ((${#paths[@]})) || { printf '"restore": "tar -xOf %s RESTORE.txt"}\n' "$archive"; return; }
-  printf '"restore": "tar --extract --file=%s --directory=/TARGET --strip-components=1' "$archive"
+  if ((${level:-0})); then # not without what it continues, and in the same folder: docs/increments.md
+    printf '"after": "%s",\n"restore": "cd /TARGET && tar --extract --incremental --file=%s' "$base" "$archive"
+  else
+    printf '"restore": "tar --extract --file=%s --directory=/TARGET --strip-components=1' "$archive"
+  fi
   printf " --numeric-owner --same-permissions --acls --xattrs --xattrs-include='*' files\"}\n"
 }
 
