@@ -127,10 +127,9 @@ def locked(session: Session, schedule_id: UUID) -> Schedule:
 def by_site(session: Session) -> Mapping[UUID, list[Schedule]]:
     """The schedules of all sites that have any, without those that are paused."""
     found: dict[UUID, list[Schedule]] = {}
-    rows = select(Schedule).where(Schedule.next_run_at.is_not(None), Schedule.site_id.is_not(None))
-    for schedule in session.scalars(rows):
-        if schedule.site_id:
-            found.setdefault(schedule.site_id, []).append(schedule)
+    rows = select(Site.id, Schedule).join(Site, Site.id == Schedule.site_id)
+    for site_id, schedule in session.execute(rows.where(Schedule.next_run_at.is_not(None))):
+        found.setdefault(site_id, []).append(schedule)
     return found
 
 

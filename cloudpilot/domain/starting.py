@@ -87,6 +87,9 @@ def _begin(session: Session, due: Sequence[Due]) -> None:
         try:
             wish = around.wish(slot, schedule)
             wish.refuse_nothing()
+        except BackupInProgress as error:
+            _put_off(slot, str(error))
+            continue
         except CloudPilotError as error:
             _has_failed(slot, error)
             continue

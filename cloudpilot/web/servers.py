@@ -18,6 +18,7 @@ from cloudpilot.domain import (
     moving,
     overview,
     requests,
+    scheduled,
     servers,
     uninstalls,
 )
@@ -129,6 +130,7 @@ def page_of(server_id: UUID, pasted: PastedKeysForm, offered: OfferedKeyForm) ->
         server = servers.find(session, server_id)
         context = _checked(session, server) | {
             "row": overview.server_rows(session, server_id, limit=1)[0],
+            "schedules": scheduled.of_paths(session, server_id),
             "sites": overview.site_rows(session, server_id, limit=SITES_SHOWN),
             "backups": lists.backups(session, {"server_id": server_id}, size=BACKUPS_SHOWN),
             "key_change": keys.latest_change(session, server),

@@ -157,6 +157,7 @@ def test_paths_of_a_server_can_be_scheduled(owner: Browser, site_id: UUID) -> No
     assert "/etc and 1 more" in owner.get("/schedules").text
     page = owner.get(f"/schedules/{schedule.id}/edit")
     assert "/root" in page.text
+    assert str(schedule.id) in owner.get(f"/servers/{server_id}").text
 
 
 def test_a_change_is_kept_with_what_was_before(owner: Browser, schedule_id: UUID) -> None:
