@@ -70,6 +70,7 @@ class Action(StrEnum):
     VAULT_ADDED = "vault.added"
     VAULT_CHANGED = "vault.changed"
     VAULT_REMOVED = "vault.removed"
+    VAULT_FORGOTTEN = "vault.forgotten"
     VAULT_CHECKED = "vault.check-requested"
     SCHEDULE_ADDED = "schedule.added"
     SCHEDULE_CHANGED = "schedule.changed"

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit, outcomes, retention, subjects
+from cloudpilot.domain import audit, outcomes, reach, retention, subjects
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
@@ -65,8 +65,9 @@ def expire(session: Session, subject: Subject) -> list[Run]:
 
 def _go(session: Session, backup: Backup, now: datetime) -> list[Run]:
     """It goes from every place that we reach."""
+    reach.let_forgotten_go(session, backup)
     lies = [copy for copy in backup.copies if copy.status is not CopyStatus.GONE]
-    within_reach = outcomes.within_reach(session, backup)
+    within_reach = reach.copies(session, backup)
     if lies and not any(copy in within_reach for copy in lies):
         backup.kept_because, backup.judge_at = OUT_OF_REACH, now + AGAIN
         return []

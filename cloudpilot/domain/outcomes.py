@@ -1,27 +1,22 @@
 """How backups end: what becomes of their rows and copies, and what follows from it."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, chains, runs, shrinkage, subjects, tries, uploads
+from cloudpilot.domain import backups, chains, reach, runs, shrinkage, subjects, tries, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import WARNINGS_KEPT, Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
-from cloudpilot.domain.pace import BACK_OFF_AT_MOST
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import CloudPilotError, ObjectLocked
+from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import BackupType, Place, RunKind
-
-DELETED_WITHIN = timedelta(days=1)
 
 
 def started(session: Session, backup: Backup) -> list[Run]:
@@ -145,20 +140,15 @@ def removed(session: Session, run: Run) -> None:
     for copy in (one for one in backup.copies if one.status is CopyStatus.DELETING):
         if copy.vault_id == run.vault_id:
             copy.move(session, CopyStatus.GONE, gone_at=now)
-    left = [copy for copy in within_reach(session, backup) if copy.status is not CopyStatus.GONE]
+    left = [copy for copy in reach.copies(session, backup) if copy.status is not CopyStatus.GONE]
     if backup.delete_requested_at and not left:
         backup.deleted_at = now
 
 
 def remove(session: Session, backup: Backup, by: Person | None) -> list[Run]:
     """The runs that remove every copy; nobody (`by` None) removes what a failed run left."""
-    return _remove(session, backup, within_reach(session, backup), by)
-
-
-def within_reach(session: Session, backup: Backup) -> list[Copy]:
-    """Its copies, without those on a server that the panel has left: there it has no way to."""
-    has_left = session.get_one(Server, backup.server_id).removed_at
-    return [copy for copy in backup.copies if copy.vault_id or not has_left]
+    reach.let_forgotten_go(session, backup)
+    return _remove(session, backup, reach.copies(session, backup), by)
 
 
 def remove_local(session: Session, backup: Backup, by: Person | None) -> list[Run]:
@@ -230,20 +220,6 @@ def deletions(session: Session, backup: Backup) -> list[Run]:
         Run.backup_id == backup.id, Run.kind == RunKind.DELETE, Run.status.in_(ACTIVE)
     )
     return list(session.scalars(rows.order_by(Run.created_at, Run.id)))
-
-
-def overdue_deletions(session: Session, limit: int) -> list[Run]:
-    """Those that have been tried for longer than a day, the oldest first; what a lock forbids until
-    a day that is known is not late."""
-    now = clock.now()
-    is_locked = and_(Run.error_code == ObjectLocked.code, Run.next_look_at > now + BACK_OFF_AT_MOST)
-    rows = select(Run).where(
-        Run.kind == RunKind.DELETE,
-        Run.status.in_(ACTIVE),
-        Run.created_at < now - DELETED_WITHIN,
-        or_(Run.error_code.is_(None), ~is_locked),
-    )
-    return list(session.scalars(rows.order_by(Run.created_at, Run.id).limit(limit)))
 
 
 def _deletion(session: Session, backup: Backup, vault_id: UUID | None, by: Person | None) -> Run:

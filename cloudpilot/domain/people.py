@@ -25,12 +25,13 @@ class Right(StrEnum):
     DELETE = "delete"  # delete backups
     SERVERS = "servers"  # add and change servers and sites
     VAULTS = "vaults"  # add and change where backups are kept
+    FORGET = "forget"  # give up a vault of which nothing is proven gone
     PEOPLE = "people"  # invite people, change their roles, read the audit log
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
-    Role.ADMIN: frozenset(Right),
+    Role.ADMIN: frozenset(Right) - {Right.FORGET},
     Role.MEMBER: frozenset({Right.VIEW, Right.RUN}),
     Role.VIEWER: frozenset({Right.VIEW}),
 }

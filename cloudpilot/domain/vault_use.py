@@ -154,6 +154,17 @@ def remove(session: Session, vault: Vault) -> None:
     use = of(session, vault)
     if use.run:
         raise BackupInProgress(removals.pending(use.run))
+    refuse_while_chosen(use)
+    if use.copies:
+        raise InvalidState("Backups lie there: delete them first.")
+    if use.objects:
+        raise InvalidState("What an upload has left there is not proven gone yet.")
+    _close_failed(session, vault)
+    vault.removed_at, vault.secret, vault.next_check_at = clock.now(), "", None
+
+
+def refuse_while_chosen(use: Use) -> None:
+    """Raises InvalidState or BackupInProgress while backups are to go there."""
     if use.waiting:
         raise BackupInProgress("A backup that is to go there has not ended.")
     if use.sites:
@@ -165,12 +176,6 @@ def remove(session: Session, vault: Vault) -> None:
     if use.schedules:
         names = ", ".join(row.title for row in use.schedules[:3])
         raise InvalidState(f"Schedules send backups there ({names}): change them first.")
-    if use.copies:
-        raise InvalidState("Backups lie there: delete them first.")
-    if use.objects:
-        raise InvalidState("What an upload has left there is not proven gone yet.")
-    _close_failed(session, vault)
-    vault.removed_at, vault.secret, vault.next_check_at = clock.now(), "", None
 
 
 def _close_failed(session: Session, vault: Vault) -> None:

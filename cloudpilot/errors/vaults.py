@@ -24,6 +24,14 @@ class VaultMissing(CloudPilotError):
     http_status = 502
 
 
+class VaultForgotten(CloudPilotError):
+    """An owner has given the vault up: nothing is looked for there any more."""
+
+    code = "VAULT_FORGOTTEN"
+    remedy = "Nothing to do in the panel. If the bucket is still there, empty it at the provider."
+    http_status = 409
+
+
 class VaultRefused(CloudPilotError):
     code = "VAULT_REFUSED"
     remedy = "Check the vault: it says which step the provider refuses."

@@ -11,7 +11,7 @@ from cloudpilot.domain import (
     checkups,
     failures,
     history,
-    outcomes,
+    overdue,
     overview,
     presence,
     protection,
@@ -95,7 +95,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
     of_vaults = vault_checks.troubles(session)
     late, late_rows = scheduled.late(session)
-    overdue = outcomes.overdue_deletions(session, DELETIONS_COUNTED)
+    waiting = overdue.deletions(session, DELETIONS_COUNTED)
     return {
         "failed": failed,
         "not_offsite": not_offsite,
@@ -104,7 +104,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
         "troubles": troubles,
         "worse": worse,
         "of_vaults": of_vaults,
-        "overdue": overdue,
+        "overdue": waiting,
         "late": late,
         "late_rows": late_rows,
         "numbers": protection.numbers(standings),
@@ -119,7 +119,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
             worse=len({one.server.id for one in worse}),
             vaults=len(of_vaults),
             late=late,
-            overdue=len(overdue),
+            overdue=len(waiting),
         ),
     }
 

@@ -9,19 +9,19 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import audit, vault_checks, vault_use, vaults
+from cloudpilot.domain import audit, forgetting, vault_checks, vault_use, vaults
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.vault_use import Kept
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import BackupInProgress, InvalidConfig
-from cloudpilot.jobs import queue
+from cloudpilot.errors import BackupInProgress, InvalidConfig, VaultForgotten
+from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Sealer
 from cloudpilot.vaults import policies
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
-from cloudpilot.web.forms.vaults import FORMS, VaultForm
+from cloudpilot.web.forms.vaults import FORMS, ForgetForm, VaultForm
 from cloudpilot.web.htmx import live
 from cloudpilot.web.runs import watched
 
@@ -125,6 +125,28 @@ def remove(vault_id: UUID) -> BaseResponse:
     return sent(form, act) or page(
         "vaults/remove.html", form, vault=vault, use=use, copies=copies, run=use.run
     )
+
+
+@bp.route("/<uuid:vault_id>/forget", methods=["GET", "POST"])
+@needs(Right.VAULTS, Right.FORGET)
+def forget(vault_id: UUID) -> BaseResponse:
+    """Say what is lost, then leave a vault that nobody can empty any more."""
+    with reading() as session:
+        vault = vaults.find(session, vault_id)
+        use, loss = vault_use.of(session, vault), forgetting.loss(session, vault)
+    form = ForgetForm()
+
+    def act() -> str:
+        with transaction() as session:
+            row = vaults.locked(session, vault_id)
+            lost = [str(backup.id) for backup in forgetting.loss(session, row).lost]
+            ending = forgetting.forget(session, row, form.typed.data or "")
+            note(session, Action.VAULT_FORGOTTEN, row, bucket=row.bucket, lost=lost)
+        for run_id in ending:
+            lifecycle.fail(run_id, VaultForgotten(forgetting.WHY))
+        return url_for(".index")
+
+    return sent(form, act) or page("vaults/forget.html", form, vault=vault, use=use, loss=loss)
 
 
 def _typed(vault: Vault) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import outcomes, removals, requests, runs, uploads
+from cloudpilot.domain import overdue, removals, requests, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.objects import VaultObject
@@ -324,7 +324,7 @@ def test_a_lock_of_years_in_a_vault_keeps_no_server(site_id: UUID, core: Flask, 
         assert removals.keeps_server(session, server) is None
         runs.find(session, run.id).created_at -= timedelta(days=2)
         session.flush()
-        assert outcomes.overdue_deletions(session, 10) == []
+        assert overdue.deletions(session, 10) == []
 
 
 class KnowsNoVersions:

@@ -55,6 +55,8 @@ ROUTES = {
     ("GET", "/vaults/<uuid:vault_id>/checkup"): Right.VIEW,
     ("GET", "/vaults/<uuid:vault_id>/edit"): Right.VAULTS,
     ("POST", "/vaults/<uuid:vault_id>/edit"): Right.VAULTS,
+    ("GET", "/vaults/<uuid:vault_id>/forget"): {Right.VAULTS, Right.FORGET},
+    ("POST", "/vaults/<uuid:vault_id>/forget"): {Right.VAULTS, Right.FORGET},
     ("GET", "/vaults/<uuid:vault_id>/remove"): Right.VAULTS,
     ("POST", "/vaults/<uuid:vault_id>/remove"): Right.VAULTS,
     ("GET", "/vaults/new"): Right.VAULTS,
@@ -140,7 +142,7 @@ ROUTES = {
 }
 MAY = {  # literally, so that a role does not grow by accident
     Role.OWNER: set(Right),
-    Role.ADMIN: set(Right),
+    Role.ADMIN: set(Right) - {Right.FORGET},
     Role.MEMBER: {Right.VIEW, Right.RUN},
     Role.VIEWER: {Right.VIEW},
 }

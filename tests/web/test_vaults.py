@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import destinations, vaults
+from cloudpilot.domain import destinations, runs, vault_checks, vaults
 from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -294,3 +294,33 @@ def test_an_upload_that_failed_and_left_nothing_keeps_no_vault(
     with reading() as session:
         copies = session.scalars(select(Copy).where(Copy.vault_id == vault_id))
         assert [copy.status for copy in copies] == [CopyStatus.GONE]
+
+
+def linked(browser: Browser, address: str) -> list[str | None]:
+    return [one.attrs.get("href") for one in browser.get(address).all("a")]
+
+
+def test_an_owner_forgets_a_vault_and_is_told_what_is_lost(owner: Browser, vault_id: UUID) -> None:
+    lay(vault_id, CopyStatus.STORED)
+    with transaction() as session:
+        run = vault_checks.ask(session, session.scalars(select(Vault)).one(), None)
+    address = f"/vaults/{vault_id}/forget"
+    assert address in linked(owner, f"/vaults/{vault_id}/remove")
+    assert "not proven gone" in owner.get(address).text
+    owner.post(address, 422, typed="another")
+    owner.post(address, typed=HOSTILE)
+    with reading() as session:
+        ended = runs.find(session, run.id)
+        assert (ended.status, ended.error_code) == (Status.FAILED, "VAULT_FORGOTTEN")
+        rows = select(AuditEntry).where(AuditEntry.action == "vault.forgotten")
+        assert session.scalars(rows).one()
+    assert stored().removed_at
+
+
+def test_nobody_else_is_led_to_forget_a_vault(
+    sign_in: Callable[[Role], Browser], vault_id: UUID
+) -> None:
+    lay(vault_id, CopyStatus.STORED)
+    admin = sign_in(Role.ADMIN)
+    assert f"/vaults/{vault_id}/forget" not in linked(admin, f"/vaults/{vault_id}/remove")
+    admin.get(f"/vaults/{vault_id}/forget", 403)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from wtforms import BooleanField, PasswordField
+from wtforms import BooleanField, PasswordField, StringField
 from wtforms.form import BaseForm
 
 from cloudpilot.domain.servers import valid_name
@@ -155,6 +155,12 @@ class AzureForm(VaultForm):
         hint="Its name: 3 to 24 small letters and digits.",
     )
     secret = _secret("Account key", kind)
+
+
+class ForgetForm(Form):
+    """The end of a vault that nobody can empty."""
+
+    typed = StringField("The vault's name")
 
 
 FORMS: dict[VaultKind, type[VaultForm]] = {
