@@ -66,9 +66,9 @@ def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
 
 def _plan_anew(backup: Backup) -> None:
     """Where no vault has it the copy on the server stays until one has."""
-    local = backup.server_copy
-    if local and not any(copy.is_stored_in_vault for copy in backup.copies):
-        local.remove_at = None
+    if not any(copy.is_stored_in_vault for copy in backup.copies):
+        for copy in backup.copies:
+            copy.remove_at = None
 
 
 def of_vault(backup: Backup, vault_id: UUID) -> Copy | None:

@@ -103,7 +103,7 @@ def test_only_what_a_server_can_send_is_uploaded(backup_id: UUID) -> None:
 def test_what_goes_in_a_week_can_be_sent_until_then(backup_id: UUID) -> None:
     """The vault has lost it; the planned removal begins to count when it is there again."""
     with transaction() as session:
-        backup = of(session, backup_id)[0]
+        backup, _vault, person = of(session, backup_id)
         backup.local_days = 7
         run = asked(session, backup_id)
         row = add_archive(session, run)
@@ -119,7 +119,13 @@ def test_what_goes_in_a_week_can_be_sent_until_then(backup_id: UUID) -> None:
         row.attempt = UUID(again.options["attempt"])
         session.flush()
         uploads.stored(session, again)
-        assert local.remove_at
+        planned = local.remove_at
+        assert planned
+        other = Vault(id=uuid4(), name="o", kind=VaultKind.S3, bucket="another", secret="sealed")
+        session.add(other)
+        session.flush()
+        uploads.ask(session, backup, other, person)
+        assert local.remove_at == planned  # the first has it, so it stays as it was planned
 
 
 def test_a_planned_removal_is_not_begun_while_an_upload_reads(backup_id: UUID) -> None:
