@@ -13,7 +13,7 @@ from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import ARCHIVE, INDEX, MANIFEST, NAMES, VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE
-from cloudpilot.engine.uploading import Request
+from cloudpilot.engine.requests import Request, line
 from cloudpilot.errors import InvalidState
 from cloudpilot.secrets import Sealer
 from cloudpilot.vaults import keys
@@ -22,7 +22,8 @@ from cloudpilot.vaults.uploads import PartRequest, Upload
 
 SIGNED_SECONDS = 6 * 3600  # that a request is good for: as long as Azure's may be
 AHEAD_SECONDS = 6 * 3600  # of parts that a server has requests for, at the rate of the moment
-AHEAD = (64, 500)  # parts, at least and at most, that are signed at once
+AHEAD_AT_LEAST = 64  # parts that are signed at once
+AHEAD_TEXT = 2_000_000  # letters at most: about 2,500 requests, signed and handed over in seconds
 OF_DESCRIPTIONS = 16  # parts: an index of 256 MiB
 
 
@@ -76,16 +77,22 @@ def requests(
     found = {}
     for name, first in wants:
         upload = opened(rows[name])
-        count = OF_DESCRIPTIONS if name != ARCHIVE else _ahead(upload, first, rate)
         if first <= upload.plan.most_parts:
+            count = OF_DESCRIPTIONS if name != ARCHIVE else _ahead(vault, upload, first, rate)
             signed = vault.requests_for(upload, first, count, seconds=SIGNED_SECONDS)
             found[name] = [request(one) for one in signed]
     return found
 
 
-def _ahead(upload: Upload, first: int, rate: int) -> int:
-    least, most = AHEAD
-    return max(least, min(most, rate * AHEAD_SECONDS // upload.plan.size_of(first) + 1))
+def _ahead(vault: Vault, upload: Upload, first: int, rate: int) -> int:
+    """How many parts from `first` on take AHEAD_SECONDS at that rate, as far as the text goes."""
+    [one] = vault.requests_for(upload, first, 1, seconds=SIGNED_SECONDS)
+    most = min(AHEAD_TEXT // len(line(request(one))), upload.plan.most_parts - first + 1)
+    count, left = 0, rate * AHEAD_SECONDS
+    while count < most and (left > 0 or count < AHEAD_AT_LEAST):
+        left -= upload.plan.size_of(first + count)
+        count += 1
+    return count
 
 
 def _begin(run: Run, vault: Vault, backup: Backup, copy: Copy, name: str) -> VaultObject:
