@@ -119,6 +119,8 @@ def test_how_many_databases_were_dumped_is_kept_since_it_is_told() -> None:
         {"size": "many"},
         {"sha256": "AB" * 32},
         {"sha256": ""},
+        {"state_sha256": "no hash"},
+        {"level": "-1"},
         {"files": "-"},
         {"tar_bytes": "1e9"},
         {"tar_bytes": str(2**64)},

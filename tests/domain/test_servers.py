@@ -107,3 +107,10 @@ def test_the_latest_checkup_is_the_one_shown(core: Flask) -> None:
         latest = servers.latest_checkup(session, server.id)
         assert latest is not None
         assert latest.facts == {"n": 2}
+
+
+@pytest.mark.parametrize("text", ["", "0", "21", "-1", "two", "9" * 50])
+def test_a_server_makes_some_backups_at_once(text: str) -> None:
+    assert servers.valid_backups_at_once(" 20 ") == 20
+    with pytest.raises(InvalidConfig, match="from 1 to 20"):
+        servers.valid_backups_at_once(text)

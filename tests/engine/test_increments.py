@@ -152,6 +152,18 @@ def test_a_full_backup_of_a_chain_is_restored_as_any_other(
     assert_same(site, made.extract(tmp_path / "target") / site.relative_to("/"))
 
 
+def test_a_state_begins_some_seconds_early(backups: Backups, site: Path) -> None:
+    """The kernel's times of files are behind the clock that tar asks."""
+    made = backups.make(site, chain=following(None))
+    state = (backups.root / "state" / KEY / made.place.backup_id).read_bytes()
+    seconds = int(state.split(b"\n", 1)[1].split(b"\0", 1)[0])
+    began = int((Path(made.place.run_directory) / "pid").stat().st_mtime)
+    ended = int((Path(made.place.run_directory) / "result").stat().st_mtime)
+    assert began - 2 <= seconds <= ended - 2
+    (site / "new").write_text("later")
+    assert backups.make(site, chain=following(made)).report.result["level"] == "1"
+
+
 @pytest.mark.parametrize(
     ("damage", "word"),
     [("missing", "state_missing"), ("other", "state_damaged"), ("future", "clock_back")],

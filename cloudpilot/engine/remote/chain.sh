@@ -100,7 +100,7 @@ fresh_state() {
 keep_state() {
   local name id=${backup##*/}
   ((unreadable == 0)) && ! [ -e work/renamed ] && [[ $full_because != path_is_no_folder ]] || return 0
-  mv -T -- work/state "$states/.$id" || fail_to_write
+  perl state.pl earlier work/state >"$states/.$id" || fail_to_write
   in_background sync -- "$states/.$id" || fail_to_sync
   state_sha256=$(hash_of "$states/.$id")
   mv -T -- "$states/.$id" "$states/$id" || fail_to_write

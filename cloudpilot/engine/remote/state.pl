@@ -6,6 +6,9 @@
 # them whole. Otherwise it would note that a folder has another name: GNU tar 1.34 does so again in the
 # next increment when two folders have changed names with each other, and what is restored is neither.
 #
+# state.pl earlier STATE: STATE, as if it had begun some seconds before. The kernel's times of files are some
+# milliseconds behind the clock that tar asks: what changes right after tar has read it would look older.
+#
 # A state, version 2: a line; seconds and nanoseconds of its time; then of each folder: whether it is on
 # NFS, its time in seconds and nanoseconds, device, inode, name, what it holds, an empty word, and one
 # more NUL. Words end with a NUL. (GNU tar's manual, "Format of snapshot files".)
@@ -16,11 +19,17 @@ use warnings;
 
 sub INODE () { return 4 }
 sub NAME ()  { return 5 }
+sub EARLIER () { return 2 }    # seconds
 
 my ($wish, $state) = @ARGV;
 binmode $_ for *STDIN, *STDOUT;
 my %inodes;
-if ($wish eq 'list') {
+if ($wish eq 'earlier') {
+    my $text = contents($state);
+    my ($line, $seconds) = head_of($state) =~ /^([^\n]*\n)(\d+)\0/;
+    print $line, $seconds - EARLIER, substr $text, length($line) + length $seconds;
+}
+elsif ($wish eq 'list') {
     each_folder($state, sub { print "$_[1 + INODE] $_[1 + NAME]\0" });
 }
 else {
