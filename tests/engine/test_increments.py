@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +137,8 @@ def test_an_increment_holds_what_has_changed_and_little_else(
         folder = top / f"d{number % 20}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}").write_bytes(os.urandom(5000))
+    written = time.time()
+    until(lambda: time.time() - written > 3, bool)  # what is younger is stored once more
     full = backups.make(top, chain=following(None))
     for number in range(0, 2000, 100):
         (top / f"d{number % 20}" / f"{number}").write_bytes(os.urandom(5000))
