@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # what is restored stands before this, written by engine/restoring.py:
+#   restore_id=ID privilege=plain|read-all|full in_clear=yes
+#   names=(ARCHIVE…) sizes=(BYTES…) hashes=(SHA256…) places=(PATH or ''…), in the order of their levels
+#   paths=(PATH…) tops=(PATH…), the site's own that each lies in; into=FOLDER user_excludes=(--exclude=…) exact=yes foreign=yes needed=BYTES
+# A restore. Nothing that is there is touched before all is fetched, verified and unpacked beside it; then
+# it is renamed to its place, and what stood there is kept. Whatever fails is put back.
+
+kept=$backup/kept
+
+prepare() {
+  stage prepare
+  mkdir -p -- "$kept" || fail_to_note
+  choose_hash
+  choose_decompress
+  choose_rights
+  choose_unpacking
+  ((${#paths[@]} == 0)) || plan_files
+  for_databases prepare
+}
+
+# for_databases STEP: see restore_databases.sh; without databases there is none.
+for_databases() {
+  ! declare -F "databases_$1" >/dev/null || "databases_$1"
+}
+
+# let_go: it has failed, or was stopped: all as it was.
+let_go() {
+  stage back
+  if (put_back && for_databases back && for_databases discard && clear_stagings); then
+    say 'Everything is as it was.'
+    touch "$run/back"
+  else
+    sentence="${sentence:-It failed.} It could not be put back: $(tail -n 1 work/trouble)"
+  fi
+}
+
+finish() {
+  stage finish
+  sync
+  printf 'seconds=%s\ncomplete=1\n' "$SECONDS" >work/result || fail_to_note
+  mv -T work/result result || fail_to_note
+  in_background sync result .
+  say 'Restored. What was there before is kept.'
+}
+
+begin
+prepare
+fetch_all
+verify_all
+((${#paths[@]} == 0)) || unpack_files
+for_databases import
+stage swap
+((${#paths[@]} == 0)) || swap_files
+for_databases swap
+finish

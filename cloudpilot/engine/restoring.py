@@ -1,0 +1,140 @@
+"""A restore as a server does it: put together from files and quoted words. Pure.
+
+Three scripts, for runs of one restore that share a folder on the server: `restore`; `undo`, which
+puts back what was there before; `forget`, after which that is gone. docs/restore.md
+"""
+
+import re
+from dataclasses import dataclass
+
+from cloudpilot.engine.program import quoted_words, source
+from cloudpilot.errors import InvalidConfig, InvalidPath
+from cloudpilot.excludes import distinct, is_inside, options
+from cloudpilot.kinds import Privilege
+
+SCRIPTS = ("words", "ending", "prelude", "rights", "rootly")
+RESTORE = ("measure", "curl", "requests", "fetch", "unpack", "swap", "restore")
+PROGRAMS = ("swap.pl",)
+
+_ID = re.compile(r"[0-9a-f-]{36}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One archive of a restore.
+
+    path  where it lies on the server that restores; "": it is read from a vault, by a signed
+          request whose number is its place in the row, counted from 1
+    """
+
+    name: str
+    size: int  # bytes
+    sha256: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What one restore does.
+
+    archives  the full one first, then the increments that continue it
+    paths     whole paths that the archives hold
+    tops      the paths of the backup, in which those lie
+    into      a folder below which they go; "": where they were
+    excludes  the site's patterns: what they leave out stays
+    exact     what the archives do not hold goes; else it stays
+    foreign   they are of another server: they bring no devices and no rights
+    needed    bytes that they take unpacked
+    """
+
+    restore_id: str
+    privilege: Privilege
+    archives: tuple[Archive, ...]
+    paths: tuple[str, ...]
+    tops: tuple[str, ...]
+    needed: int
+    into: str = ""
+    excludes: tuple[str, ...] = ()
+    exact: bool = True
+    foreign: bool = False
+    in_clear: bool = False  # http:// is allowed
+
+
+def restore(what: Restoration) -> dict[str, bytes]:
+    """The files of the run directory; raises InvalidPath, InvalidConfig."""
+    _judge(what)
+    return _files(_settings(what), *SCRIPTS, *RESTORE)
+
+
+def undo(restore_id: str, privilege: Privilege) -> dict[str, bytes]:
+    """All as it was before, however far the restore came."""
+    return _files(_common(restore_id, privilege), *SCRIPTS, "swap", "undo")
+
+
+def forget(restore_id: str, privilege: Privilege) -> dict[str, bytes]:
+    """What was there before goes for good."""
+    return _files(_common(restore_id, privilege), *SCRIPTS, "swap", "forget")
+
+
+def _files(settings: tuple[bytes, ...], *scripts: str) -> dict[str, bytes]:
+    """All inside one function: of a script that was cut off nothing runs."""
+    sources = (source(f"{name}.sh") for name in scripts)
+    parts = (b"main() {", *settings, *sources, b'}\nmain "$@"; exit\n')
+    return {"script": b"\n".join(parts)} | {name: source(name) for name in PROGRAMS}
+
+
+def _judge(what: Restoration) -> None:
+    for path in distinct(what.paths) if what.paths else ():
+        if path == "/" and not what.into:
+            raise InvalidPath("The whole of / can only be restored into a folder.")
+    if what.into and (distinct([what.into]) == ("/",)):
+        raise InvalidPath("Choose a folder that is not / itself.")
+    if not what.archives or any(not _NAME.fullmatch(one.name) for one in what.archives):
+        raise InvalidConfig("An archive's name has letters, digits, dots, - and _ only.")
+    if any(not _SHA256.fullmatch(one.sha256) or one.size <= 0 for one in what.archives):
+        raise InvalidConfig("What is restored has a size and a SHA-256.")
+
+
+def _settings(what: Restoration) -> tuple[bytes, ...]:
+    paths = distinct(what.paths) if what.paths else ()
+    return (
+        *_common(what.restore_id, what.privilege),
+        _array("names", tuple(one.name for one in what.archives)),
+        _array("sizes", tuple(str(int(one.size)) for one in what.archives)),
+        _array("hashes", tuple(one.sha256 for one in what.archives)),
+        _array("places", tuple(one.path for one in what.archives)),
+        _array("paths", paths),
+        _array("tops", tuple(_top(path, what.tops) for path in paths)),
+        _array("user_excludes", options(what.excludes, what.tops) if paths else ()),
+        *_values(
+            into=what.into,
+            exact="yes" if what.exact else "no",
+            foreign="yes" if what.foreign else "",
+            needed=str(int(what.needed)),
+            in_clear="yes" if what.in_clear else "",
+        ),
+    )
+
+
+def _top(path: str, tops: tuple[str, ...]) -> str:
+    """The innermost of the backup's own paths that it lies in; raises InvalidPath."""
+    inside = [top for top in tops if is_inside(path, top)]
+    if not inside:
+        raise InvalidPath(f"{path} is not in this backup.")
+    return max(inside, key=len)
+
+
+def _common(restore_id: str, privilege: Privilege) -> tuple[bytes, ...]:
+    if not _ID.fullmatch(restore_id):
+        raise InvalidConfig("A restore is named by its id.")
+    return _values(restore_id=restore_id, privilege=privilege.value)
+
+
+def _values(**values: str) -> tuple[bytes, ...]:
+    return tuple(quoted_words("declare", (f"{name}={text}",)) for name, text in values.items())
+
+
+def _array(name: str, words: tuple[str, ...]) -> bytes:
+    return quoted_words(f"{name}=(", words) + b" )"
