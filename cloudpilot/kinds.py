@@ -53,21 +53,30 @@ class RunKind(StrEnum):
     CHECK_VAULT = "check-vault"  # does at a vault what a backup will do, with a small object
     ROTATE = "rotate"  # gives a server a new SSH key and takes the old one away
     UNINSTALL = "uninstall"  # takes the panel off a server, and proves that its key is refused
+    SURVEY = "survey"  # looks at what a restore would put in the place of what
+    RESTORE = "restore"  # puts back what a backup holds, on the server, for as long as it takes
+    UNDO = "undo"  # puts back what was there before a restore
+    FORGET = "forget"  # has what was there before a restore go for good
+    CLEAR = "clear"  # removes the folder in which a restore has worked
 
     @property
     def must_end(self) -> bool:
-        """Whether it takes seconds and is not to be left half done: it is not stopped."""
-        return self in {RunKind.ROTATE, RunKind.UNINSTALL, RunKind.VERIFY}
+        """Whether it is not to be left half done: it is not stopped."""
+        return self in {
+            RunKind.ROTATE, RunKind.UNINSTALL, RunKind.VERIFY, RunKind.UNDO, RunKind.CLEAR,
+        }  # fmt: skip
 
     @property
     def is_on_server(self) -> bool:
         """Whether a process on the server does it, for as long as it takes, without us."""
-        return self in {RunKind.MAKE, RunKind.UPLOAD}
+        return self in {
+            RunKind.MAKE, RunKind.UPLOAD, RunKind.RESTORE, RunKind.UNDO, RunKind.FORGET,
+        }  # fmt: skip
 
     @property
     def is_tried_for_ever(self) -> bool:
         """Whether nobody would ask twice for it: it is tried until it is proven."""
-        return self in {RunKind.DELETE, RunKind.ABANDON}
+        return self in {RunKind.DELETE, RunKind.ABANDON, RunKind.UNDO, RunKind.CLEAR}
 
 
 class Compression(StrEnum):

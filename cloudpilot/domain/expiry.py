@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit, outcomes, reach, retention, subjects
+from cloudpilot.domain import audit, outcomes, reach, restores, retention, subjects
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
@@ -23,6 +23,7 @@ from cloudpilot.domain.subjects import Subject
 from cloudpilot.domain.vaults import Vault
 
 AGAIN = timedelta(days=1)  # what is kept beyond its days is looked at again
+AFTER_A_RESTORE = timedelta(hours=1)
 OUT_OF_REACH = "Kept: CloudPilot was removed from its server and cannot delete it there."
 
 
@@ -70,6 +71,9 @@ def _go(session: Session, backup: Backup, now: datetime) -> list[Run]:
     within_reach = reach.copies(session, backup)
     if lies and not any(copy in within_reach for copy in lies):
         backup.kept_because, backup.judge_at = OUT_OF_REACH, now + AGAIN
+        return []
+    if restores.uses(session, backup):
+        backup.kept_because, backup.judge_at = "Kept: a restore reads it.", now + AFTER_A_RESTORE
         return []
     backup.delete_requested_at, backup.judge_at = now, None
     following = outcomes.remove(session, backup, by=None)

@@ -8,7 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, chains, reach, runs, shrinkage, subjects, tries, uploads
+from cloudpilot.domain import (
+    backups,
+    chains,
+    reach,
+    restores,
+    runs,
+    shrinkage,
+    subjects,
+    tries,
+    uploads,
+)
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import WARNINGS_KEPT, Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -159,10 +169,11 @@ def remove_local(session: Session, backup: Backup, by: Person | None) -> list[Ru
 def remove_uploaded(session: Session, backup: Backup) -> list[Run]:
     """The run that removes what is on the server, once the vault has said again that it has it.
 
-    None if all of the backup is being deleted anyway, or an upload reads it just now.
+    None if all of the backup is being deleted anyway, or an upload or a restore reads it just now.
     """
     backup = backups.locked(session, backup.id)
-    if any(copy.status is CopyStatus.MAKING for copy in backup.copies):
+    is_uploaded_now = any(copy.status is CopyStatus.MAKING for copy in backup.copies)
+    if is_uploaded_now or restores.uses(session, backup):
         return []  # it stays due
     for copy in backup.copies:
         copy.remove_at = None  # it has come; the run is tried until it is done

@@ -27,6 +27,11 @@ _WORK = {
     RunKind.INSPECT: "A look at the databases",
     RunKind.ROTATE: "A key change",
     RunKind.UNINSTALL: "The removal",
+    RunKind.SURVEY: "A look before a restore",
+    RunKind.RESTORE: "A restore",
+    RunKind.UNDO: "The undoing of a restore",
+    RunKind.FORGET: "The end of a restore",
+    RunKind.CLEAR: "The end of a restore",
 }
 
 

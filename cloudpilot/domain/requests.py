@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import chains, outcomes, runs
+from cloudpilot.domain import chains, outcomes, restores, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
@@ -19,8 +19,16 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, SshNotConfigured
+from cloudpilot.errors import (
+    BackupInProgress,
+    InvalidConfig,
+    InvalidState,
+    RestoreInProgress,
+    SshNotConfigured,
+)
 from cloudpilot.kinds import BackupType, Compression, Place, RunKind
+
+RESTORING = (RunKind.RESTORE, RunKind.UNDO)  # what is under way would be half of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
     the wished type.
     """
     wish.refuse_nothing()
-    _refuse_while_removed(session, wish.server)
+    _refuse_while_changed(session, wish.server)
     backup = new_backup(wish, by)
     session.add(backup)
     session.flush()
@@ -119,14 +127,18 @@ def claim_of(server_id: UUID, site_id: UUID | None) -> str:
     return f"make:site:{site_id}" if site_id else f"make:server:{server_id}"
 
 
-def _refuse_while_removed(session: Session, server: Server) -> None:
+def _refuse_while_changed(session: Session, server: Server) -> None:
     """The row is locked: who asks for the removal looks under the same lock for backups."""
     session.scalar(select(Server.id).where(Server.id == server.id).with_for_update())
-    leaving = select(Run.id).where(
-        Run.server_id == server.id, Run.kind == RunKind.UNINSTALL, Run.status.in_(ACTIVE)
+    kinds = (RunKind.UNINSTALL, *RESTORING)
+    rows = select(Run.kind).where(
+        Run.server_id == server.id, Run.kind.in_(kinds), Run.status.in_(ACTIVE)
     )
-    if session.scalar(leaving.limit(1)):
+    active = set(session.scalars(rows))
+    if RunKind.UNINSTALL in active:
         raise BackupInProgress(f"CloudPilot is being removed from {server.name}.")
+    if active:
+        raise RestoreInProgress(f"A restore to {server.name} is under way.")
 
 
 def check(session: Session, server: Server, by: Person | None) -> Run:
@@ -204,6 +216,8 @@ def delete(session: Session, backup: Backup, by: Person) -> list[Run]:
     under_way = outcomes.deletions(session, backup)
     if backup.delete_requested_at and under_way:
         raise InvalidState("This backup is being deleted already.")
+    if restores.uses(session, backup):
+        raise RestoreInProgress("A restore reads this backup just now.")
     depending = chains.depending(session, backup)
     chains.refuse_while_made(depending)
     found = [run for one in depending for run in _have_deleted(session, one, by)]

@@ -47,6 +47,7 @@ class Run(HasStatus, Base):
         Index(None, "server_id", "created_at", "id"),
         Index(None, "server_id", "kind", "created_at", "id"),
         Index(None, "backup_id"),
+        Index(None, "restore_id", "created_at", "id"),
         Index(None, "vault_id", "created_at", "id"),
         Index(None, "kind", "status", "created_at"),
         Index(
@@ -65,6 +66,7 @@ class Run(HasStatus, Base):
     server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # None: a vault's own
     vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))
     backup_id: Mapped[UUID | None] = mapped_column(ForeignKey("backups.id"))
+    restore_id: Mapped[UUID | None] = mapped_column(ForeignKey("restores.id"))
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))  # None: the panel
     subject: Mapped[str]  # what it works on, in words, as it was called then
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what was asked for, by kind

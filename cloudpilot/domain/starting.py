@@ -143,6 +143,7 @@ class _Around:
     claimed  what is being backed up: see requests.claim_of
     at_work  how many backups each server is making
     leaving  servers that CloudPilot is being removed from
+    changing servers to which something is being restored
     """
 
     servers: Mapping[UUID, Server]
@@ -152,10 +153,11 @@ class _Around:
     claimed: set[str]
     at_work: Counter[UUID]
     leaving: set[UUID]
+    changing: set[UUID]
 
     @classmethod
     def of(cls, session: Session, due: Sequence[Due]) -> "_Around":
-        """Of these; the servers' rows are locked: see requests._refuse_while_removed."""
+        """Of these; the servers' rows are locked: see requests._refuse_while_changed."""
         schedules = [schedule for _, schedule in due]
         server_ids = {schedule.server_id for schedule in schedules}
         site_ids = {schedule.site_id for schedule in schedules if schedule.site_id}
@@ -174,6 +176,7 @@ class _Around:
             {row.claim for row in making},
             Counter(row.server_id for row in making),
             {row.server_id for row in found if row.kind is RunKind.UNINSTALL},
+            {row.server_id for row in found if row.kind in requests.RESTORING},
         )
 
     def why_not_now(self, schedule: Schedule) -> str:
@@ -182,6 +185,8 @@ class _Around:
         if claim_of(schedule.server_id, schedule.site_id) in self.claimed:
             what = self.sites[schedule.site_id].name if schedule.site_id else server.name
             return f"Another backup of {what} has not ended."
+        if server.id in self.changing:
+            return f"A restore to {server.name} is under way."
         if self.at_work[server.id] >= server.backups_at_once:
             return f"{server.name} is making {self.at_work[server.id]} backups, as many as it may."
         return ""

@@ -23,6 +23,11 @@ ANOTHER_RUN = (
     RunKind.INSPECT,
     RunKind.ROTATE,
     RunKind.UNINSTALL,
+    RunKind.SURVEY,
+    RunKind.RESTORE,
+    RunKind.UNDO,
+    RunKind.FORGET,
+    RunKind.CLEAR,
 )
 
 

@@ -9,6 +9,7 @@ from cloudpilot.errors.asked import (
     LinkInvalid,
     NotAllowed,
     NotFound,
+    RestoreInProgress,
     SignInFailed,
     TooManyAttempts,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "PrivilegeMissing",
     "ReadFailed",
     "RemovalUnproven",
+    "RestoreInProgress",
     "RunKilled",
     "RunLost",
     "RunStopped",

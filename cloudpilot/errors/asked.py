@@ -69,3 +69,8 @@ class FormExpired(CloudPilotError):
     code = "FORM_EXPIRED"
     remedy = "Go back, reload the page and send the form again."
     http_status = 400
+
+
+class RestoreInProgress(BackupInProgress):
+    code = "RESTORE_IN_PROGRESS"
+    remedy = "Wait until the restore has ended; its page is under Restores."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import backups, outcomes, uploads
+from cloudpilot.domain import backups, outcomes, restore_steps, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError
@@ -41,12 +41,14 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
         return []  # it was streamed to an upload that has failed
     if ending.made:
         outcomes.completed(session, backup, ending.made, list(ending.warnings))
-    elif ending.error and ending.leave:
+        return restore_steps.saved(session, backup)
+    if ending.error is None:
+        return []
+    restore_steps.not_saved(session, backup, ending.error)
+    if ending.leave:
         outcomes.lost(session, backup, ending.error)
-    elif ending.error:
-        sent = run.sent_at is not None
-        return outcomes.failed(session, backup, ending.error, sent=sent)
-    return []
+        return []
+    return outcomes.failed(session, backup, ending.error, sent=run.sent_at is not None)
 
 
 def _sent(session: Session, run: Run, ending: Ending) -> list[Run]:
@@ -67,9 +69,28 @@ def _deleted(session: Session, run: Run, ending: Ending) -> list[Run]:
     return []
 
 
+def _restored(session: Session, run: Run, ending: Ending) -> list[Run]:
+    if ending.error:
+        return restore_steps.failed(session, run, ending.error)
+    return restore_steps.done(session, run)
+
+
+def _put_back(session: Session, run: Run, ending: Ending) -> list[Run]:
+    if ending.error:
+        return restore_steps.not_put_back(session, run, ending.error)
+    return restore_steps.put_back(session, run)
+
+
+def _forgotten(session: Session, run: Run, ending: Ending) -> list[Run]:
+    return [] if ending.error else restore_steps.forgotten(session, run)
+
+
 _ENDINGS: Mapping[RunKind, Callable[[Session, Run, Ending], list[Run]]] = {
     RunKind.MAKE: _made,
     RunKind.UPLOAD: _sent,
     RunKind.VERIFY: _verified,
     RunKind.DELETE: _deleted,
+    RunKind.RESTORE: _restored,
+    RunKind.UNDO: _put_back,
+    RunKind.FORGET: _forgotten,
 }

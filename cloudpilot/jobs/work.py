@@ -15,7 +15,7 @@ from cloudpilot.engine import detached
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidState, RunLost, SshUnreachable
-from cloudpilot.jobs import lifecycle, make, queue, upload
+from cloudpilot.jobs import lifecycle, make, queue, restore, upload
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.jobs.payload import Payload
 from cloudpilot.kinds import RunKind
@@ -41,7 +41,13 @@ class Kind(Protocol):
         """What a look has brought: hand over what the work wants, fetch what it has made."""
 
 
-KINDS: Mapping[RunKind, Kind] = {RunKind.MAKE: make, RunKind.UPLOAD: upload}
+KINDS: Mapping[RunKind, Kind] = {
+    RunKind.MAKE: make,
+    RunKind.UPLOAD: upload,
+    RunKind.RESTORE: restore,
+    RunKind.UNDO: restore.UNDO,
+    RunKind.FORGET: restore.FORGET,
+}
 
 
 def start(run: Run) -> None:

@@ -19,6 +19,8 @@ from cloudpilot.domain import (
     daily,
     expiry,
     outcomes,
+    restore_steps,
+    restores,
     runs,
     schedules,
     slots,
@@ -48,6 +50,7 @@ def tick() -> None:
     ask_for_checks()
     ask_for_removals()
     ask_for_expiry()
+    ask_to_forget()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
@@ -104,6 +107,16 @@ def ask_for_expiry() -> None:
         with _unless_another_clock_does(), transaction() as session:
             for run in expiry.expire(session, subject):
                 queue.ring(session, run)
+
+
+def ask_to_forget() -> None:
+    """Have what was there before a restore removed when it has been kept for long enough."""
+    with reading() as session:
+        due = restore_steps.due_to_forget(session)
+    for restore_id in due:
+        with _unless_another_clock_does(), transaction() as session:
+            run = restore_steps.forget(session, restores.find(session, restore_id), None)
+            queue.ring(session, run)
 
 
 def ask_for_checks() -> None:

@@ -21,7 +21,19 @@ _STAGES = {
     "verify": "Having the vault prove it",
     "abandon": "Taking back what was sent",
     "check-vault": "Checking the vault",
+    "survey": "Looking at what is there",
+    "prepare": "Preparing",
+    "fetch": "Fetching from the vault",
+    "unpack": "Unpacking beside it",
+    "import": "Importing databases beside it",
+    "swap": "Putting it in its place",
+    "back": "Putting back what was there",
+    "undo": "Putting back what was there",
+    "forget": "Removing what was there before",
+    "clear": "Clearing up",
 }
+# What the same word means in another kind of run.
+_AGAIN = {RunKind.RESTORE: {"verify": "Verifying the archives", "finish": "Finishing"}}
 _KINDS = {
     RunKind.MAKE: "Backup",
     RunKind.CHECK: "Check",
@@ -34,6 +46,11 @@ _KINDS = {
     RunKind.INSPECT: "Look at databases",
     RunKind.ROTATE: "Key change",
     RunKind.UNINSTALL: "Removal",
+    RunKind.SURVEY: "Look before a restore",
+    RunKind.RESTORE: "Restore",
+    RunKind.UNDO: "Undoing of a restore",
+    RunKind.FORGET: "End of a restore",
+    RunKind.CLEAR: "Clearing up after a restore",
 }
 _PROVIDERS = {
     VaultKind.S3: "Amazon S3 and compatible",
@@ -53,6 +70,8 @@ def stage(run: Run) -> str:
     """What a run is at."""
     if run.status is Status.PENDING:
         return "Waiting to start"
+    if run.kind in _AGAIN and run.stage in _AGAIN[run.kind]:
+        return _AGAIN[run.kind][run.stage]
     return _STAGES.get(run.stage or run.kind, run.stage.capitalize()) or "Starting"
 
 

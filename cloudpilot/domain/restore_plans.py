@@ -1,0 +1,126 @@
+"""What a person wants to be restored: what can be refused without the server, and what it has said.
+
+The look at the server changes nothing; what it finds is kept with the restore and shown before
+anything is done.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain import backups
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.restores import Restore, add_run, places
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import (
+    InvalidPath,
+    InvalidState,
+    NotCompleted,
+    PrivilegeMissing,
+    SshNotConfigured,
+)
+from cloudpilot.excludes import distinct, is_inside
+from cloudpilot.kinds import Privilege, RunKind
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person wants to be restored.
+
+    vault_id  from which vault; None: from the server on which it was made
+    paths     those that the backup holds, or parts of them
+    into      a folder for them; "": where they were
+    """
+
+    backup: Backup
+    server: Server
+    vault_id: UUID | None
+    paths: Sequence[str]
+    into: str = ""
+    exact: bool = True
+    safe: bool = True
+
+
+def plan(session: Session, asked: Asked, by: Person) -> Restore:
+    """A restore of which nothing is done yet; raises what `_refuse` says."""
+    paths = _refuse(session, asked)
+    restore = Restore(
+        id=uuid4(),
+        backup_id=asked.backup.id,
+        vault_id=asked.vault_id,
+        server_id=asked.server.id,
+        root=asked.server.backup_root,
+        paths=paths,
+        into=asked.into,
+        exact=asked.exact and not asked.backup.counts.get("unreadable"),
+        safe=asked.safe,
+        subject=asked.backup.subject,
+        requested_by=by.id,
+    )
+    session.add(restore)
+    session.flush()
+    return restore
+
+
+def _refuse(session: Session, asked: Asked) -> list[str]:
+    """What can be known without the server; returns the paths.
+
+    Raises NotCompleted, InvalidState, SshNotConfigured, InvalidPath, PrivilegeMissing.
+    """
+    backup, server = asked.backup, asked.server
+    if backup.status is not Status.COMPLETED or backup.deleted_at or backup.delete_requested_at:
+        raise NotCompleted("Only a completed backup can be restored.")
+    if asked.vault_id not in places(session, backup):
+        raise InvalidState("Not all of this backup is there to be read from that place.")
+    if asked.vault_id is None and server.id != backup.server_id:
+        raise InvalidState(
+            f"{server.name} cannot read what lies on {backup.server_name}:"
+            " bring the backup to a vault first, then restore it from there."
+        )
+    if server.removed_at or not server.is_ready:
+        raise SshNotConfigured(f"{server.name} has not been set up: its host key is unknown.")
+    _refuse_without_rights(server, asked.into)
+    return _paths_of(backup, asked.paths)
+
+
+def _refuse_without_rights(server: Server, into: str) -> None:
+    """Who cannot give files to their owners puts none in the place of those that are there."""
+    if not into and server.privilege is not Privilege.FULL and server.username != "root":
+        raise PrivilegeMissing(
+            f"On {server.name} CloudPilot may not put files back where they were: restore into a"
+            " folder, or set the server up with “anything” first."
+        )
+
+
+def _paths_of(backup: Backup, wanted: Sequence[str]) -> list[str]:
+    paths = list(distinct(wanted)) if wanted else []
+    for path in paths:
+        if not any(is_inside(path, top) for top in backup.paths):
+            raise InvalidPath(f"{path} is not in this backup.")
+    if not paths:
+        raise InvalidPath("There is nothing chosen that could be restored.")
+    return paths
+
+
+def look(session: Session, restore: Restore, by: Person | None) -> Run:
+    """The run that looks at the server before anything is done."""
+    return add_run(session, restore, RunKind.SURVEY, by.id if by else None)
+
+
+def surveyed(session: Session, restore: Restore, found: Mapping[str, Any]) -> None:
+    """Keep what a look has found."""
+    restore.survey, restore.surveyed_at = dict(found), clock.now()
+    session.flush()
+
+
+def confirmed_by(session: Session, restore: Restore) -> str:
+    """The name that has to be typed."""
+    backup = backups.find(session, restore.backup_id)
+    return backup.site_name or backup.server_name

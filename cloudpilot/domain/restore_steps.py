@@ -1,0 +1,192 @@
+"""How a restore goes: begun, saved, done, put back, forgotten; each step in one transaction."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain import backups, requests
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.requests import Wish
+from cloudpilot.domain.restore_plans import confirmed_by
+from cloudpilot.domain.restores import Restore, RestoreStatus, add_run, of_run
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import ACTIVE
+from cloudpilot.errors import (
+    CloudPilotError,
+    InvalidConfig,
+    InvalidState,
+    RestoreInProgress,
+    RunKilled,
+    RunLost,
+)
+from cloudpilot.kinds import RunKind
+
+KEPT = timedelta(days=7)  # what was there before
+SURVEY_GOOD_FOR = timedelta(hours=1)  # after that it is looked again before anything begins
+FORGOTTEN_A_TICK = 20
+UNDONE_AGAIN = timedelta(minutes=1)
+UNDONE_AGAIN_AT_MOST = timedelta(hours=1)
+
+
+def start(session: Session, restore: Restore, typed: str, by: Person) -> list[Run]:
+    """Begin: first the safe-mode backup, if one is wanted and there is something to save.
+
+    typed  the name of what is restored, to be sure
+
+    Returns the runs to ring for. Raises InvalidConfig, InvalidState, RestoreInProgress,
+    BackupInProgress.
+    """
+    name = confirmed_by(session, restore)
+    if typed.strip() != name:
+        raise InvalidConfig(f"Type {name} to restore it.")
+    if restore.status is not RestoreStatus.PLANNED:
+        raise InvalidState("This restore has been started already.")
+    if not restore.survey or clock.now() - (restore.surveyed_at or clock.now()) > SURVEY_GOOD_FOR:
+        raise InvalidState("What is on the server was looked at too long ago: look again first.")
+    _claim(session, restore, RestoreStatus.RUNNING, started_at=clock.now())
+    saved = _safe_backup(session, restore, by) if restore.safe else None
+    if saved:
+        restore.safe_backup_id = saved.backup_id
+        return [saved]
+    return [add_run(session, restore, RunKind.RESTORE, by.id)]
+
+
+def _claim(session: Session, restore: Restore, to: RestoreStatus, **also: Any) -> None:
+    """Of two that would work on a server at once the database refuses one."""
+    try:
+        with session.begin_nested():
+            restore.move(session, to, **also)
+    except IntegrityError as error:
+        server = session.get_one(Server, restore.server_id)
+        raise RestoreInProgress(f"Another restore to {server.name} is under way.") from error
+
+
+def _safe_backup(session: Session, restore: Restore, by: Person) -> Run | None:
+    """What is to be replaced is backed up; None if nothing of it is there."""
+    found = (restore.survey or {}).get("paths", ())
+    there = [path["path"] for path in found if path["kind"] != "absent"]
+    if restore.into or not there:
+        return None
+    backup = backups.find(session, restore.backup_id)
+    same = backup.server_id == restore.server_id
+    site = session.get(Site, backup.site_id) if same and backup.site_id else None
+    wish = Wish(
+        server=session.get_one(Server, restore.server_id),
+        site=site if site and not site.removed_at else None,
+        paths=there,
+        excludes=backup.excludes,
+        compression=backup.compression,
+        note="Safe mode: as it was before a restore",
+    )
+    run = requests.backup_now(session, wish, by)
+    saved = backups.find(session, run.backup_id) if run.backup_id else None
+    if saved:
+        saved.pinned_at = clock.now()  # until somebody says that it may go
+    return run
+
+
+def waiting_for(session: Session, backup: Backup) -> Restore | None:
+    """The restore that goes on once this backup has been made."""
+    rows = select(Restore).where(
+        Restore.safe_backup_id == backup.id, Restore.status == RestoreStatus.RUNNING
+    )
+    return session.scalar(rows)
+
+
+def saved(session: Session, backup: Backup) -> list[Run]:
+    """What was there is safe; the restore that waits for it begins."""
+    restore = waiting_for(session, backup)
+    return [add_run(session, restore, RunKind.RESTORE, restore.requested_by)] if restore else []
+
+
+def not_saved(session: Session, backup: Backup, error: CloudPilotError) -> None:
+    """Without the safe-mode backup nothing is restored, and nothing has been touched."""
+    restore = waiting_for(session, backup)
+    if restore:
+        restore.move(
+            session,
+            RestoreStatus.FAILED,
+            because=error,
+            finished_at=clock.now(),
+            error_code=error.code,
+            error_detail=f"The safe-mode backup was not made, so nothing was restored. {error}",
+        )
+
+
+def done(session: Session, run: Run) -> list[Run]:
+    """It is in its place; what was there before is kept for a time."""
+    restore, now = of_run(session, run), clock.now()
+    restore.move(session, RestoreStatus.COMPLETED, finished_at=now, kept_until=now + KEPT)
+    return []
+
+
+def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
+    """It has not succeeded. What may have been begun is put back, however far it came."""
+    restore = of_run(session, run)
+    also = {"error_code": error.code, "error_detail": str(error)}
+    if run.sent_at is None:
+        restore.move(session, RestoreStatus.FAILED, because=error, finished_at=clock.now(), **also)
+        return []
+    restore.move(session, RestoreStatus.UNDOING, because=error, **also)
+    return [add_run(session, restore, RunKind.UNDO, run.requested_by)]
+
+
+def undo(session: Session, restore: Restore, by: Person) -> Run:
+    """Have what was there before put back; raises InvalidState, RestoreInProgress."""
+    if not restore.can_be_undone:
+        raise InvalidState("What was there before is not kept any more.")
+    _claim(session, restore, RestoreStatus.UNDOING)
+    return add_run(session, restore, RunKind.UNDO, by.id)
+
+
+def put_back(session: Session, run: Run) -> list[Run]:
+    """All is as it was; what the restore has left on the server goes."""
+    restore = of_run(session, run)
+    after = RestoreStatus.FAILED if restore.error_code else RestoreStatus.UNDONE
+    restore.move(session, after, finished_at=clock.now(), kept_until=None)
+    return [add_run(session, restore, RunKind.CLEAR, run.requested_by)]
+
+
+def not_put_back(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
+    """It is tried again until it is: later each time, at once if only its process was lost."""
+    times = int(run.options.get("times", 0)) + 1
+    following = add_run(session, of_run(session, run), RunKind.UNDO, run.requested_by)
+    following.options = {"times": times}
+    if not isinstance(error, RunLost | RunKilled):
+        following.next_look_at = clock.now() + min(times * UNDONE_AGAIN, UNDONE_AGAIN_AT_MOST)
+    return [following]
+
+
+def forget(session: Session, restore: Restore, by: Person | None) -> Run:
+    """Have what was there before removed for good; raises InvalidState."""
+    if not restore.can_be_undone:
+        raise InvalidState("What was there before is not kept any more.")
+    return add_run(session, restore, RunKind.FORGET, by.id if by else None)
+
+
+def forgotten(session: Session, run: Run) -> list[Run]:
+    """What was there before is gone."""
+    restore = of_run(session, run)
+    restore.kept_until = None
+    return [add_run(session, restore, RunKind.CLEAR, run.requested_by)]
+
+
+def due_to_forget(session: Session, limit: int = FORGOTTEN_A_TICK) -> list[UUID]:
+    """Restores of which what was there before has been kept for as long as it was to."""
+    at_it = select(Run.id).where(
+        Run.restore_id == Restore.id, Run.kind == RunKind.FORGET, Run.status.in_(ACTIVE)
+    )
+    rows = select(Restore.id).where(
+        Restore.status == RestoreStatus.COMPLETED,
+        Restore.kept_until <= clock.now(),
+        ~at_it.exists(),
+    )
+    return list(session.scalars(rows.order_by(Restore.kept_until).limit(limit)))

@@ -1,0 +1,207 @@
+"""Restores: what is to be put where, how far it has come, and the way back.
+
+A restore is planned first: a run looks at the server, and the page says what would happen. Started,
+it backs up what is there (safe mode), then does its work beside what is there, and renames it to
+its place at the end. What was there before is kept for a time: Undo puts it back. docs/restore.md
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Text, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from cloudpilot import clock
+from cloudpilot.catalogue import by_code
+from cloudpilot.db import Base
+from cloudpilot.domain import backups, chains, runs
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import HasStatus, Next, values_of
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import InvalidState, NotFound
+from cloudpilot.kinds import RunKind
+
+
+class RestoreStatus(StrEnum):
+    """How a restore stands."""
+
+    PLANNED = "planned"  # nothing has been done
+    RUNNING = "running"  # the safe-mode backup, then the restore itself
+    COMPLETED = "completed"
+    UNDOING = "undoing"  # what was there before is being put back
+    FAILED = "failed"  # and all is as it was
+    UNDONE = "undone"  # by somebody's wish, and all is as it was
+
+
+ACTIVE = (RestoreStatus.RUNNING, RestoreStatus.UNDOING)
+_ACTIVE_ONLY = text(f"status IN ({', '.join(repr(status.value) for status in ACTIVE)})")
+
+
+class Restore(HasStatus, Base):
+    """One restore, planned or done."""
+
+    __tablename__ = "restores"
+    __table_args__ = (
+        # One at a time on a server: the database itself refuses the second.
+        Index(
+            "uq_restores_active_server",
+            "server_id",
+            unique=True,
+            sqlite_where=_ACTIVE_ONLY,
+            postgresql_where=_ACTIVE_ONLY,
+        ),
+        Index(None, "created_at", "id"),
+        Index(None, "backup_id", "created_at", "id"),
+        Index(None, "status", "kept_until"),
+    )
+
+    NEXT: ClassVar[Next] = {
+        RestoreStatus.PLANNED: frozenset({RestoreStatus.RUNNING}),
+        RestoreStatus.RUNNING: frozenset(
+            {RestoreStatus.COMPLETED, RestoreStatus.UNDOING, RestoreStatus.FAILED}
+        ),
+        RestoreStatus.COMPLETED: frozenset({RestoreStatus.UNDOING}),
+        RestoreStatus.UNDOING: frozenset({RestoreStatus.FAILED, RestoreStatus.UNDONE}),
+        RestoreStatus.FAILED: frozenset(),
+        RestoreStatus.UNDONE: frozenset(),
+    }
+
+    status: Mapped[RestoreStatus] = mapped_column(
+        values_of(RestoreStatus), default=RestoreStatus.PLANNED
+    )
+    backup_id: Mapped[UUID] = mapped_column(ForeignKey(Backup.id))
+    vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))  # from it; None: its server
+    server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id))  # to it
+    root: Mapped[str]  # the backup directory in which it works there
+    paths: Mapped[list[str]]
+    databases: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # see restored_databases
+    logins: Mapped[str | None]  # passwords of those, sealed at `logins_place`; None once it is over
+    into: Mapped[str] = mapped_column(default="")  # a folder; "": where they were
+    exact: Mapped[bool] = mapped_column(default=True)  # what the backup does not hold goes
+    safe: Mapped[bool] = mapped_column(default=True)  # what is there is backed up before
+    safe_backup_id: Mapped[UUID | None] = mapped_column(ForeignKey(Backup.id), index=True)
+    subject: Mapped[str]  # in words, as it was called then
+    requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
+    survey: Mapped[dict[str, Any] | None]  # what the look has found, see engine.survey
+    surveyed_at: Mapped[datetime | None]
+
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    kept_until: Mapped[datetime | None]  # what was there before; None: there is nothing any more
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def logins_place(self) -> str:
+        """Where the sealed passwords belong."""
+        return f"restores/{self.id}/logins"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anything is being done."""
+        return self.status in ACTIVE
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether what was there before is still there."""
+        return self.status is RestoreStatus.COMPLETED and self.kept_until is not None
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the error."""
+        return by_code(self.error_code).remedy
+
+
+def find(session: Session, restore_id: UUID) -> Restore:
+    """Raises NotFound."""
+    restore = session.get(Restore, restore_id)
+    if restore is None:
+        raise NotFound("There is no such restore.")
+    return restore
+
+
+def of_run(session: Session, run: Run) -> Restore:
+    """What a run works on; raises NotFound."""
+    restore = session.get(Restore, run.restore_id) if run.restore_id else None
+    if restore is None:
+        raise NotFound("There is no such restore.")
+    return restore
+
+
+def of_backup(session: Session, backup: Backup) -> list[Restore]:
+    """Those from this backup that were begun, the newest first."""
+    rows = select(Restore).where(
+        Restore.backup_id == backup.id, Restore.status != RestoreStatus.PLANNED
+    )
+    return list(session.scalars(rows.order_by(Restore.created_at.desc(), Restore.id)))
+
+
+def latest_run(session: Session, restore: Restore) -> Run | None:
+    """The newest run of it."""
+    rows = select(Run).where(Run.restore_id == restore.id)
+    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id).limit(1))
+
+
+def places(session: Session, backup: Backup) -> list[UUID | None]:
+    """From where it, and all that it continues, can be read: vaults, and None for its server."""
+    line = chains.needed(session, backup)
+    whole = len(line) == backup.level + 1
+    stored = [
+        {copy.vault_id for copy in one.copies if copy.status is CopyStatus.STORED} for one in line
+    ]
+    there = set.intersection(*stored) if whole else set()
+    server = session.get_one(Server, backup.server_id)
+    if server.removed_at:
+        there.discard(None)
+    return sorted(there, key=lambda vault_id: (vault_id is not None, str(vault_id)))
+
+
+def archives(session: Session, restore: Restore) -> list[tuple[Backup, Copy]]:
+    """What it is read from, the full backup first; raises InvalidState if a part is not there."""
+    backup = backups.find(session, restore.backup_id)
+    line = chains.needed(session, backup)
+    if restore.vault_id not in places(session, backup):
+        raise InvalidState("A part of this backup is not where it was to be read from any more.")
+    return [
+        (one, next(copy for copy in one.copies if _is_read(copy, restore.vault_id))) for one in line
+    ]
+
+
+def _is_read(copy: Copy, vault_id: UUID | None) -> bool:
+    return copy.vault_id == vault_id and copy.status is CopyStatus.STORED
+
+
+def needed(session: Session, backup: Backup) -> int:
+    """Bytes that it takes unpacked, all levels that are unpacked one after the other included."""
+    return sum(one.tar_size or 0 for one in chains.needed(session, backup))
+
+
+def uses(session: Session, backup: Backup) -> bool:
+    """Whether a restore reads it just now."""
+    rows = select(Restore.backup_id).where(Restore.status == RestoreStatus.RUNNING)
+    read = (backups.find(session, one) for one in session.scalars(rows))
+    return any(backup.id in {one.id for one in chains.needed(session, each)} for each in read)
+
+
+def add_run(session: Session, restore: Restore, kind: RunKind, by: UUID | None) -> Run:
+    """A run of it; raises BackupInProgress if the same is under way already."""
+    return runs.add(
+        session,
+        Run(
+            kind=kind,
+            claim=f"{'survey' if kind is RunKind.SURVEY else 'restore'}:{restore.id}:{kind}",
+            server_id=restore.server_id,
+            vault_id=restore.vault_id if kind is RunKind.RESTORE else None,
+            backup_id=restore.backup_id if kind is RunKind.RESTORE else None,
+            restore_id=restore.id,
+            requested_by=by,
+            subject=restore.subject,
+        ),
+    )

@@ -1,0 +1,133 @@
+"""Restoring: what the server is told, and the signed requests by which it reads from a vault."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cloudpilot.db import reading
+from cloudpilot.domain import restores, uploads
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy
+from cloudpilot.domain.objects import ARCHIVE, VaultObject
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.vaults import Vault as VaultRow
+from cloudpilot.engine import detached, requests, restoring, uploading
+from cloudpilot.engine.detached import Place
+from cloudpilot.engine.requests import Request
+from cloudpilot.engine.restoring import Archive, Restoration
+from cloudpilot.engine.ssh import Session
+from cloudpilot.errors import InvalidState
+from cloudpilot.jobs import opening, signing, stored
+from cloudpilot.jobs.payload import Payload
+from cloudpilot.kinds import Privilege
+from cloudpilot.reports import Report
+from cloudpilot.secrets import Secret
+from cloudpilot.vaults.base import Vault
+
+
+def place(run: Run) -> Place:
+    """The folder that all runs of a restore share."""
+    with reading() as session:
+        restore = restores.of_run(session, run)
+    return Place(restore.root, str(restore.id), str(run.id))
+
+
+def payload(run: Run) -> Payload:
+    """The script, and a signed request for each archive that lies in a vault."""
+    what = _what(run)
+    return Payload(restoring.restore(what), _secrets(run, range(1, len(what.archives) + 1)))
+
+
+def undo(ssh: Session, where: Place) -> None:
+    """It was ended while it was being sent; what it may have begun is put back by another run."""
+    detached.stop(ssh, where)
+
+
+def heard(ssh: Session, run: Run, where: Place, report: Report) -> Report:
+    """Requests for what it wants, when those that it had are too old."""
+    if not report.over and report.wants and run.vault_id:
+        signed = _signed(run, [number for _, number in report.wants])
+        uploading.feed(ssh, where, signed, seconds=signing.SIGNED_SECONDS)
+    return report
+
+
+def _what(run: Run) -> Restoration:
+    """As the rows say."""
+    with reading() as session:
+        restore = restores.of_run(session, run)
+        read = restores.archives(session, restore)
+        server = session.get_one(Server, restore.server_id)
+        vault = session.get(VaultRow, restore.vault_id) if restore.vault_id else None
+        backup = read[-1][0]
+        return Restoration(
+            restore_id=str(restore.id),
+            privilege=server.privilege,
+            archives=tuple(_archive(one, copy) for one, copy in read),
+            paths=tuple(restore.paths),
+            tops=tuple(backup.paths),
+            needed=restores.needed(session, backup),
+            into=restore.into,
+            excludes=tuple(backup.excludes),
+            exact=restore.exact,
+            foreign=backup.server_id != server.id,
+            in_clear=vault is not None and vault.in_clear,
+        )
+
+
+def _archive(backup: Backup, copy: Copy) -> Archive:
+    if backup.size is None or backup.sha256 is None:
+        raise InvalidState("A part of this backup has no size or no SHA-256.")
+    path = "" if copy.vault_id else copy.path
+    return Archive(copy.name, backup.size, backup.sha256, path)
+
+
+def _secrets(run: Run, numbers: Sequence[int]) -> Mapping[str, Secret]:
+    if not run.vault_id:
+        return {}
+    return requests.secrets(_signed(run, numbers), seconds=signing.SIGNED_SECONDS)
+
+
+def _signed(run: Run, numbers: Sequence[int]) -> Mapping[str, Sequence[Request]]:
+    """For the archives of these numbers, counted from 1: each by GET, from any byte on."""
+    with reading() as session:
+        read = restores.archives(session, restores.of_run(session, run))
+    vault = opening.vault(uploads.vault_of(run))
+    objects = {number: stored.archive_of(copy) for number, (_, copy) in enumerate(read, 1)}
+    wanted = [number for number in numbers if number in objects]
+    return {ARCHIVE: [_request(vault, number, objects[number]) for number in wanted]}
+
+
+def _request(vault: Vault, number: int, archive: VaultObject) -> Request:
+    seconds, version = signing.SIGNED_SECONDS, archive.version
+    address = vault.sign_read(archive.key, seconds=seconds, filename="archive", version=version)
+    return Request(number, address, (), method="GET")
+
+
+@dataclass(frozen=True, slots=True)
+class AfterIt:
+    """What is done once a restore has ended: by one script, which needs no more than its place."""
+
+    script: Callable[[str, Privilege], dict[str, bytes]]
+
+    def place(self, run: Run) -> Place:
+        """As above."""
+        return place(run)
+
+    def payload(self, run: Run) -> Payload:
+        """The script alone."""
+        with reading() as session:
+            restore = restores.of_run(session, run)
+            server = session.get_one(Server, restore.server_id)
+        return Payload(self.script(str(restore.id), server.privilege))
+
+    def undo(self, ssh: Session, where: Place) -> None:
+        """It may be done in part, and is done again."""
+        detached.stop(ssh, where)
+
+    def heard(self, ssh: Session, run: Run, where: Place, report: Report) -> Report:
+        """All that it has to say is in the report."""
+        return report
+
+
+UNDO = AfterIt(restoring.undo)
+FORGET = AfterIt(restoring.forget)

@@ -1,0 +1,35 @@
+"""Looking at what a restore would find; it changes nothing on the server."""
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import restore_plans, restores
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.engine import survey
+from cloudpilot.engine.survey import Question
+from cloudpilot.jobs import lifecycle
+from cloudpilot.jobs.on_server import connected
+from cloudpilot.kinds import Compression
+from cloudpilot.reports import Report
+
+
+def perform(run: Run) -> None:
+    """Ask the server, and keep what it has said with the restore."""
+    with reading() as session:
+        restore = restores.of_run(session, run)
+        server = session.get_one(Server, restore.server_id)
+        read = restores.archives(session, restore)
+    question = Question(
+        paths=restore.paths,
+        into=restore.into,
+        backup_root=restore.root,
+        privilege=server.privilege,
+        zstd=any(backup.compression is Compression.ZSTD for backup, _ in read),
+        curl=restore.vault_id is not None,
+    )
+    with connected(run.at) as ssh:
+        lifecycle.begin(run)
+        found = survey.ask(ssh, question)
+    with transaction() as session:
+        restore_plans.surveyed(session, restores.of_run(session, run), found)
+    words = f"Looked at {len(found['paths'])} path(s)."
+    lifecycle.complete(run, Report(stage="survey", log=words, over=True))
