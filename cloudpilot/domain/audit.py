@@ -85,6 +85,11 @@ class Action(StrEnum):
     STATUS_ADDRESS_MADE = "panel.status-address-made"
     STATUS_ADDRESS_ENDED = "panel.status-address-ended"
     SITE_PREVIEWED = "site.preview-requested"
+    RESTORE_PLANNED = "restore.planned"
+    RESTORE_LOOKED = "restore.look-requested"
+    RESTORE_STARTED = "restore.started"
+    RESTORE_UNDONE = "restore.undo-requested"
+    RESTORE_FORGOTTEN = "restore.forget-requested"
     SEALED_ANEW = "panel.sealed-anew"
 
 

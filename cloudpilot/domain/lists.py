@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from cloudpilot.domain import cursor
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.cursor import PAGE, Cursor, Page
+from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE
 
@@ -28,6 +29,12 @@ def ended_runs(
 ) -> Page:
     """Runs that are over; the filters are those of `backups`."""
     return _page(session, Run, filters, after, size, Run.status.not_in(ACTIVE))
+
+
+def restores(session: Session, after: Cursor | None = None, size: int = PAGE) -> Page:
+    """Restores that were begun."""
+    begun = Restore.status != RestoreStatus.PLANNED
+    return _page(session, Restore, {}, after, size, begun)
 
 
 def _page(

@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups
+from cloudpilot.domain import backups, chains
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.people import Person
-from cloudpilot.domain.restores import Restore, add_run, places
+from cloudpilot.domain.restore_review import Need
+from cloudpilot.domain.restores import Restore, add_run, needed, places
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
@@ -107,6 +108,15 @@ def _paths_of(backup: Backup, wanted: Sequence[str]) -> list[str]:
     if not paths:
         raise InvalidPath("There is nothing chosen that could be restored.")
     return paths
+
+
+def need(session: Session, restore: Restore) -> Need:
+    """What it asks of the disks."""
+    read = chains.needed(session, backups.find(session, restore.backup_id))
+    fetched = sum(one.size or 0 for one in read) if restore.vault_id else 0
+    last = max((one.size or 0 for one in read), default=0)
+    saves = restore.safe and not restore.into
+    return Need(fetched, needed(session, read[-1]), last if saves else 0)
 
 
 def look(session: Session, restore: Restore, by: Person | None) -> Run:

@@ -149,6 +149,11 @@ def latest_run(session: Session, restore: Restore) -> Run | None:
     return session.scalar(rows.order_by(Run.created_at.desc(), Run.id).limit(1))
 
 
+def waits_for(restore: Restore, run: Run | None) -> bool:
+    """Whether nothing but its safe-mode backup has been begun; `run` is its newest."""
+    return restore.safe_backup_id is not None and (run is None or run.kind is RunKind.SURVEY)
+
+
 def places(session: Session, backup: Backup) -> list[UUID | None]:
     """From where it, and all that it continues, can be read: vaults, and None for its server."""
     line = chains.needed(session, backup)

@@ -1,6 +1,7 @@
 """Servers: the machines that back themselves up when we say so."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -116,6 +117,11 @@ def listed(session: Session) -> list[Server]:
     """All servers, by name."""
     rows = select(Server).where(Server.removed_at.is_(None)).order_by(Server.name, Server.id)
     return list(session.scalars(rows))
+
+
+def of_ids(session: Session, ids: Iterable[UUID]) -> list[Server]:
+    """These, removed ones among them."""
+    return list(session.scalars(select(Server).where(Server.id.in_(set(ids)))))
 
 
 def latest_checkup(session: Session, server_id: UUID) -> Checkup | None:

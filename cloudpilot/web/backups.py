@@ -18,6 +18,7 @@ from cloudpilot.domain import (
     outcomes,
     overview,
     requests,
+    restores,
     servers,
     sites,
     vaults,
@@ -123,6 +124,7 @@ def show(backup_id: UUID) -> str:
         context["needed"] = {one.id for one in chains.needed(session, backup)}
         context["names"] = vaults.names(session, backup)
         context["copies"] = uploads.in_vaults(session, backup)
+        context["restored"] = restores.of_backup(session, backup)
         context["free"] = uploads.vaults_for(session, backup)
     uploads.watch(*context["copies"])
     return render_template("backups/show.html", by=by, **_with_state(context))

@@ -85,8 +85,10 @@ def ask_to_stop(run_id: UUID) -> Run:
         run = runs.find(session, run_id)
         if run.kind is RunKind.DELETE and not me().may(Right.DELETE):
             raise NotAllowed(f"As {me().role} you may not stop a deletion.")
+        if run.restore_id and not me().may(Right.RESTORE):
+            raise NotAllowed(f"As {me().role} you may not stop a restore.")
         if run.kind.must_end:
-            raise InvalidState("It takes seconds and ends by itself; half done it helps nobody.")
+            raise InvalidState("It ends by itself; half done it helps nobody.")
         runs.request_stop(session, run)
         queue.ring_stop(session, run)
         note(session, Action.RUN_STOPPED, run, name=run.subject, kind=run.kind)

@@ -44,7 +44,8 @@ def test_an_answer_that_is_not_whole_is_none(answer: bytes) -> None:
 
 
 def test_an_answer_word_by_word() -> None:
-    answer = b"hello\nmissing zstd\nroom root 9 1\npath 0 file no no\nroom 0 8 7\nholds 0 1 5\nmore 0\nend"
+    there = b"path 0 file no no\nroom 0 8 7\nholds 0 1 5\nmore 0\nend"
+    answer = b"hello\nmissing zstd\nroom root 9 1\n" + there
     found = understood(answer, ["/srv/a"])
     assert (found["missing"], found["room"]) == (["zstd"], {"root": 9, "0": 8})
     [path] = found["paths"]

@@ -15,6 +15,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
@@ -589,6 +590,48 @@ def long_words(session: Session) -> Scene:
     return scene
 
 
+SURVEY = {
+    "missing": [],
+    "room": {"root": 71_300_000_000, "0": 38_000_000_000, "1": 38_000_000_000, "2": 38_000_000_000},
+    "paths": [
+        {"path": "/srv/shop", "kind": "folder", "mounted": False, "writable": True, "system": 1,
+         "entries": 51_331, "bytes": 3_320_562_176, "more": True},
+        {"path": "/srv/shop-media", "kind": "folder", "mounted": True, "writable": True,
+         "system": 1, "entries": 812, "bytes": 99_562_176, "more": False},
+        {"path": "/etc/shop.conf", "kind": "absent", "mounted": False, "writable": True,
+         "system": 1, "entries": 0, "bytes": 0, "more": False},
+    ],
+}  # fmt: skip
+OBSTRUCTED = {
+    "missing": ["zstd"],
+    "room": {"root": 71_300_000_000, "0": 1_000_000},
+    "paths": [SURVEY["paths"][0] | {"kind": "link"}],  # type: ignore[index,operator]
+}
+
+
+def restoring(status: RestoreStatus, run: dict[str, Any], **columns: Any) -> Callable[..., Scene]:
+    """`little`, and a restore from its backup; the newest of its runs has these columns."""
+
+    def scene(session: Session) -> Scene:
+        found = little(session)
+        server = session.get_one(Server, found.ids["server"])
+        backup = session.get_one(Backup, found.ids["backup"])
+        values = {"paths": ["/srv/shop"], "survey": SURVEY, "surveyed_at": clock.now()} | columns
+        restore = Restore(
+            id=uuid4(), status=status, backup_id=backup.id, server_id=server.id,
+            root=server.backup_root, subject=backup.subject, **values,
+        )  # fmt: skip
+        session.add(restore)
+        session.flush()
+        about = {"kind": RunKind.RESTORE, "restore_id": restore.id, "subject": backup.subject}
+        found.ids["run"] = add_run(session, server, **about | run).id
+        found.ids["restore"] = restore.id
+        return found
+
+    return scene
+
+
+SURVEYED = {"kind": RunKind.SURVEY, "status": Status.COMPLETED}
 SCENES: dict[str, Callable[[Session], Scene]] = {
     "nothing": nothing,
     "new server": new_server,
@@ -627,6 +670,25 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "being deleted": with_deletion(Status.PENDING, **WAITING),
     "deletion stopped": with_deletion(
         Status.FAILED, error_code="STOPPED", error_detail="Stopped before it began."
+    ),
+    "restore planned": restoring(RestoreStatus.PLANNED, SURVEYED),
+    "restore obstructed": restoring(RestoreStatus.PLANNED, SURVEYED, survey=OBSTRUCTED),
+    "restoring": restoring(
+        RestoreStatus.RUNNING,
+        RUNNING | {"status": Status.RUNNING, "stage": "unpack", "log": LOG},
+        started_at=clock.now(),
+    ),
+    "restored": restoring(
+        RestoreStatus.COMPLETED,
+        {"status": Status.COMPLETED, "log": "Restored. What was there before is kept."},
+        finished_at=clock.now(),
+        kept_until=clock.now() + timedelta(days=7),
+    ),
+    "restore failed": restoring(
+        RestoreStatus.FAILED,
+        {"kind": RunKind.UNDO, "status": Status.COMPLETED, "log": "Everything is as it was."},
+        error_code="CHECKSUM_MISMATCH",
+        error_detail="files.tar.gz is damaged: its SHA-256 is not that of the backup.",
     ),
     "not deletable": with_deletion(
         Status.FAILED, error_code="STILL_THERE", error_detail="A folder is still there."

@@ -52,12 +52,18 @@ PAGES = {
     "backup": "/backups/{backup}",
     "delete backup": "/backups/{backup}/delete",
     "run": "/runs/{run}",
+    "restores": "/restores",
+    "new restore": "/backups/{backup}/restore",
+    "restore": "/restores/{restore}",
+    "undo": "/restores/{restore}/undo",
+    "forget": "/restores/{restore}/forget",
 }
 FRAGMENTS = {  # a page, and the fragment that it holds
     "/activity": "/activity/live",
     "/servers/{server}": "/servers/{server}/checkup",
     "/backups/{backup}": "/backups/{backup}/status",
     "/runs/{run}": "/runs/{run}/status",
+    "/restores/{restore}": "/restores/{restore}/status",
     "/sites/{site}": "/databases/{database}/findings",
 }
 WEIGHT = 150_000  # bytes of a page with all that it loads
@@ -118,7 +124,7 @@ def test_a_page_holds_its_fragment_letter_for_letter(
             assert page.startswith("/servers")  # there is nothing to say before it is set up
 
 
-POLLING = {"pending", "waiting", "running", "stopping", "being deleted"}
+POLLING = {"pending", "waiting", "running", "stopping", "being deleted", "restoring"}
 
 
 @pytest.mark.parametrize("scene_name", [n for n in SCENES if n not in {"nothing", "new server"}])
@@ -129,10 +135,11 @@ def test_it_polls_if_and_only_if_something_is_still_to_happen(
     if "backup" not in ids:
         return
     going_on = scene_name == "much" or any(scene_name.startswith(word) for word in POLLING)
-    for path in (f"/backups/{ids['backup']}/status", f"/runs/{ids['run']}/status"):
+    about = f"/restores/{ids['restore']}" if "restore" in ids else f"/backups/{ids['backup']}"
+    for path in (f"{about}/status", f"/runs/{ids['run']}/status"):
         fragment = owner.get(path)
         assert ("every 2s" in fragment.text) is going_on, path
-    page = owner.get(f"/backups/{ids['backup']}")
+    page = owner.get(about)
     assert ('http-equiv="refresh"' in page.text) is going_on
 
 

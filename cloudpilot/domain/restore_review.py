@@ -1,0 +1,122 @@
+"""What a restore would do, path by path, and what stands in its way: from what a look found."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloudpilot.sizes import human_bytes as human
+
+SPARE = 64 * 1024 * 1024  # bytes that stay free on a disk
+ANEW = "It is made: nothing is there now."
+SWAP = "It takes the place of what is there by one rename."
+CARRIED = "What the site's patterns leave out is carried over."
+IN_PLACE = (
+    "A file system is mounted there, so the folder itself stays: each thing in it is renamed to its"
+    " place. What is mounted below is left as it is."
+)
+GOES = "What was added since the backup goes with it."
+STAYS = "What was added since the backup stays."
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of one path.
+
+    target   where it goes
+    now      what is there, see engine.survey
+    happens  sentences
+    """
+
+    target: str
+    now: Mapping[str, Any]
+    happens: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why it cannot be done: a code of the catalogue, and a sentence."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is asked of the disks, in bytes.
+
+    fetched   archives that come from a vault, into the backup directory
+    unpacked  beside what is there, until that is swapped; afterwards what was there is kept instead
+    saved     the safe-mode backup, roughly
+    """
+
+    fetched: int
+    unpacked: int
+    saved: int
+
+
+def steps(survey: Mapping[str, Any], *, into: str, exact: bool, has_patterns: bool) -> list[Step]:
+    """Of each path."""
+    return [
+        Step(f"{into}{path['path']}", path, _happens(path, exact, has_patterns))
+        for path in survey["paths"]
+    ]
+
+
+def _happens(path: Mapping[str, Any], exact: bool, has_patterns: bool) -> list[str]:
+    if path["kind"] == "absent":
+        return [ANEW]
+    if path["kind"] != "folder":
+        return [SWAP]
+    said = [IN_PLACE if path["mounted"] else SWAP]
+    if has_patterns:
+        said.append(CARRIED)
+    return [*said, GOES if exact else STAYS]
+
+
+def obstacles(survey: Mapping[str, Any], need: Need, *, into: str) -> list[Obstacle]:
+    """All that is known to stand in its way, before anything is done."""
+    tools = [
+        Obstacle("TOOL_MISSING", f"{tool} is not installed there.") for tool in survey["missing"]
+    ]
+    each = [found for path in survey["paths"] for found in _of_path(path, into)]
+    return [*tools, *each, *_of_room(survey, need)]
+
+
+def _of_path(path: Mapping[str, Any], into: str) -> list[Obstacle]:
+    target = f"{into}{path['path']}"
+    if path["kind"] == "link":
+        return [Obstacle("PATH_IS_LINK", f"{target} is a link now.")]
+    if path["kind"] == "other":
+        return [Obstacle("PATH_MISSING", f"{target} is neither a folder nor a file now.")]
+    if into and path["kind"] != "absent":
+        return [Obstacle("INVALID_CONFIG", f"{target} is there already: choose another folder.")]
+    if not path["writable"]:
+        return [Obstacle("PERMISSION_DENIED", f"Nothing may be written beside {target}.")]
+    return []
+
+
+def _of_room(survey: Mapping[str, Any], need: Need) -> list[Obstacle]:
+    """Each file system has room for all that goes there; which part goes where is not known, so the
+    whole is asked of each."""
+    free: dict[int, int] = {}
+    there: dict[int, list[str]] = defaultdict(list)
+    for number, path in enumerate(survey["paths"]):
+        free[path["system"]] = survey["room"].get(str(number), 0)
+        there[path["system"]].append(path["path"])
+    short = [
+        Obstacle(
+            "DISK_FULL",
+            f"{human(need.unpacked + SPARE)} needed beside {', '.join(there[system])},"
+            f" {human(free[system])} free.",
+        )
+        for system in free
+        if free[system] < need.unpacked + SPARE
+    ]
+    kept = need.fetched + need.saved
+    if kept and survey["room"]["root"] < kept + SPARE:
+        room = human(survey["room"]["root"])
+        short.append(
+            Obstacle("DISK_FULL", f"{human(kept + SPARE)} needed for archives, {room} free.")
+        )
+    return short
