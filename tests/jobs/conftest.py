@@ -13,10 +13,18 @@ from cloudpilot.db import transaction
 from cloudpilot.domain import servers
 from cloudpilot.kinds import Privilege, Role, VaultKind
 from tests.support.at_work import FOREIGN, KEYS
+from tests.support.database import by_name, database
 from tests.support.machine import Machine, machine
 from tests.support.rows import add_person, add_real_server, add_server, add_site
 from tests.support.sshd import Sshd
 from tests.support.uploading import Store, add_vault, of_kind
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of one kind, by the test's name unless it says which: a run with a real server takes seconds, and what
+    the kinds differ in is tested on both where rows are (tests/domain, tests/scheduling)."""
+    return database(getattr(request, "param", by_name(request.node.nodeid)), request, tmp_path)
 
 
 @pytest.fixture(scope="module")

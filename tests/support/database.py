@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
+from zlib import crc32
 
 import flask_migrate
 import pytest
@@ -71,10 +72,23 @@ def postgres_template(postgres_url: str, migrated: Callable[[str], None]) -> str
     return "migrated"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated database of each kind."""
-    if request.param == "sqlite":
+    return database(request.param, request, tmp_path)
+
+
+def by_name(name: str) -> str:
+    """One of the kinds, always the same for the same name, each for about half of all names."""
+    return KINDS[crc32(name.encode()) % len(KINDS)]
+
+
+def database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a migrated database of that kind, for one test."""
+    if kind == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "panel.db")
         return f"sqlite:///{tmp_path / 'panel.db'}"
     template = request.getfixturevalue("postgres_template")

@@ -1,0 +1,88 @@
+"""What a plan says of a restore, and what stands in its way."""
+
+from typing import Any
+
+import pytest
+
+from cloudpilot.domain.restore_review import (
+    ANEW,
+    CARRIED,
+    GOES,
+    IN_PLACE,
+    SPARE,
+    STAYS,
+    SWAP,
+    Need,
+    obstacles,
+    steps,
+)
+
+NOTHING = Need(0, 0, 0)
+
+
+def path(**what: Any) -> dict[str, Any]:
+    plain = {"path": "/srv/a", "kind": "folder", "mounted": False, "writable": True, "system": 1}
+    return plain | what
+
+
+def survey(*paths: dict[str, Any], root: int = 10**12, **room: int) -> dict[str, Any]:
+    free = {str(number): 10**12 for number in range(len(paths))} | room
+    return {"missing": [], "room": {"root": root} | free, "paths": list(paths)}
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "said"),
+    [
+        (path(kind="absent"), {}, [ANEW]),
+        (path(kind="file"), {}, [SWAP]),
+        (path(), {}, [SWAP, GOES]),
+        (path(), {"exact": False}, [SWAP, STAYS]),
+        (path(), {"has_patterns": True}, [SWAP, CARRIED, GOES]),
+        (path(mounted=True), {}, [IN_PLACE, GOES]),
+    ],
+)
+def test_what_becomes_of_a_path(found: dict[str, Any], options: Any, said: list[str]) -> None:
+    asked = {"into": "", "exact": True, "has_patterns": False} | options
+    [step] = steps(survey(found), **asked)
+    assert list(step.happens) == said
+
+
+def test_what_goes_into_a_folder_is_told_with_it() -> None:
+    [step] = steps(survey(path(kind="absent")), into="/back", exact=True, has_patterns=False)
+    assert step.target == "/back/srv/a"
+
+
+@pytest.mark.parametrize(
+    ("found", "into", "codes"),
+    [
+        (path(), "", []),
+        (path(kind="link"), "", ["PATH_IS_LINK"]),
+        (path(kind="other"), "", ["PATH_MISSING"]),
+        (path(), "/back", ["INVALID_CONFIG"]),
+        (path(kind="absent"), "/back", []),
+        (path(writable=False), "", ["PERMISSION_DENIED"]),
+    ],
+)
+def test_what_stands_in_the_way_of_a_path(
+    found: dict[str, Any], into: str, codes: list[str]
+) -> None:
+    assert [one.code for one in obstacles(survey(found), NOTHING, into=into)] == codes
+
+
+def test_missing_tools_are_named() -> None:
+    found = survey(path()) | {"missing": ["zstd"]}
+    [one] = obstacles(found, NOTHING, into="")
+    assert (one.code, one.sentence) == ("TOOL_MISSING", "zstd is not installed there.")
+
+
+def test_room_is_asked_of_each_file_system_once_and_of_the_backup_directory() -> None:
+    need = Need(fetched=5_000_000_000, unpacked=10**9, saved=10**9)
+    paths = path(), path(path="/srv/b"), path(path="/data", system=2)
+    enough = survey(*paths)
+    assert obstacles(enough, need, into="") == []
+
+    tight = {"0": 10**9, "1": 10**9, "2": 10**9 + SPARE}
+    first, second = obstacles(survey(*paths, root=10**9, **tight), need, into="")
+    assert first.code == second.code == "DISK_FULL"
+    assert first.sentence == "1.1 GB needed beside /srv/a, /srv/b, 1.0 GB free."
+    assert second.sentence == "6.1 GB needed for archives, 1.0 GB free."
