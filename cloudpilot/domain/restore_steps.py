@@ -17,9 +17,9 @@ from cloudpilot.domain.restore_plans import confirmed_by
 from cloudpilot.domain.restores import Restore, RestoreStatus, add_run, of_run
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
-from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE
 from cloudpilot.errors import (
+    BackupInProgress,
     CloudPilotError,
     InvalidConfig,
     InvalidState,
@@ -51,12 +51,22 @@ def start(session: Session, restore: Restore, typed: str, by: Person) -> list[Ru
         raise InvalidState("This restore has been started already.")
     if not restore.survey or clock.now() - (restore.surveyed_at or clock.now()) > SURVEY_GOOD_FOR:
         raise InvalidState("What is on the server was looked at too long ago: look again first.")
+    _refuse_while_backed_up(session, restore)
     _claim(session, restore, RestoreStatus.RUNNING, started_at=clock.now())
     saved = _safe_backup(session, restore, by) if restore.safe else None
     if saved:
         restore.safe_backup_id = saved.backup_id
         return [saved]
     return [add_run(session, restore, RunKind.RESTORE, by.id)]
+
+
+def _refuse_while_backed_up(session: Session, restore: Restore) -> None:
+    """What is packed must not change under tar's hands. Raises BackupInProgress."""
+    backup = backups.find(session, restore.backup_id)
+    claim = requests.claim_of(restore.server_id, backup.site_id)
+    rows = select(Run.id).where(Run.claim == claim, Run.status.in_(ACTIVE))
+    if session.scalar(rows.limit(1)):
+        raise BackupInProgress(f"{backup.subject} is being backed up just now.")
 
 
 def _claim(session: Session, restore: Restore, to: RestoreStatus, **also: Any) -> None:
@@ -70,26 +80,27 @@ def _claim(session: Session, restore: Restore, to: RestoreStatus, **also: Any) -
 
 
 def _safe_backup(session: Session, restore: Restore, by: Person) -> Run | None:
-    """What is to be replaced is backed up; None if nothing of it is there."""
+    """What is to be replaced is backed up; None if nothing of it is there.
+
+    It is none of the site's own backups: who restores takes what is there for worse, and as the
+    newest good one of the site it would let an older one expire.
+    """
     found = (restore.survey or {}).get("paths", ())
     there = [path["path"] for path in found if path["kind"] != "absent"]
     if restore.into or not there:
         return None
     backup = backups.find(session, restore.backup_id)
-    same = backup.server_id == restore.server_id
-    site = session.get(Site, backup.site_id) if same and backup.site_id else None
     wish = Wish(
         server=session.get_one(Server, restore.server_id),
-        site=site if site and not site.removed_at else None,
+        site=None,
         paths=there,
         excludes=backup.excludes,
         compression=backup.compression,
         note="Safe mode: as it was before a restore",
     )
     run = requests.backup_now(session, wish, by)
-    saved = backups.find(session, run.backup_id) if run.backup_id else None
-    if saved:
-        saved.pinned_at = clock.now()  # until somebody says that it may go
+    saved = session.get_one(Backup, run.backup_id)
+    saved.pinned_at = clock.now()  # until somebody says that it may go
     return run
 
 

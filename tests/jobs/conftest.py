@@ -22,8 +22,8 @@ from tests.support.uploading import Store, add_vault, of_kind
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of one kind, by the test's name unless it says which: a run with a real server takes seconds, and what
-    the kinds differ in is tested on both where rows are (tests/domain, tests/scheduling)."""
+    """A database of one kind, by the test's name unless it says which: a run with a real server
+    takes seconds, and what the kinds differ in is tested on both where rows are (tests/domain)."""
     return database(getattr(request, "param", by_name(request.node.nodeid)), request, tmp_path)
 
 
