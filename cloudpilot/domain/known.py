@@ -11,6 +11,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.orphans import KnownInVault, KnownOnServer
+from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
@@ -26,12 +27,15 @@ def roots(session: Session, server: Server) -> list[str]:
 
 
 def on_server(session: Session, server_id: UUID) -> KnownOnServer:
-    """What has its place there: copies that are not proven gone, and what is being worked on."""
+    """What has its place there: copies that are not proven gone, restores, what is worked on."""
     active = (Run.server_id == server_id, Run.status.in_(ACTIVE))
     there = select(Copy.backup_id).where(
         Copy.server_id == server_id, Copy.status != CopyStatus.GONE
     )
     at_work = select(Run.backup_id).where(*active)
+    restored = select(Restore.id).where(
+        Restore.server_id == server_id, Restore.status != RestoreStatus.PLANNED
+    )
     plans = select(Schedule.id).where(
         Schedule.server_id == server_id, Schedule.removed_at.is_(None)
     )
@@ -40,7 +44,7 @@ def on_server(session: Session, server_id: UUID) -> KnownOnServer:
         select(Backup.schedule_id).join(Run, Run.backup_id == Backup.id).where(*active).distinct()
     )
     return KnownOnServer(
-        backups=_ids(session, there) | _ids(session, at_work),
+        backups=_ids(session, there) | _ids(session, at_work) | _ids(session, restored),
         schedules=_ids(session, plans) | _ids(session, being_made),
     )
 

@@ -225,3 +225,28 @@ def contents_of(top: Path) -> dict[str, str]:
     return {
         str(path.relative_to(top)): "" if path.is_socket() else path.read_text() for path in found
     }
+
+
+def test_what_another_restore_has_kept_stays_and_is_not_backed_up(
+    restores: Restores, tmp_path: Path
+) -> None:
+    """A restore of a site, and then one of the folder above it: both can be undone."""
+    above = tmp_path / "srv"
+    top = tree(above / "www", {"a": "old"})
+    inner, outer = restores.backups.make(top), restores.backups.make(above)
+    tree(top, {"a": "new"})
+    first = restoration(inner, top)
+    good(restores.restore(first))
+    [kept] = left_beside(top)
+    again = restores.backups.make(above)
+    assert not [name for name in again.names() if ".cloudpilot" in name]
+
+    tree(above, {"www/a": "newer", "since": "x"})
+    second = restoration(outer, above)
+    good(restores.restore(second))
+    assert contents_of(above) == {"www/a": "old"}
+    assert left_beside(top) == [kept]
+    good(restores.undo(second))
+    assert contents_of(above) == {"www/a": "newer", "since": "x"}
+    good(restores.undo(first))
+    assert contents_of(above) == {"www/a": "new", "since": "x"}

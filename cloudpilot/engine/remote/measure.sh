@@ -148,7 +148,8 @@ choose_excludes() {
   for word in "${user_excludes[@]}"; do
     [ "$word" = --wildcards ] || excludes+=("$word")
   done
-  excludes+=(--anchored)
+  # What a restore keeps of before: see unpack.sh.
+  excludes+=(--no-anchored '--exclude=.cloudpilot-restore-*' --anchored)
   for path in "${paths[@]}"; do
     [ "$path" = / ] && excludes+=(--exclude={/proc,/sys,/dev,/run}/'*')
   done

@@ -33,7 +33,8 @@ listed_there() {
   done
   ! [[ "$2" != "${paths[$1]}" ]] || words=() # elsewhere the patterns mean nothing
   as_rights tar --create --file=/dev/null --one-file-system --absolute-names --numeric-owner \
-    --quoting-style=escape --no-unquote --verbose "${words[@]}" -- "$2" 2>/dev/null | raw_names
+    --quoting-style=escape --no-unquote --verbose "${words[@]}" --no-anchored \
+    '--exclude=.cloudpilot-restore-*' -- "$2" 2>/dev/null | raw_names
 }
 
 # raw_names: what tar has listed, as it is, each ended by NUL.
