@@ -19,7 +19,8 @@ class Faults:
     """What becomes of the next requests, in order; those that follow are passed on.
 
     plan  a status and a body, or "cut" in the middle of what is sent, "lost" when the store has
-          answered, "half" (where it takes bytes in order) both, "hold" in the middle until
+          answered, "half" (where it takes bytes in order) both, "torn" in the middle of what is
+          answered, "anew" if a range is asked for and all is given, "hold" in the middle until
           `let_go`, "pass"
     """
 
@@ -96,10 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
             what = "pass" if len(body) == length else "cut"  # whoever sent it has gone
         if what == "cut":
             self.close_connection = True
-        elif what in {"pass", "lost", "half"}:
+        elif what in {"pass", "lost", "half", "torn", "anew"}:
             if what == "half":
                 body = self._halved(body)
-            self._forward(body, lose=what != "pass")
+            if what == "anew":
+                del self.headers["Range"]
+            self._forward(body, lose=what in {"lost", "half"}, torn=what == "torn")
         else:
             status, said = what
             self._say(status, {}, said)
@@ -113,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.headers["Content-Length"] = str(len(body))
         return body
 
-    def _forward(self, body: bytes, *, lose: bool) -> None:
+    def _forward(self, body: bytes, *, lose: bool, torn: bool) -> None:
         with closing(http.client.HTTPConnection(self.faults.target, timeout=30)) as connection:
             connection.putrequest(
                 self.command, self.path, skip_host=True, skip_accept_encoding=True
@@ -129,9 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
         if lose:
             self.close_connection = True
             return
-        self._say(answer.status, dict(answer.getheaders()), said)
+        self._say(answer.status, dict(answer.getheaders()), said, torn=torn)
 
-    def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _say(
+        self, status: int, headers: dict[str, str], body: bytes, *, torn: bool = False
+    ) -> None:
         self.send_response_only(status)
         length = str(len(body))
         for name, value in headers.items():
@@ -141,7 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", length)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if torn else body)
+        self.close_connection |= torn
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 

@@ -97,12 +97,12 @@ receive() {
 
 # receiving FROM SIZE: the bytes of a good answer, never more than were missing.
 receiving() {
-  local word words=() headers=()
+  local word words=() range=()
   for word in "${curl_command[@]}"; do
     [ "$word" = -i ] || words+=("$word")
   done
-  ((!$1)) || headers=(Range "bytes=$1-")
-  "${words[@]}" --fail --dump-header work/head -K <(config GET "$url" "${headers[@]}") 2>/dev/null |
+  ((!$1)) || range=(Range "bytes=$1-")
+  "${words[@]}" --fail --dump-header work/head -K <(config GET "$url" "${headers[@]}" "${range[@]}") 2>/dev/null |
     if (($1)); then perl -e '
       # A store that does not know ranges begins anew: what we have is skipped.
       my ($skip, $head) = @ARGV;
