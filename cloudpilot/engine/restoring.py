@@ -101,10 +101,10 @@ def _settings(what: Restoration) -> tuple[bytes, ...]:
     paths = distinct(what.paths) if what.paths else ()
     return (
         *_common(what.restore_id, what.privilege),
-        _array("names", tuple(one.name for one in what.archives)),
-        _array("sizes", tuple(str(int(one.size)) for one in what.archives)),
-        _array("hashes", tuple(one.sha256 for one in what.archives)),
-        _array("places", tuple(one.path for one in what.archives)),
+        _array("archives", tuple(one.name for one in what.archives)),
+        _array("archive_sizes", tuple(str(int(one.size)) for one in what.archives)),
+        _array("archive_hashes", tuple(one.sha256 for one in what.archives)),
+        _array("archive_places", tuple(one.path for one in what.archives)),
         _array("paths", paths),
         _array("tops", tuple(_top(path, what.tops) for path in paths)),
         _array("user_excludes", options(what.excludes, what.tops) if paths else ()),

@@ -234,7 +234,8 @@ def test_a_thousand_mutations_and_none_is_taken(backups: Backups, tmp_path: Path
             b'shown() { printf %s "$1"; }\nhuman() { :; }\nfail() { exit "$1"; }',
             (REMOTE / "fetch.sh").read_bytes(),
             b"hash_command=(openssl dgst -sha256 -r)\nmkdir work\naccepted=0",
-            b"names=(a.tar.gz) hashes=(" + digest + f") sizes=({len(text)})".encode(),
+            b"archives=(a.tar.gz) archive_hashes=(" + digest,
+            f") archive_sizes=({len(text)})".encode(),
             b'for file in mutants/*; do files=("$file"); (verify_all) && ((accepted += 1)); done',
             b'files=(whole); (verify_all) && echo "accepted $accepted, and the whole one"',
         )

@@ -26,7 +26,7 @@ from tests.engine.test_restore_kills import killed, waiting_at
 from tests.jobs.test_increments import back_up as back_up_increment
 from tests.jobs.test_increments import change as change_tree
 from tests.jobs.test_increments import plan
-from tests.support.restoring import begin, planned, restored, runs_of, there, undone
+from tests.support.restores import begin, planned, restored, runs_of, there, undone
 from tests.support.tree import entries
 from tests.support.until import until
 from tests.support.uploading import Store, add_vault, back_up, drive, found, step

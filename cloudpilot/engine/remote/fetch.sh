@@ -11,8 +11,8 @@ fetch_all() {
   files=()
   stage fetch
   items=(archive) to_fetch=0 fetched=0
-  for number in "${!names[@]}"; do
-    [ -n "${places[number]}" ] || ((to_fetch += sizes[number]))
+  for number in "${!archives[@]}"; do
+    [ -n "${archive_places[number]}" ] || ((to_fetch += archive_sizes[number]))
   done
   if ((to_fetch)); then
     has curl || fail 78 'curl is not installed.'
@@ -21,8 +21,8 @@ fetch_all() {
     memory
     take_launched
   fi
-  for number in "${!names[@]}"; do
-    files[number]=${places[number]}
+  for number in "${!archives[@]}"; do
+    files[number]=${archive_places[number]}
     [ -n "${files[number]}" ] || fetch "$number"
   done
 }
@@ -39,9 +39,9 @@ room_for() {
 fetch() {
   local wait=1 began=$SECONDS got
   files[$1]=$run/work/archive.$1
-  say "Fetching ${names[$1]}, $(human "${sizes[$1]}"), from the vault."
+  say "Fetching ${archives[$1]}, $(human "${archive_sizes[$1]}"), from the vault."
   : >"${files[$1]}"
-  until got=$(stat -c %s -- "${files[$1]}") && ((got >= sizes[$1])); do
+  until got=$(stat -c %s -- "${files[$1]}") && ((got >= archive_sizes[$1])); do
     take_fed
     if ! is_signed archive "$(($1 + 1))"; then
       want "archive $(($1 + 1))"
@@ -50,12 +50,12 @@ fetch() {
     fi
     want ''
     receive "$1" "$got" && { wait=1; continue; }
-    ((SECONDS - began < PATIENCE)) || fail 92 "The vault has not given all of ${names[$1]} in $((PATIENCE / 3600)) hours."
+    ((SECONDS - began < PATIENCE)) || fail 92 "The vault has not given all of ${archives[$1]} in $((PATIENCE / 3600)) hours."
     say "The vault does not answer (${why:-no answer}); again in $wait s."
     in_background sleep "$wait"
     wait=$((wait * 2 > 60 ? 60 : wait * 2))
   done
-  ((fetched += sizes[$1]))
+  ((fetched += archive_sizes[$1]))
 }
 
 # want ITEM: a request that is missing; '' for none.
@@ -68,7 +68,7 @@ want() {
 # receive NUMBER FROM: what there is from byte FROM on, as far as it comes; fails for good where the store
 # says no for good.
 receive() {
-  local pid size=${sizes[$1]}
+  local pid size=${archive_sizes[$1]}
   unpack "${signed[archive:$(($1 + 1))]}"
   why=''
   rm -f work/head
@@ -85,11 +85,11 @@ receive() {
     200 | 206) (($(stat -c %s -- "${files[$1]}") > $2)); return ;;
     401 | 403)
       # It may be too old: then another one is wanted.
-      is_aged archive "$(($1 + 1))" || fail 91 "The vault does not let ${names[$1]} be read: $(code)."
+      is_aged archive "$(($1 + 1))" || fail 91 "The vault does not let ${archives[$1]} be read: $(code)."
       unset "valid_until[archive:$(($1 + 1))]" ;;
-    404) fail 93 "The vault does not have ${names[$1]} any more." ;;
+    404) fail 93 "The vault does not have ${archives[$1]} any more." ;;
     '' | 408 | 429 | 5??) ! no_room "$run" || fail 71 "The disk of $(shown "$run") is full." ;;
-    *) fail 93 "The vault does not give ${names[$1]}: $(code)." ;;
+    *) fail 93 "The vault does not give ${archives[$1]}: $(code)." ;;
   esac
   why=${http:+status $http}
   return 1
@@ -130,21 +130,21 @@ is_aged() {
 verify_all() {
   local number digest total=0 done=0 size
   stage verify
-  for number in "${!names[@]}"; do ((total += sizes[number])); done
+  for number in "${!archives[@]}"; do ((total += archive_sizes[number])); done
   progress 0 "$total"
-  for number in "${!names[@]}"; do
+  for number in "${!archives[@]}"; do
     size=$(stat -c %s -- "${files[number]}" 2>/dev/null) ||
       fail 72 "$(shown "${files[number]}") is not there: is its disk mounted?"
-    [ "$size" = "${sizes[number]}" ] ||
-      fail 94 "${names[number]} has $size bytes instead of ${sizes[number]}: it is not what was backed up."
+    [ "$size" = "${archive_sizes[number]}" ] ||
+      fail 94 "${archives[number]} has $size bytes instead of ${archive_sizes[number]}: it is not what was backed up."
     in_background hash_file "${files[number]}" >work/hash
     read -r digest _ <work/hash
-    [ "$digest" = "${hashes[number]}" ] ||
-      fail 94 "${names[number]} is damaged: its SHA-256 is not that of the backup."
+    [ "$digest" = "${archive_hashes[number]}" ] ||
+      fail 94 "${archives[number]} is damaged: its SHA-256 is not that of the backup."
     ((done += size))
     progress "$done" "$total"
   done
-  say "Verified: ${#names[@]} archive(s), $(human "$total")."
+  say "Verified: ${#archives[@]} archive(s), $(human "$total")."
 }
 
 hash_file() {

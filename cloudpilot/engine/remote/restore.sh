@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what is restored stands before this, written by engine/restoring.py:
 #   restore_id=ID privilege=plain|read-all|full in_clear=yes
-#   names=(ARCHIVE…) sizes=(BYTES…) hashes=(SHA256…) places=(PATH or ''…), in the order of their levels
+#   archives=(NAME…) archive_sizes=(BYTES…) archive_hashes=(SHA256…) archive_places=(PATH or ''…), by their levels
 #   paths=(PATH…) tops=(PATH…), the site's own that each lies in; into=FOLDER user_excludes=(--exclude=…) exact=yes foreign=yes needed=BYTES
 # A restore. Nothing that is there is touched before all is fetched, verified and unpacked beside it; then
 # it is renamed to its place, and what stood there is kept. Whatever fails is put back.

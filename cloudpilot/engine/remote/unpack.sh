@@ -98,13 +98,13 @@ unpack_files() {
   local -A made=()
   stage unpack
   make_stagings
-  for archive in "${!names[@]}"; do ((total += sizes[archive])); done
+  for archive in "${!archives[@]}"; do ((total += archive_sizes[archive])); done
   for number in "${!paths[@]}"; do
     staging "$number"
     [ -z "${made[$staged]:-}" ] || continue
     made[$staged]=yes
     unpacked=0
-    for archive in "${!names[@]}"; do
+    for archive in "${!archives[@]}"; do
       unpack_into "$archive" "$total"
     done
   done
@@ -119,7 +119,7 @@ unpack_files() {
 choose_unpacking() {
   unpacking=(--extract --file=- --numeric-owner --same-permissions --no-unquote --acls)
   if [ -n "$foreign" ]; then unpacking+=(--xattrs '--xattrs-include=user.*'); else unpacking+=(--xattrs '--xattrs-include=*'); fi
-  ((${#names[@]} == 1)) || unpacking+=(--incremental)
+  ((${#archives[@]} == 1)) || unpacking+=(--incremental)
   keeps_owners || unpacking+=(--no-same-owner)
 }
 
@@ -149,7 +149,7 @@ unpack_into() {
   wait "$reader"
   judge_unpacking "$1" "$status" "$?"
   rm -f work/unpacking
-  ((unpacked += sizes[$1]))
+  ((unpacked += archive_sizes[$1]))
 }
 
 # position PID: how far it has read its standard input.
@@ -164,7 +164,7 @@ judge_unpacking() {
   local said
   said=$(grep -v -e ': Not found in archive' -e 'Exiting with failure status' -e 'Cannot mknod: Operation not permitted' work/tar.errors)
   [[ $said != *'No space left on device'* ]] || fail 71 "The disk of $(shown "${staged%/*}") became full."
-  (($3 == 0 || $3 == 141)) || fail 94 "${names[$1]} cannot be unpacked: $(tail -n 1 work/decompress.errors)."
+  (($3 == 0 || $3 == 141)) || fail 94 "${archives[$1]} cannot be unpacked: $(tail -n 1 work/decompress.errors)."
   (($2 <= 128)) || fail 76 'tar was killed on the server.'
   ! grep -q 'Cannot mknod: Operation not permitted' work/tar.errors ||
     warn "Devices of the backup were left out: $(id -un) may not make them."
@@ -186,7 +186,7 @@ defuse() {
 # choose_decompress: the fastest that is there and reads several streams as one.
 choose_decompress() {
   local candidate
-  case ${names[0]} in
+  case ${archives[0]} in
     *.tar.zst)
       decompress=(zstd -dc -q)
       has zstd || fail 78 'zstd is not installed: apt-get install zstd.'
