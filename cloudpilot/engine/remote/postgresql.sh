@@ -45,15 +45,13 @@ postgresql_home() {
 postgresql_list() {
   local hex size home
   home=$(postgresql_home "$1")
-  ask "$1" "$home" <<<'SHOW server_version'
+  ask "$1" 'SHOW server_version' "$home"
   version=$(<work/answer)
-  ask "$1" "$home" <<'SQL'
-SELECT encode(convert_to(datname, 'UTF8'), 'hex'),
+  ask "$1" "SELECT encode(convert_to(datname, 'UTF8'), 'hex'),
   CASE WHEN has_database_privilege(datname, 'CONNECT')
     THEN GREATEST(pg_database_size(datname) - 7500000, 0) -- what an empty one takes
     ELSE 0 END
-FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'template1');
-SQL
+FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'template1');" "$home"
   declare -gA there=()
   while read -r hex size; do
     from_hex "$hex"
@@ -67,10 +65,8 @@ postgresql_closed() {
   local -n all_but=all_but_$1
   local hex
   [ -n "$all_but" ] || return 0
-  ask "$1" "$2" <<'SQL'
-SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database
-WHERE NOT datallowconn AND datname NOT IN ('template0', 'template1');
-SQL
+  ask "$1" "SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database
+WHERE NOT datallowconn AND datname NOT IN ('template0', 'template1');" "$2"
   while read -r hex; do
     from_hex "$hex"
     warn "The database $(shown "$text") allows no connections: it is not in the backup."
@@ -103,11 +99,9 @@ postgresql_dump() {
 # postgresql_elsewhere LOGIN DATABASE: of foreign tables pg_dump dumps no rows, and says nothing of it.
 postgresql_elsewhere() {
   local names
-  ask "$1" "$2" <<'SQL'
-SELECT encode(convert_to(n.nspname || '.' || c.relname, 'UTF8'), 'hex')
+  ask "$1" "SELECT encode(convert_to(n.nspname || '.' || c.relname, 'UTF8'), 'hex')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'f' ORDER BY 1;
-SQL
+WHERE c.relkind = 'f' ORDER BY 1;" "$2"
   names_answered &&
     warn "In $(shown "$2") the rows of these tables are kept elsewhere and are not in the dump: $names."
   return 0
@@ -177,23 +171,22 @@ postgresql_cancel() {
   local target run=${CLOUDPILOT_RUN##*/}
   export -n CLOUDPILOT_RUN # who ends the run's processes would end this one
   conninfo "$(postgresql_home "$1")"
-  with_service "$1" timeout 3 "${bin}psql" -X --no-password -At -d "$target" <<SQL
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE application_name = 'cloudpilot-$run' AND pid <> pg_backend_pid();
-SQL
+  printf '%s\n' "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'cloudpilot-$run' AND pid <> pg_backend_pid();" |
+    with_service "$1" timeout 3 "${bin}psql" -X --no-password -At -d "$target"
 }
 
 # postgresql_explain FILE: fails with what its first error means: the others follow from it.
 postgresql_explain() {
   local said all
   all=$(head -c 8000 "$1")
-  said=$(grep -E 'error:|FATAL:|ERROR:|detail:' <<<"$all" | head -n 2 | sed -E 's/^.*(error|detail): //' | tr '\n' ' ')
+  said=$(printf '%s\n' "$all" | grep -E 'error:|FATAL:|ERROR:|detail:' | head -n 2 | sed -E 's/^.*(error|detail): //' | tr '\n' ' ')
   case $all in
     *'password authentication failed'* | *'no password supplied'* | *'no pg_hba.conf entry'* | \
       *'role "'*'" does not exist'* | *'authentication failed'* | *'is not permitted to log in'*)
       give_up 85 "$brand refuses this user: $said" ;;
     *'database "'*'" does not exist'*) give_up 86 "$brand: $said" ;;
-    *'permission denied'* | *'row-level security'* | *'must be superuser'* | *'must be owner'*)
+    *'permission denied'* | *'not currently accepting connections'* | *'row-level security'* | *'must be superuser'* | *'must be owner'*)
       give_up 87 "$brand: $said" ;;
     *'lock timeout'* | *'could not obtain lock'* | *'statement timeout'*'LOCK TABLE'*)
       give_up 89 "$brand: pg_dump waited $lock_seconds seconds for a lock: $said" ;;

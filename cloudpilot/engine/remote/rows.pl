@@ -3,7 +3,8 @@
 #
 #   T table rows    a table, by its name as the dump writes it without quotes, bytes that are not
 #                   plain as %XX; of PostgreSQL schema.table
-#   O kind count    how many statements of a kind: create-table, sequence, view, program
+#   O kind count    how many statements of a kind: table, sequence, view, trigger, routine, event; or
+#                   program, which is one of the last three
 #   ?               a statement that was not understood: rows are not exact
 #   E               last: the dump's own word that it is whole. Without it, it is not.
 #
@@ -30,6 +31,7 @@ my $long      = 0;   # 'skip' or 'count': this line is longer than a chunk; what
 my $unsure    = 0;
 my $delimiter = '';    # of the program that is passing
 my $before    = '';    # its last line
+my $made      = 0;     # whether what makes it has been seen: what follows is its body
 my $statement = '';    # of PostgreSQL: the lines so far of one that a name or a text goes on in
 my $ended     = 0;
 
@@ -119,8 +121,8 @@ sub line_of_mysql {
     }
     if ($line =~ /^INSERT INTO `/) { insert($line) && rest_of_insert($line) }
     elsif ($line =~ /^INSERT /)       { $unsure = 1 }
-    elsif ($line =~ /^CREATE TABLE ((?:`[^`]*`)+) \(/) { table(unquoted($1)); $objects{'create-table'}++ }
-    elsif ($line =~ /^CREATE TABLE /) { $unsure = 1; $objects{'create-table'}++ }    # a name of two lines
+    elsif ($line =~ /^CREATE TABLE ((?:`[^`]*`)+) \(/) { table(unquoted($1)); $objects{table}++ }
+    elsif ($line =~ /^CREATE TABLE /) { $unsure = 1; $objects{table}++ }    # a name of two lines
     elsif ($line =~ /^CREATE SEQUENCE /)  { $objects{sequence}++ }
     $ended = $line =~ $END_MARK if length $line;
     return;
@@ -131,17 +133,39 @@ sub line_of_mysql {
 sub line_of_programs {
     my ($line) = @_;
     if (length $delimiter) {
-        $delimiter = '' if $line eq 'DELIMITER ;' && $before =~ /\Q$delimiter\E$/;
-        $before = $line;
+        line_of_program($line);
         return;
     }
     if    ($line =~ m{^/\*!50001 VIEW }) { $objects{view}++ }
-    elsif ($line =~ /^DELIMITER (;;+)$/) {
-        $objects{program}++;
-        ($delimiter, $before) = ($1, '');
-    }
+    elsif ($line =~ /^DELIMITER (;;+)$/) { ($delimiter, $before, $made) = ($1, '', 0) }
     $ended = $line =~ $END_MARK if length $line;
     return;
+}
+
+sub line_of_program {
+    my ($line) = @_;
+    if ($line eq 'DELIMITER ;' && $before =~ /\Q$delimiter\E$/) {
+        $objects{program}++ if !$made;
+        $delimiter = '';
+    }
+    elsif (!$made && $line =~ m{^(?:/\*!\d+ )?CREATE\b}) {
+        $objects{ kind_of_program($line) }++;
+        $made = 1;
+    }
+    $before = $line;
+    return;
+}
+
+# kind_of_program(LINE): by the word after whose it is, who may be called anything.
+sub kind_of_program {
+    my ($line) = @_;
+    my $whose = qr/DEFINER=(?:`[^`]*`)+(?:\@(?:`[^`]*`)+)?/;
+    my $comment = qr{/\*!\d+ };
+    return 'program'
+        if $line !~ m{^$comment?CREATE(?:\*/)? +(?:$comment?$whose ?(?:\*/)? *)?$comment?(?:AGGREGATE +)?(\w+)}i;
+    my $word = lc $1;
+    return $word if $word eq 'trigger' || $word eq 'event';
+    return $word =~ /^(?:procedure|function|package)$/ ? 'routine' : 'program';
 }
 
 # insert(LINE): which table; the line is left with what follows VALUES.
