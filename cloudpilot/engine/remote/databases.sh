@@ -166,45 +166,30 @@ member() {
   perl members.pl "$1" whole || exit 70 # who reads it says why
 }
 
-# pass NAME COMMAND…: what COMMAND says goes into the archive as members of that NAME. Meanwhile
-# FAMILY_read reads it, too, for work/said. Fails unless all of them did well.
+# pass NAME FORMAT COMMAND…: what COMMAND says goes into the archive as members of that NAME. Meanwhile it
+# is read, too, for work/said. Fails unless all of them did well.
 pass() {
-  local reader status said
-  rm -f work/passing
-  mkfifo work/passing || disk_full
-  "${family}_read" <work/passing &
-  reader=$!
-  "${@:2}" 2>work/dump.errors | tee work/passing | perl members.pl "$1"
+  local status
+  "${@:3}" 2>work/dump.errors | perl members.pl "$1" "$2" 2>work/read.errors
   status=("${PIPESTATUS[@]}")
-  wait "$reader"
-  said=$?
   head -c 100000 work/dump.errors >&2
   ((status[0] <= 128 || status[0] == 141)) || give_up 76 "$tool was killed on the server."
-  ((status[2] == 0)) || exit 70 # who reads what members.pl writes says why
-  ((status[0] == 0 && status[1] == 0 && said == 0)) || judge_passed "$said" "${status[@]}"
+  ((status[0] == 0 && status[1] == 0)) || judge_passed "${status[@]}"
   grep -qx E work/said || give_up 90 "The dump of $(shown "$name") lacks its end: $tool did not finish."
   ((bytes += $(cat work/bytes)))
 }
 
-# judge_passed READER TOOL TEE…: fails with the cause. Who writes to one that has ended gets SIGPIPE (141)
-# or error 32 and is not it; who reads from one that has failed misses its end and is not it either.
+# judge_passed TOOL READER: fails with the cause. Who writes to one that has ended gets SIGPIPE (141) or
+# error 32 and is not it; who reads from one that has failed misses its end and is not it either.
 judge_passed() {
   local why
   ! no_room work || disk_full
-  (($2 == 0 || $2 == 141)) || grep -qiE 'errno:? 32\b|broken pipe' work/dump.errors ||
+  (($2 != 70 && $2 != 141)) || exit 70 # who reads what members.pl writes says why
+  (($1 == 0 || $1 == 141)) || grep -qiE 'errno:? 32\b|broken pipe' work/dump.errors ||
     "${family}_explain" work/dump.errors
-  why=$(cat work/read.errors work/toc.errors 2>/dev/null | tail -n 3 | tr '\n' ' ' | cut -c 1-500)
-  (($1 <= 128)) || give_up 76 "What reads the dump of $(shown "$name") was killed on the server."
+  (($2 <= 128)) || give_up 76 "What reads the dump of $(shown "$name") was killed on the server."
+  why=$(tail -n 3 work/read.errors | tr '\n' ' ' | cut -c 1-500)
   give_up 90 "The dump of $(shown "$name") cannot be read to its end${why:+: ${why% }}."
-}
-
-# worst STATUS…: one that says what went wrong, of programs that read from each other.
-worst() {
-  local one found=0
-  for one; do
-    ((one == 0 || (found && one == 141))) || found=$one
-  done
-  return "$found"
 }
 
 # let_go: a run that fails may have left its question at the database server: a client that is gone

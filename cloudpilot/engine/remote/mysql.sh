@@ -179,19 +179,12 @@ mysql_dump() {
   mysql_watch "$login" >/dev/null 2>&1 & # it must not keep open what pack.pl reads
   watch=$!
   trap mysql_unwatch EXIT
-  reads=mysql
-  pass "$into/tables.sql" mysql_run "$login" "${options[@]}" --single-transaction --quick --hex-blob \
+  pass "$into/tables.sql" mysql mysql_run "$login" "${options[@]}" --single-transaction --quick --hex-blob \
     --skip-triggers "${apart[@]}" -- "$name"
   cp work/said work/rows || disk_full
-  reads=programs
-  pass "$into/programs.sql" mysql_programs "$login" "$name"
+  pass "$into/programs.sql" programs mysql_programs "$login" "$name"
   mysql_unwatch
   mysql_compare "$login" "$name" "$before"
-}
-
-# mysql_read: what passes, for work/said.
-mysql_read() {
-  perl rows.pl "$reads" >work/said 2>work/read.errors
 }
 
 # mysql_run LOGIN WORD…: the tool that dumps, in place of this process.

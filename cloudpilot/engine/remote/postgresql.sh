@@ -88,10 +88,10 @@ postgresql_dump() {
   about version "$version"
   about tool "$tool_version"
   postgresql_roles "$login"
-  pass "$into/dump.pgdump" with_service "$login" "${gently[@]}" "$tool" --format=custom --compress=0 \
+  pass "$into/dump.pgdump" archive with_service "$login" "${gently[@]}" "$tool" --format=custom --compress=0 \
     --no-password --lock-wait-timeout="${lock_seconds}s" --dbname="$target"
   sed -n '/^T /p' work/said >work/rows || disk_full
-  ! grep -qx '?' work/said || exact=''
+  postgresql_contents
   postgresql_objects
   postgresql_elsewhere "$login" "$name"
 }
@@ -107,27 +107,11 @@ WHERE c.relkind = 'f' ORDER BY 1;" "$2"
   return 0
 }
 
-# postgresql_read: pg_restore reads the dump whole, so it can be read; what it makes of its data is
-# counted, and of nothing else: the body of a function may look like rows.
-postgresql_read() {
-  local contents status
-  rm -f work/copy
-  : >work/read.errors
-  mkfifo work/copy || return
-  postgresql_contents <work/copy &
-  contents=$!
-  tee work/copy | "${bin}pg_restore" --section=data --file=/dev/stdout 2>>work/read.errors | perl rows.pl postgresql >work/said 2>>work/read.errors
-  status=("${PIPESTATUS[@]}")
-  wait "$contents"
-  worst "$?" "${status[@]}"
-}
-
-# postgresql_contents: work/toc gets what the dump says it holds; read to its end, or tee would stop.
+# postgresql_contents: work/toc gets what the dump says that it holds, by the tool that restores it.
 postgresql_contents() {
-  "${bin}pg_restore" --list >work/toc 2>work/toc.errors
-  local listed=$?
-  cat >/dev/null
-  return "$listed"
+  "${bin}pg_restore" --list work/head >work/toc 2>work/read.errors && return
+  ! no_room work || disk_full
+  give_up 90 "pg_restore cannot read the dump of $(shown "$name"): $(tail -n 1 work/read.errors)"
 }
 
 # postgresql_roles LOGIN: roles and their settings, which no dump of a database has; without passwords.
