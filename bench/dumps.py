@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from bench.figures import say, timed
+from bench.watching import Watched, watched
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.script import Contents, Dump
@@ -22,6 +23,8 @@ from tests.support.sshd import private_sshd
 ROUNDS = 3
 ROWS = 800_000  # about 300 MB of text
 TEXT = "repeat(md5(n), 8), n * 1.5, md5(n)"
+# Measured beside ours; the first three are the floor: the dump, a copy of it, and packing it.
+PIPES = (">/dev/null", "| cat >/dev/null", "| igzip -2 >/dev/null", "| gzip >/dev/null")
 
 
 def main() -> None:
@@ -47,11 +50,11 @@ def of_mariadb(session: Session, home: Path) -> None:
         )
         options = "--single-transaction --quick --hex-blob --routines --events"
         tool = f"mariadb-dump --no-defaults -S {server.socket} -uroot {options} bench"
-        compare("MariaDB", session, home, server, tool)
+        compare("MariaDB", session, home, server, [f"{tool} {pipe}" for pipe in PIPES])
 
 
 def of_postgresql(session: Session, home: Path) -> None:
-    """Against pg_dump."""
+    """Against pg_dump, and against its own format, which packs."""
     with postgresql.running() as server:
         text = TEXT.replace("md5(n", "md5(''||n")
         server.sql("create database bench")
@@ -61,31 +64,42 @@ def of_postgresql(session: Session, home: Path) -> None:
             "bench",
         )
         tool = f"pg_dump -h {server.home} -p {server.port} -U owner bench"
-        compare("PostgreSQL", session, home, server, tool)
+        others = [f"{tool} {pipe}" for pipe in PIPES] + [f"{tool} -Fc >/dev/null"]
+        compare("PostgreSQL", session, home, server, others)
 
 
 def compare(
-    title: str, session: Session, home: Path, server: MariaDb | PostgreSql, command: str
+    title: str, session: Session, home: Path, server: MariaDb | PostgreSql, commands: list[str]
 ) -> None:
-    """A whole run, from launch to `complete`, against the plain tool: the fastest of each."""
+    """A whole run, from launch to `complete`, against others: the fastest of each; what ours takes
+    of memory and disk is looked at in a run of its own, since looking takes time."""
     ours: list[float] = []
-    plain: dict[str, list[float]] = {}
+    others: dict[str, list[float]] = {command: [] for command in commands}
     for _ in range(ROUNDS):
         ours.append(timed(lambda: run(session, home, server)))
-        for pipe in (">/dev/null", "| gzip >/dev/null", "| igzip -2 >/dev/null"):
-            shell = f"{command} {pipe}"
-            plain.setdefault(pipe, []).append(timed(lambda shell=shell: by_hand(shell)))  # type: ignore[misc]
+        for command in commands:
+            others[command].append(timed(lambda command=command: by_hand(command)))  # type: ignore[misc]
     say(f"dump of {title}, about 300 MB", f"{min(ours):.2f} s", "")
-    for pipe, seconds in plain.items():
-        ratio = min(ours) / min(seconds)
-        say(f"  against the plain dump {pipe}", f"{ratio:.2f} ×", "")
+    plain = min(others[commands[0]])
+    for command, seconds in others.items():
+        end = command.partition(" bench ")[2]
+        figure = f"{min(ours) / min(seconds):.2f} ×"
+        say(f"  against the plain dump {end}", figure, f"{min(seconds) / plain:.2f} × of plain")
+    seen = run(session, home, server, look=True)
+    say("  largest process of ours", f"{seen.memory // 1024} MiB", seen.largest)
+    say("  all of ours at once", f"{seen.memory_of_all // 1024} MiB", "≤ 80 MiB each")
+    say(
+        "  on the disk at most", f"{seen.disk / 1e6:.0f} MB", f"archive {seen.archive / 1e6:.0f} MB"
+    )
 
 
 def by_hand(command: str) -> None:
     subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True)
 
 
-def run(session: Session, home: Path, server: MariaDb | PostgreSql) -> None:
+def run(
+    session: Session, home: Path, server: MariaDb | PostgreSql, *, look: bool = False
+) -> Watched:
     """A whole backup of type `database`."""
     place = Place(str(home / "root"), str(uuid4()), "r1")
     what = Contents(
@@ -98,10 +112,14 @@ def run(session: Session, home: Path, server: MariaDb | PostgreSql) -> None:
         dumps=(Dump(login_to(server), "here", ("bench",)),),
     )
     detached.launch(session, place, script.backup(what), what.secrets())
-    until_over(lambda: detached.look(session, place).over)
+    mark = f"{place.backup_id}/{place.run_id}"
+    seen = Watched()
+    until_over(lambda: (look and watched(seen, mark, home)) or detached.look(session, place).over)
     report = detached.look(session, place)
     assert report.error is None, report.error
+    seen.archive = int(report.result["size"])
     detached.remove(session, place.root, place.backup_id)
+    return seen
 
 
 def until_over(is_over: Callable[[], bool]) -> None:

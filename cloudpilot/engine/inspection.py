@@ -116,14 +116,15 @@ def findings(asked: Asked, answer: bytes) -> dict[str, Any]:
 def _not_in(asked: Asked, said: Said) -> tuple[list[Line], list[Statement]]:
     """Why nothing could be asked; nothing if it could."""
     absent = clients.missing(asked.login.engine, said)
-    if absent and not said.first("account"):
-        refused = logins.failure(asked.login, said)
-        return [absent, *([refused] if refused else [])], []
     refused = logins.failure(asked.login, said)
+    if absent and not said.first("account"):
+        return [absent, *([refused.line] if refused else [])], []
     if refused is None:
         return [], []
+    if not refused.grants_help:
+        return [refused.line], []
     maker = postgresql.newcomer if asked.login.engine is Engine.POSTGRESQL else mysql.newcomer
-    return [refused], maker(asked.login, asked.selection, said)
+    return [refused.line], maker(asked.login, asked.selection, said)
 
 
 def _stored(line: Line) -> dict[str, Any]:

@@ -14,13 +14,13 @@ __all__ = ["Contents", "Dump", "backup", "merged"]
 
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
 SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
-DUMP_SCRIPTS = ("clients", "databases", "mysql", "postgresql")
+DUMP_SCRIPTS = ("clients", "databases", "mysql", "mysql_connections", "postgresql")
 CHAIN_SCRIPTS = ("chain",)
 STREAM_SCRIPTS = ("stream",)
 LAST = ("archive",)
 PROGRAMS = ("pack.pl", "entry.pl", "stream.pl")
 CHAIN_PROGRAMS = ("state.pl",)
-DUMP_PROGRAMS = ("members.pl", "rows.pl", "grants.pl", "census.pl")
+DUMP_PROGRAMS = ("members.pl", "rows.pl", "archive.pl", "grants.pl", "events.pl", "census.pl")
 LOCK_SECONDS = 60  # for so long a dump waits for a lock that somebody holds on a table
 
 _UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -160,6 +160,37 @@ def test_a_mariadb_comes_back_as_it_was(backups: Backups, mariadb: MariaDb, new_
     assert (found["exact"], found["complete"], made.report.warnings) == (True, True, ())
 
 
+EVENTS = """
+set time_zone = '+03:00', sql_mode = 'ANSI_QUOTES', names latin1;
+delimiter //
+create event `ev ``1` on schedule every 1 day starts '2030-01-01' comment 'it''s
+\\t' do set @a = "x"//
+set sql_mode = default, names utf8mb4//
+create event odd on schedule every 1 day do begin set @a = 'two ;; or ;;; of
+DELIMITER ;
+them'; set @b = 'ü'; end//
+"""
+OF_EVENTS = """select event_name, definer, time_zone, event_definition, interval_value, starts,
+  status, event_comment, character_set_client, collation_connection, sql_mode, on_completion
+  from information_schema.events where event_schema = database() order by 1"""
+
+
+@pytest.mark.parametrize("suffix", ["", "'s", '"', "\\"])
+def test_events_that_the_tool_cannot_dump_come_back(
+    backups: Backups, mariadb: MariaDb, new_name: str, suffix: str
+) -> None:
+    """It asks for those of another database, or looks for a delimiter without end."""
+    name = new_name + suffix
+    with a_mariadb(mariadb, name, EVENTS):
+        made = backups.make(dumps=(Dump(login_to(mariadb), "here", (name,)),))
+        before = mariadb.sql(OF_EVENTS, name)
+        with a_mariadb(mariadb, f"{new_name}_2", ""):
+            mariadb.load(f"{new_name}_2", contents(made, "databases/1/programs.sql.*"))
+            assert mariadb.sql(OF_EVENTS, f"{new_name}_2") == before
+    assert before.count("odd") == 1
+    assert counted(made)["events"] == 2
+
+
 def forget(server: PostgreSql, name: str) -> None:
     """Others look at all databases of this server."""
     for one in (name, f"{name}_2"):

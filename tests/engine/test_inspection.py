@@ -12,7 +12,7 @@ from cloudpilot.engine.doctor.statements import Selection
 from cloudpilot.engine.inspection import Asked
 from cloudpilot.engine.logins import Login
 from cloudpilot.engine.ssh import Session
-from cloudpilot.errors import CommandFailed, InvalidConfig
+from cloudpilot.errors import CommandFailed, DbUnreachable, InvalidConfig
 from cloudpilot.kinds import Engine
 from cloudpilot.secrets import Secret
 from tests.support.inspecting import detail, levels, statements
@@ -121,7 +121,7 @@ REFUSALS = [
     ("2059 (HY000): Authentication plugin 'x' cannot be loaded: none", "cannot sign in"),
     ("2003 (HY000): Can't connect to MySQL server on 'db:3306' (111)", "cannot be reached"),
     ("2005 (HY000): Unknown MySQL server host 'db' (-2)", "does not know"),
-    ("1040 (HY000): Too many connections", "does not let us in"),
+    ("1040 (HY000): Too many connections", "cannot be reached"),
     ("2026 (HY000): TLS/SSL error: SSL is required, but the server does not support it", "us in"),
 ]
 
@@ -165,6 +165,7 @@ def test_why_postgresql_lets_nobody_in(words: str, said: str) -> None:
 def test_who_does_not_answer_at_all_is_not_reached() -> None:
     tools = ("tool mysql mysql  Ver 8", f"tool mysqldump {MYSQL_TOOL}")
     found = judged(Engine.MYSQL, *tools, "refused 124 ")
+    assert (found["missing"], found["lines"][0]["code"]) == ([], DbUnreachable.code)
     assert "cannot be reached at db.example.com:3306: It did not answer" in detail(found, "login")
 
 

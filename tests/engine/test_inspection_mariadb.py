@@ -12,6 +12,7 @@ from cloudpilot.engine.doctor.statements import Selection
 from cloudpilot.engine.inspection import Asked
 from cloudpilot.engine.sqlnames import mysql_account, mysql_name, mysql_pattern, mysql_text
 from cloudpilot.engine.ssh import Session
+from cloudpilot.errors import DbUnreachable
 from cloudpilot.secrets import Secret
 from tests.support.canaries import Sightings, files, processes, watching
 from tests.support.inspecting import Look, detail, levels, of_mariadb, statements
@@ -161,11 +162,30 @@ def test_what_the_user_cannot_see_is_not_all(scene: Scene) -> None:
     scene.grant("SELECT", on="mysql.proc")
     found = scene.look().at(all_but=True)
     assert levels(found) == {"privileges": "failed"}
+    assert "which databases are hidden from it cannot be known" in detail(found, "privileges")
     [statement] = statements(found)
     assert "ON *.*" in statement
     scene.server.sql(statement)
     found = scene.look().at("none of that name", all_but=True)
     assert levels(found) == {}
+
+
+def test_what_is_asked_for_is_granted_whether_it_is_seen_or_not(scene: Scene) -> None:
+    """A database that this user may not see looks like none."""
+    hidden = f"{scene.name}_it's `hidden"
+    scene.server.sql(f"CREATE DATABASE {mysql_name(hidden)}")
+    try:
+        found = scene.look().at(scene.name, hidden, "mysql")
+        assert levels(found)["databases"] == "failed"
+        said = f"hidden from this user: {scene.name}, {hidden}, mysql."
+        assert said in detail(found, "databases")
+        found = scene.look().at(scene.name, hidden)
+        assert len(statements(found)) == 3
+        for statement in statements(found):
+            scene.server.sql(statement)
+        assert levels(scene.look().at(scene.name, hidden)) == {}
+    finally:
+        scene.server.sql(f"DROP DATABASE {mysql_name(hidden)}")
 
 
 def test_what_is_not_there_is_a_fault_only_where_it_was_asked_for(scene: Scene) -> None:
@@ -215,6 +235,7 @@ def test_a_server_that_is_not_there_is_a_finding(
     found = scene.look().by(**way).at(scene.name)
     assert levels(found) == {"login": "failed"}
     assert words in detail(found, "login")
+    assert [found["lines"][0]["code"], found["missing"]] == [DbUnreachable.code, []]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

@@ -8,6 +8,7 @@ import pytest
 
 from cloudpilot.engine.sqlnames import postgresql_name, postgresql_text
 from cloudpilot.engine.ssh import Session
+from cloudpilot.errors import DbUnreachable
 from cloudpilot.secrets import Secret
 from tests.support import postgresql as postgresql_server
 from tests.support.canaries import Sightings, processes, watching
@@ -144,6 +145,12 @@ def test_a_database_that_lets_nobody_in_is_named(scene: Scene) -> None:
     assert scene.paste(scene.name) == {}
 
 
+def test_what_is_pasted_lets_in_and_lets_read(scene: Scene) -> None:
+    """All at once, though nobody could look into the database yet."""
+    scene.server.sql(f"REVOKE CONNECT ON DATABASE {scene.name} FROM PUBLIC")
+    assert scene.paste("postgres", scene.name) == {}
+
+
 def test_what_is_not_there_is_a_fault_only_where_it_was_asked_for(scene: Scene) -> None:
     scene.read_all()
     found = scene.look().at("gone", scene.name, "template1")
@@ -189,6 +196,7 @@ def test_a_server_that_is_not_there_is_a_finding(
     found = scene.look().by(**way).at(scene.name)
     assert levels(found) == {"login": "failed"}
     assert words in detail(found, "login")
+    assert [found["lines"][0]["code"], found["missing"]] == [DbUnreachable.code, []]
 
 
 def test_a_server_that_dies_is_a_finding_and_so_is_that_it_is_back(session: Session) -> None:

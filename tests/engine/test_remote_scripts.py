@@ -23,6 +23,14 @@ def test_shellcheck_has_nothing_to_say(script: Path) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("script", sorted(REMOTE.glob("*.sh")), ids=lambda path: path.name)
+def test_nothing_is_written_to_tmp_on_its_way(script: Path) -> None:
+    """Before 5.1 bash writes a here-document or here-string into a file there: a secret could be in
+    it, and where /tmp is full the command is left out."""
+    lines = script.read_text().splitlines()
+    assert [line for line in lines if "<<" in line and not line.startswith("#")] == []
+
+
 def test_perl_has_nothing_to_say() -> None:
     command = ["perl", "-wc", REMOTE / "pack.pl"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

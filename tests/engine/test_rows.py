@@ -58,7 +58,7 @@ def test_rows_are_counted_whatever_is_in_them(
     dump = f"{head}{values}UNLOCK TABLES;\n{END['mysql']}"
     assert said("mysql", dump, tuple(portions)) == [
         f"T t%20%281 {len(rows)}",
-        "O create-table 1",
+        "O table 1",
         "E",
     ]
 
@@ -131,7 +131,22 @@ def test_what_is_in_a_program_is_no_other_program(body: str, end: str) -> None:
     one = PROGRAM.format(body=body, end=end)
     another = PROGRAM.format(body="select 1;", end=end).replace(";;", ";;;")
     dump = one + another + "/*!50001 VIEW `w` AS select 1 */;\n" + END["mysql"]
-    assert said("programs", dump) == ["O program 2", "O view 1", "E"]
+    assert said("programs", dump) == ["O routine 2", "O view 1", "E"]
+
+
+OF = {
+    "trigger": "/*!50003 CREATE*/ /*!50017 DEFINER=`a``b*/ EVENT`@`%`*/ /*!50003 trigger t before",
+    "event": "/*!50106 CREATE*/ /*!50117 DEFINER=`r`@`h`*/ /*!50106 EVENT `e` ON SCHEDULE",
+    "routine": "CREATE DEFINER=`role` AGGREGATE FUNCTION `f`(x int) RETURNS int",
+    "program": "CREATE DEFINER=`two",
+}
+
+
+@pytest.mark.parametrize("kind", OF)
+def test_what_a_program_is_is_seen_by_what_makes_it(kind: str) -> None:
+    """Not by its body; one whose owner is called something of two lines is of no kind."""
+    text = f"DELIMITER ;;\nSET x = 1 ;;\n{OF[kind]}\nCREATE TRIGGER\nCREATE EVENT ;;\nDELIMITER ;\n"
+    assert said("programs", text * 2 + END["mysql"]) == [f"O {kind} 2", "E"]
 
 
 def test_a_dump_that_ends_within_a_program_has_no_end() -> None:
@@ -162,4 +177,4 @@ def test_names_of_postgresql_may_hold_any_line() -> None:
 
 def test_a_name_of_two_lines_is_a_table_without_a_count() -> None:
     dump = "CREATE TABLE `a\nb` (\n  `x` int\n);\nINSERT INTO `a\nb` VALUES\n(1);\n"
-    assert said("mysql", dump + END["mysql"]) == ["O create-table 1", "?", "E"]
+    assert said("mysql", dump + END["mysql"]) == ["O table 1", "?", "E"]

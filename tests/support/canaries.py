@@ -4,6 +4,7 @@ A test names the places: command lines and environments of all processes of this
 panel and server at once, files and folders, and whatever else it can turn into bytes.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -97,7 +98,7 @@ def files(*folders: Path) -> Places:
     def contents() -> dict[str, bytes]:
         found = {}
         for folder in folders:
-            for file in [folder] if folder.is_file() else folder.rglob("*"):
+            for file in [folder] if folder.is_file() else _below(folder):
                 try:
                     if file.is_file() and not file.is_symlink():
                         with file.open("rb") as opened:
@@ -107,6 +108,12 @@ def files(*folders: Path) -> Places:
         return found
 
     return contents
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that is there; what is renamed or removed meanwhile is seen the next time."""
+    for path, _, names in os.walk(folder):
+        yield from (Path(path, name) for name in names)
 
 
 def tables(url: str) -> Places:

@@ -99,6 +99,7 @@ def running() -> Iterator[MariaDb]:
         run = as_plain_user(home)
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={home}/data"]
         auth = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        run["env"] = os.environ | {"TMPDIR": home}  # one that starts empties it of others' tables
         done = subprocess.run([*install, *auth], check=False, capture_output=True, **run)
         assert done.returncode == 0, (done.stdout, done.stderr)
         with socket.socket() as free:
@@ -120,6 +121,7 @@ def _process(home: Path, port: int) -> subprocess.Popen[bytes]:
         f"--port={port}",
         "--bind-address=127.0.0.1",
         f"--pid-file={home}/pid",
+        f"--tmpdir={home}",
         f"--log-error={home}/log",
         "--innodb-flush-log-at-trx-commit=0",
         "--innodb-buffer-pool-size=32M",

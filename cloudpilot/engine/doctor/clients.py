@@ -5,6 +5,7 @@ from cloudpilot.engine.doctor.tools import dotted
 from cloudpilot.engine.findings import of_database
 from cloudpilot.engine.inspected import Said, shown
 from cloudpilot.engine.packages import install
+from cloudpilot.errors import ToolMissing
 from cloudpilot.kinds import Engine
 
 TITLE = "Client"
@@ -42,7 +43,7 @@ def missing(engine: Engine, said: Said) -> Line | None:
     package = DUMPERS[engine][0]  # the package that brings it brings the others as well
     command = install(said.first("packager"), package)
     detail = f"Not installed on the server: {', '.join(lacking)}. Nothing can be dumped without."
-    return Line("client", "failed", TITLE, detail, f"`{command}`")
+    return Line("client", "failed", TITLE, detail, f"`{command}`", code=ToolMissing.code)
 
 
 def compared(engine: Engine, said: Said, server: str, flavour: Engine) -> Line:
@@ -73,7 +74,7 @@ def _postgresql(said: Said, tool: str, version: str, server: str) -> Line:
     package = f"postgresql-client-{wanted}" if manager in {"", "apt-get"} else f"postgresql{wanted}"
     detail = f"{tool} refuses to dump this server: it is older than PostgreSQL {server}."
     remedy = f"Install the newer client, perhaps from postgresql.org: `{install(manager, package)}`"
-    return Line("client", "failed", TITLE, detail, remedy)
+    return Line("client", "failed", TITLE, detail, remedy, code=ToolMissing.code)
 
 
 def major(version: str) -> tuple[int, ...]:

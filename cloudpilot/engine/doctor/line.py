@@ -15,6 +15,7 @@ class Line:
 
     remedy  what to do, a command between backquotes; on a line that is well it is a tip
     steady  whether other words at the same level are news: a version is, free space is not
+    code    that of the failure which work would end in; docs/errors.md
     """
 
     key: str
@@ -23,6 +24,7 @@ class Line:
     detail: str
     remedy: str = ""
     steady: bool = True
+    code: str = ""
 
 
 Ask = Callable[[Found], Line | None]  # None: there is nothing to say about this server

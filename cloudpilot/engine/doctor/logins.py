@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from cloudpilot.engine.doctor.line import Line
 from cloudpilot.engine.inspected import Said, shown, unhex
 from cloudpilot.engine.logins import Login
+from cloudpilot.errors import DbAuthFailed, DbNotFound, DbPrivilegeMissing, DbUnreachable
 from cloudpilot.kinds import Engine
 from cloudpilot.redaction import redacted
 
@@ -19,7 +21,7 @@ SEE_THAT_IT_RUNS = (
 _WRONG = {"1044", "1045", "1130", "1227", "1698", "1820", "1862", "3118", "4151"}
 _PLUGIN = {"1251", "1275", "1524", "2059", "2061"}
 _UNKNOWN_HOST = {"2005"}
-_UNREACHABLE = {"2002", "2003", "2006", "2013", "2055"}
+_UNREACHABLE = {"2002", "2003", "2006", "2013", "2055", "1040", "1129", "1203", "1226"}
 _NUMBER = re.compile(r"ERROR (\d+)")
 # What libpq itself says is English; of what PostgreSQL says we know the English.
 _POSTGRESQL: Sequence[tuple[str, str]] = (
@@ -46,15 +48,24 @@ _POSTGRESQL: Sequence[tuple[str, str]] = (
 )
 
 
-def failure(login: Login, said: Said) -> Line | None:
-    """Why nobody could sign in; None if somebody could."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nobody could sign in, and whether a GRANT may help: not where no server was reached."""
+
+    line: Line
+    grants_help: bool
+
+
+def failure(login: Login, said: Said) -> Refusal | None:
+    """None if somebody could sign in."""
     told = said.first("refused")
     if not told:
         return None
     status, _, encoded = told.partition(" ")
     words = in_short(unhex(encoded))
     kind = "away" if status in TIMED_OUT else _kind(login.engine, words)
-    return _LINES[kind](login, words or "It did not answer in time.")
+    line = _LINES[kind](login, words or "It did not answer in time.")
+    return Refusal(replace(line, code=_CODES[kind]), kind not in {"away", "host", "absent"})
 
 
 def in_short(words: str) -> str:
@@ -141,6 +152,17 @@ _LINES = {
     "absent": _absent,
     "closed": _closed,
     "other": _other,
+}
+
+
+_CODES = {
+    "away": DbUnreachable.code,
+    "host": DbUnreachable.code,
+    "wrong": DbAuthFailed.code,
+    "plugin": DbAuthFailed.code,
+    "absent": DbNotFound.code,
+    "closed": DbPrivilegeMissing.code,
+    "other": DbUnreachable.code,
 }
 
 

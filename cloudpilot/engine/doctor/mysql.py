@@ -20,7 +20,10 @@ from cloudpilot.engine.findings import version as version_in
 from cloudpilot.engine.inspected import Said, count, shown, unescaped, unhex
 from cloudpilot.engine.logins import Login
 from cloudpilot.engine.sqlnames import mysql_account, mysql_pattern, mysql_text
+from cloudpilot.errors import DumpIncomplete
 from cloudpilot.kinds import Engine
+
+SYSTEM = {"information_schema", "performance_schema", "mysql", "sys"}
 
 
 def judged(login: Login, selection: Selection, said: Said) -> Judgement:
@@ -44,6 +47,7 @@ def judged(login: Login, selection: Selection, said: Said) -> Judgement:
     )
     lines = [logins.ok(login, said), client, line]
     lines += rights.lines(chosen, all_but=selection.all_but)
+    wanted = chosen if selection.all_but else _named(selection)
     lines += [
         found for found in (_views(said, chosen), _plain(said, chosen), _cut_off(said)) if found
     ]
@@ -52,7 +56,7 @@ def judged(login: Login, selection: Selection, said: Said) -> Judgement:
         flavour=flavour.value,
         databases=_databases(said, there, rights),
         lines=lines,
-        statements=rights.statements(chosen, all_but=selection.all_but),
+        statements=rights.statements(wanted, all_but=selection.all_but),
     )
 
 
@@ -91,6 +95,11 @@ def newcomer(login: Login, selection: Selection, said: Said) -> list[Statement]:
     return found + pasted("Read procedures and functions", routines, login.user)
 
 
+def _named(selection: Selection) -> list[str]:
+    """Those that are asked for by name, whether this user sees them or not."""
+    return [name for name in selection.names if name.lower() not in SYSTEM]
+
+
 def _databases(said: Said, there: Sequence[str], rights: Rights) -> list[dict[str, Any]]:
     sizes = {unhex(row[0]): row[1:] for row in said.rows("size", 3)}
     unknown = ["0", "0"] if said.texts("sized") else ["-", "-"]
@@ -124,7 +133,7 @@ def _views(said: Said, chosen: Sequence[str]) -> Line | None:
     number = "A view is" if total == 1 else f"{total:,} views are"
     detail = f"{number} broken, and no dump gets past it: {names}."
     remedy = "What it shows is gone, or hidden from who has defined it: repair it, or drop it."
-    return Line("views", "failed", "Views", detail, remedy)
+    return Line("views", "failed", "Views", detail, remedy, code=DumpIncomplete.code)
 
 
 def _plain(said: Said, chosen: Sequence[str]) -> Line | None:

@@ -18,6 +18,7 @@ from cloudpilot.engine.doctor.statements import (
 from cloudpilot.engine.inspected import Said, count, shown, unhex
 from cloudpilot.engine.logins import Login
 from cloudpilot.engine.sqlnames import postgresql_name, postgresql_text
+from cloudpilot.errors import DbPrivilegeMissing
 from cloudpilot.kinds import Engine
 
 READ_ALL_SINCE = 140000  # pg_read_all_data: https://www.postgresql.org/docs/14/release-14.html
@@ -89,7 +90,7 @@ def newcomer(login: Login, selection: Selection, said: Said) -> list[Statement]:
     for name in () if selection.all_but else selection.names:
         found += pasted(f"Connect to {shown(name)}", _grant_connect, name, login.user)
     return found + pasted(
-        "Read all tables (PostgreSQL 14 and later)",
+        "Read all tables of all databases (PostgreSQL 14 and later)",
         lambda user: f"GRANT pg_read_all_data TO {postgresql_name(user)};",
         login.user,
     )
@@ -125,7 +126,7 @@ def _connect(shut: Sequence[str], *, skipped: bool) -> Line | None:
         detail = f"Nobody may connect to {listed(shut)}: they are not in the backup."
         return Line("connect", "warning", "Connecting", detail, PASTE)
     detail = f"It may not connect to {listed(shut)}: nothing of it can be dumped."
-    return Line("connect", "failed", "Connecting", detail, PASTE)
+    return _failed("connect", "Connecting", detail)
 
 
 def _closed(inside: Sequence[Inside]) -> Line | None:
@@ -145,7 +146,7 @@ def _unreadable(inside: Sequence[Inside]) -> Line | None:
         return Line("privileges", "ok", "Privileges", detail) if inside else None
     names = listed(_faults(inside, "unreadable"), total)
     detail = f"{total:,} tables and sequences may not be read: {names}."
-    return Line("privileges", "failed", "Privileges", detail, PASTE)
+    return _failed("privileges", "Privileges", detail)
 
 
 def _secured(inside: Sequence[Inside]) -> Line | None:
@@ -155,7 +156,7 @@ def _secured(inside: Sequence[Inside]) -> Line | None:
         return None
     names = listed(_faults(inside, "secured"), total)
     detail = f"Row security hides rows of {total:,} tables; pg_dump stops at the first: {names}."
-    return Line("rows", "failed", "Row security", detail, PASTE)
+    return _failed("rows", "Row security", detail)
 
 
 def _objects(inside: Sequence[Inside]) -> Line | None:
@@ -164,7 +165,7 @@ def _objects(inside: Sequence[Inside]) -> Line | None:
     if not total:
         return None
     detail = f"{total:,} large objects may not be read, and pg_dump stops at the first."
-    return Line("objects", "failed", "Large objects", detail, PASTE)
+    return _failed("objects", "Large objects", detail)
 
 
 def _subscriptions(inside: Sequence[Inside], said: Said) -> Line | None:
@@ -208,7 +209,7 @@ def _statements(
     for name in shut:
         make = _allow if name in closed else _grant_connect
         found += pasted(f"Connect to {shown(name)}", make, name, user)
-    if any(one.count("unreadables") for one in inside):
+    if any(one.count("unreadables") for one in inside) or (shut and _may_read_all(said)):
         found += _read(said, inside, user)
     if any(one.count("secureds") for one in inside):
         found += pasted("Read all rows", lambda: f"ALTER ROLE {postgresql_name(user)} BYPASSRLS;")
@@ -218,6 +219,12 @@ def _statements(
             lambda: f"ALTER ROLE {postgresql_name(user)} SET lo_compat_privileges = on;",
         )
     return found
+
+
+def _may_read_all(said: Said) -> bool:
+    """Whether there is a right to read what could not be looked into, and the user lacks it."""
+    known = (said.number("number") or 0) >= READ_ALL_SINCE
+    return known and {"super", "read"}.isdisjoint(said.texts("may"))
 
 
 def _allow(name: str, _: str) -> str:
@@ -244,3 +251,7 @@ def _read(said: Said, inside: Sequence[Inside], user: str) -> list[Statement]:
 
 def _grant(what: str, schema: str, user: str) -> str:
     return f"GRANT {what} SCHEMA {postgresql_name(schema)} TO {postgresql_name(user)};"
+
+
+def _failed(key: str, title: str, detail: str) -> Line:
+    return Line(key, "failed", title, detail, PASTE, code=DbPrivilegeMissing.code)

@@ -13,6 +13,7 @@ from cloudpilot.engine.doctor.tools import dotted
 from cloudpilot.engine.grants import ALL, Grants, holds
 from cloudpilot.engine.inspected import shown
 from cloudpilot.engine.sqlnames import mysql_account, mysql_pattern
+from cloudpilot.errors import DbPrivilegeMissing
 from cloudpilot.kinds import Engine
 
 NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
@@ -74,26 +75,32 @@ class Rights:
             names = [name for name in NEEDED if any(name in every for every in lacking.values())]
             losses = "; ".join(f"without {name} {LOST[name]}" for name in names)
             detail = f"A dump of {listed(lacking)} would not be whole: {losses}."
-            return Line("privileges", "failed", TITLE, detail, PASTE)
+            return _failed("privileges", TITLE, detail)
         if all_but and self.missing_anywhere():
             lacks = ", ".join(self.missing_anywhere())
-            detail = f"It has no {lacks} on *.*: databases that it may not see are not backed up."
-            return Line("privileges", "failed", TITLE, detail, PASTE)
+            detail = (
+                f"It has no {lacks} on *.*: which databases are hidden from it cannot be known,"
+                " and they are not backed up."
+            )
+            return _failed("privileges", TITLE, detail)
         return Line("privileges", "ok", TITLE, f"{', '.join(NEEDED)}: all that a dump needs.")
 
     def _on_routines(self) -> Line:
         if self.sees_routines:
             return Line("routines", "ok", "Routines", "Procedures and functions can be read.")
         detail = "Procedures and functions would be missing in a dump, and nobody would be told."
-        return Line("routines", "failed", "Routines", detail, PASTE)
+        return _failed("routines", "Routines", detail)
 
-    def statements(self, chosen: Sequence[str], *, all_but: bool) -> list[Statement]:
-        """What makes all lines well, for a user who may read and nothing else."""
+    def statements(self, wanted: Sequence[str], *, all_but: bool) -> list[Statement]:
+        """What makes all lines well, for a user who may read and nothing else.
+
+        wanted  all databases that are asked for, also those that are hidden from this user
+        """
         found: list[Statement] = []
-        if all_but and (self.missing_anywhere() or any(map(self.missing, chosen))):
-            found += pasted("Read all databases", self._everywhere)
+        if all_but and (self.missing_anywhere() or any(map(self.missing, wanted))):
+            found += pasted("Read all databases, also those that are hidden now", self._everywhere)
         elif not all_but:
-            for name in chosen:
+            for name in wanted:
                 if self.missing(name):
                     found += pasted(f"Read all of {shown(name)}", self._on_one, name)
         if not self.sees_routines:
@@ -121,3 +128,7 @@ class Rights:
     def _to(self) -> str:
         user, _, host = self.account.rpartition("@")
         return mysql_account(user, host)
+
+
+def _failed(key: str, title: str, detail: str) -> Line:
+    return Line(key, "failed", title, detail, PASTE, code=DbPrivilegeMissing.code)

@@ -83,16 +83,15 @@ def selected(selection: Selection, there: Sequence[str]) -> tuple[list[str], Lin
     gone = [] if selection.all_but else [name for name in selection.names if name not in there]
     if gone:
         detail = f"Not there, or hidden from this user: {listed(gone)}."
-        return chosen, Line("databases", "failed", "Databases", detail, DbNotFound.remedy)
+        remedy = f"{DbNotFound.remedy} If they are there, paste the statements that are shown."
+        return chosen, _failed(detail, remedy)
     if not chosen:
         detail = "There is none to back up, or this user may see none."
-        return chosen, Line(
-            "databases",
-            "failed",
-            "Databases",
-            detail,
-            "See the names, and what this user may read.",
-        )
+        return chosen, _failed(detail, "See the names, and what this user may read.")
     return chosen, Line(
         "databases", "ok", "Databases", f"Backed up: {listed(chosen)}.", steady=True
     )
+
+
+def _failed(detail: str, remedy: str) -> Line:
+    return Line("databases", "failed", "Databases", detail, remedy, code=DbNotFound.code)

@@ -94,7 +94,7 @@ sweep_memory() {
   local folder pid start
   for folder in /dev/shm/cloudpilot-"$UID".*; do
     if [ -d "$folder" ] && ! [ -L "$folder" ] && [ -O "$folder" ]; then
-      IFS=. read -r _ pid start _ <<<"${folder##*/}"
+      IFS=. read -r _ pid start _ < <(printf '%s\n' "${folder##*/}")
       lives "$pid" "$start" || rm -rf -- "$folder"
     fi
   done

@@ -72,12 +72,14 @@ is_one_of() {
   return 1
 }
 
-# ask LOGIN DATABASE: has the statements run that come in; rows, with tabs between their columns, are in
-# work/answer. Fails if they do. What the client says passes through cat, since of a full disk cat tells.
+kept=(cat) # what of an answer is kept
+
+# ask LOGIN STATEMENTS [DATABASE]: has them run; rows, with tabs between their columns, are in work/answer.
+# Fails if they do. What the client says passes through cat, since of a full disk cat tells.
 ask() {
   rm -f work/answer
-  cat >work/question || disk_full
-  answer "$@" &
+  printf '%s\n' "$2" >work/question || disk_full
+  answer "$1" "${3:-}" &
   wait "$!" && return
   ! no_room work || disk_full
   "${family}_explain" work/sql.errors
@@ -85,7 +87,7 @@ ask() {
 
 # answer LOGIN DATABASE: its status is not 0 unless all that the server has said is written down.
 answer() {
-  "${family}_sql" "$@" <work/question 2>work/sql.errors | cat >work/answer
+  "${family}_sql" "$@" <work/question 2>work/sql.errors | "${kept[@]}" >work/answer
   ((PIPESTATUS[0] == 0 && PIPESTATUS[1] == 0))
 }
 
@@ -95,8 +97,8 @@ disk_full() {
 
 # from_hex DIGITS: sets `text`. Names come in hexadecimal: no line break or tab in them cuts a row.
 from_hex() {
-  # shellcheck disable=SC2001,SC2034
-  printf -v text %b "$(sed 's/../\\x&/g' <<<"$1")"
+  # shellcheck disable=SC2034
+  printf -v text %b "$(printf %s "$1" | sed 's/../\\x&/g')"
 }
 
 # names_answered: sets `names` to those in work/answer, a line each in hexadecimal, the first ten; fails if there is none.
@@ -149,9 +151,9 @@ dump_all() {
   rm -f work/dumping
 }
 
-# about_to_dump NUMBER [SINCE]: for let_go; since is where what we ask begins.
+# about_to_dump NUMBER [SINCE [UNTIL]]: for let_go; between which connections ours is. Replaced whole.
 about_to_dump() {
-  printf '%s %s\n' "$1" "${2:-}" >work/dumping || disk_full
+  { echo "$*" >"work/dumping.$BASHPID" && mv -f "work/dumping.$BASHPID" work/dumping; } || disk_full
 }
 
 # about KEY VALUE: what there is to know of a dump, for census.pl.
@@ -164,53 +166,38 @@ member() {
   perl members.pl "$1" whole || exit 70 # who reads it says why
 }
 
-# pass NAME COMMAND…: what COMMAND says goes into the archive as members of that NAME. Meanwhile
-# FAMILY_read reads it, too, for work/said. Fails unless all of them did well.
+# pass NAME FORMAT COMMAND…: what COMMAND says goes into the archive as members of that NAME. Meanwhile it
+# is read, too, for work/said. Fails unless all of them did well.
 pass() {
-  local reader status said
-  rm -f work/passing
-  mkfifo work/passing || disk_full
-  "${family}_read" <work/passing &
-  reader=$!
-  "${@:2}" 2>work/dump.errors | tee work/passing | perl members.pl "$1"
+  local status
+  "${@:3}" 2>work/dump.errors | perl members.pl "$1" "$2" 2>work/read.errors
   status=("${PIPESTATUS[@]}")
-  wait "$reader"
-  said=$?
   head -c 100000 work/dump.errors >&2
   ((status[0] <= 128 || status[0] == 141)) || give_up 76 "$tool was killed on the server."
-  ((status[2] == 0)) || exit 70 # who reads what members.pl writes says why
-  ((status[0] == 0 && status[1] == 0 && said == 0)) || judge_passed "$said" "${status[@]}"
+  ((status[0] == 0 && status[1] == 0)) || judge_passed "${status[@]}"
   grep -qx E work/said || give_up 90 "The dump of $(shown "$name") lacks its end: $tool did not finish."
   ((bytes += $(cat work/bytes)))
 }
 
-# judge_passed READER TOOL TEE…: fails with the cause. Who writes to one that has ended gets SIGPIPE (141)
-# or error 32 and is not it; who reads from one that has failed misses its end and is not it either.
+# judge_passed TOOL READER: fails with the cause. Who writes to one that has ended gets SIGPIPE (141) or
+# error 32 and is not it; who reads from one that has failed misses its end and is not it either.
 judge_passed() {
   local why
   ! no_room work || disk_full
-  (($2 == 0 || $2 == 141)) || grep -qiE 'errno:? 32\b|broken pipe' work/dump.errors ||
+  (($2 != 70 && $2 != 141)) || exit 70 # who reads what members.pl writes says why
+  (($1 == 0 || $1 == 141)) || grep -qiE 'errno:? 32\b|broken pipe' work/dump.errors ||
     "${family}_explain" work/dump.errors
-  why=$(cat work/read.errors work/toc.errors 2>/dev/null | tail -n 3 | tr '\n' ' ' | cut -c 1-500)
-  (($1 <= 128)) || give_up 76 "What reads the dump of $(shown "$name") was killed on the server."
+  (($2 <= 128)) || give_up 76 "What reads the dump of $(shown "$name") was killed on the server."
+  why=$(tail -n 3 work/read.errors | tr '\n' ' ' | cut -c 1-500)
   give_up 90 "The dump of $(shown "$name") cannot be read to its end${why:+: ${why% }}."
-}
-
-# worst STATUS…: one that says what went wrong, of programs that read from each other.
-worst() {
-  local one found=0
-  for one; do
-    ((one == 0 || (found && one == 141))) || found=$one
-  done
-  return "$found"
 }
 
 # let_go: a run that fails may have left its question at the database server: a client that is gone
 # is noticed only when there is something to say to it. Called when the clients have been ended.
 let_go() {
-  local number login name since
-  # shellcheck disable=SC2034 # name and since are for mysql.sh
-  read -r number since 2>/dev/null <work/dumping || return
+  local number login name since until
+  # shellcheck disable=SC2034 # for mysql.sh
+  read -r number since until 2>/dev/null <work/dumping || return
   login=${dumps[number]} name=${dump_names[number]}
   family "$login"
   "${family}_tools" "$login"
@@ -225,20 +212,18 @@ write_instructions() {
     family "${dumps[number]}"
     printf 'databases/%s  %s  %s\n' "$((number + 1))" "$brand" "$(shown "${dump_names[number]}")"
   done
-  cat <<'TEXT'
-
-ARCHIVE is the archive, N the number of the database, NAME the database to make: an empty one
-that nothing uses yet. census.json beside a dump says how many rows each table has.
-
-MariaDB, MySQL (create.sql says with which character set it was made):
-
-  tar -xOf ARCHIVE --wildcards 'databases/N/tables.sql.*' | mariadb NAME
-  tar -xOf ARCHIVE --wildcards 'databases/N/programs.sql.*' | mariadb NAME
-
-PostgreSQL (roles.sql has the roles and settings of its server, without passwords):
-
-  createdb --template=template0 NAME
-  tar -xOf ARCHIVE --wildcards 'databases/N/dump.pgdump.*' >dump.pgdump
-  pg_restore --exit-on-error --dbname=NAME dump.pgdump
-TEXT
+  printf '%s\n' '' \
+    'ARCHIVE is the archive, N the number of the database, NAME the database to make: an empty one' \
+    'that nothing uses yet. census.json beside a dump says how many rows each table has.' \
+    '' \
+    'MariaDB, MySQL (create.sql says with which character set it was made):' \
+    '' \
+    "  tar -xOf ARCHIVE --wildcards 'databases/N/tables.sql.*' | mariadb NAME" \
+    "  tar -xOf ARCHIVE --wildcards 'databases/N/programs.sql.*' | mariadb NAME" \
+    '' \
+    'PostgreSQL (roles.sql has the roles and settings of its server, without passwords):' \
+    '' \
+    '  createdb --template=template0 NAME' \
+    "  tar -xOf ARCHIVE --wildcards 'databases/N/dump.pgdump.*' >dump.pgdump" \
+    '  pg_restore --exit-on-error --dbname=NAME dump.pgdump'
 }

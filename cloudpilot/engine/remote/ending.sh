@@ -7,7 +7,7 @@
 # identity PID: its number, start time and the machine's boot: what nothing else ever has.
 identity() {
   local fields
-  read -r -a fields <<<"$(sed 's/.*) //' "/proc/$1/stat")"
+  read -r -a fields < <(sed 's/.*) //' "/proc/$1/stat")
   printf '%s %s %s\n' "$1" "${fields[19]}" "$(cat /proc/sys/kernel/random/boot_id)"
 }
 
@@ -16,7 +16,7 @@ identity() {
 lives() {
   local fields
   fields=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-  read -r -a fields <<<"${fields##*) }"
+  read -r -a fields < <(printf '%s\n' "${fields##*) }")
   [ "${fields[19]}" = "$2" ] && [[ ${fields[0]} != [ZX] ]]
 }
 

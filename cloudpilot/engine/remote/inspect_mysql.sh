@@ -35,10 +35,10 @@ ask_mysql() {
 mysql_grants() {
   local word role
   {
-    ask_mysql <<<"SET SESSION sql_mode=''; SHOW GRANTS" 2>/dev/null
+    printf '%s\n' "SET SESSION sql_mode=''; SHOW GRANTS" | ask_mysql 2>/dev/null
     while read -r word role; do
-      [ "$word" = mysql_role ] && ask_mysql <<<"SHOW GRANTS FOR CURRENT_USER() USING $role" 2>/dev/null
-    done <<<"$1"
+      [ "$word" = mysql_role ] && printf '%s\n' "SHOW GRANTS FOR CURRENT_USER() USING $role" | ask_mysql 2>/dev/null
+    done < <(printf '%s\n' "$1")
   } | sed -e '/ ON \*\.\* TO /s/ IDENTIFIED .*//' -e 's/^/grant /' | head -c 300000
   echo
 }

@@ -17,7 +17,7 @@ inspect_postgres() {
     return
   fi
   printf '%s\n' "$said"
-  within_each "$@" <<<"$said"
+  within_each "$@" < <(printf '%s\n' "$said")
 }
 
 # begin_in NAME…: a server has no place outside of its databases, and any of them may be closed to us.

@@ -97,7 +97,7 @@ is_met() {
 choose_compressor() {
   local candidate
   for candidate in 'igzip -2 -n -c' 'pigz -p 1 -6 -n -c' 'gzip -6 -n -c'; do
-    read -r -a gzip_command <<<"$candidate"
+    read -r -a gzip_command < <(printf '%s\n' "$candidate")
     works gzip "${gzip_command[@]}" && break
   done
   compressor=("${gzip_command[@]}")
@@ -181,7 +181,7 @@ run_tar() {
 check_space() {
   local free block needed=$(((tar_bytes + dump_bytes) * expected_ratio / 100 + SPARE))
   [ -z "${streamed:-}" ] || most_at_once
-  read -r free block <<<"$(stat -f -c '%a %S' -- "$backup")"
+  read -r free block < <(stat -f -c '%a %S' -- "$backup")
   say "$(human "$((tar_bytes + dump_bytes))") to pack; $(human $((free * block))) free."
   ((free * block >= needed)) ||
     fail 71 "$(human "$needed") needed in $(shown "$backup_root"), $(human $((free * block))) free."

@@ -45,15 +45,13 @@ postgresql_home() {
 postgresql_list() {
   local hex size home
   home=$(postgresql_home "$1")
-  ask "$1" "$home" <<<'SHOW server_version'
+  ask "$1" 'SHOW server_version' "$home"
   version=$(<work/answer)
-  ask "$1" "$home" <<'SQL'
-SELECT encode(convert_to(datname, 'UTF8'), 'hex'),
+  ask "$1" "SELECT encode(convert_to(datname, 'UTF8'), 'hex'),
   CASE WHEN has_database_privilege(datname, 'CONNECT')
     THEN GREATEST(pg_database_size(datname) - 7500000, 0) -- what an empty one takes
     ELSE 0 END
-FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'template1');
-SQL
+FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'template1');" "$home"
   declare -gA there=()
   while read -r hex size; do
     from_hex "$hex"
@@ -67,10 +65,8 @@ postgresql_closed() {
   local -n all_but=all_but_$1
   local hex
   [ -n "$all_but" ] || return 0
-  ask "$1" "$2" <<'SQL'
-SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database
-WHERE NOT datallowconn AND datname NOT IN ('template0', 'template1');
-SQL
+  ask "$1" "SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database
+WHERE NOT datallowconn AND datname NOT IN ('template0', 'template1');" "$2"
   while read -r hex; do
     from_hex "$hex"
     warn "The database $(shown "$text") allows no connections: it is not in the backup."
@@ -92,10 +88,10 @@ postgresql_dump() {
   about version "$version"
   about tool "$tool_version"
   postgresql_roles "$login"
-  pass "$into/dump.pgdump" with_service "$login" "${gently[@]}" "$tool" --format=custom --compress=0 \
+  pass "$into/dump.pgdump" archive with_service "$login" "${gently[@]}" "$tool" --format=custom --compress=0 \
     --no-password --lock-wait-timeout="${lock_seconds}s" --dbname="$target"
   sed -n '/^T /p' work/said >work/rows || disk_full
-  ! grep -qx '?' work/said || exact=''
+  postgresql_contents
   postgresql_objects
   postgresql_elsewhere "$login" "$name"
 }
@@ -103,37 +99,19 @@ postgresql_dump() {
 # postgresql_elsewhere LOGIN DATABASE: of foreign tables pg_dump dumps no rows, and says nothing of it.
 postgresql_elsewhere() {
   local names
-  ask "$1" "$2" <<'SQL'
-SELECT encode(convert_to(n.nspname || '.' || c.relname, 'UTF8'), 'hex')
+  ask "$1" "SELECT encode(convert_to(n.nspname || '.' || c.relname, 'UTF8'), 'hex')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'f' ORDER BY 1;
-SQL
+WHERE c.relkind = 'f' ORDER BY 1;" "$2"
   names_answered &&
     warn "In $(shown "$2") the rows of these tables are kept elsewhere and are not in the dump: $names."
   return 0
 }
 
-# postgresql_read: pg_restore reads the dump whole, so it can be read; what it makes of its data is
-# counted, and of nothing else: the body of a function may look like rows.
-postgresql_read() {
-  local contents status
-  rm -f work/copy
-  : >work/read.errors
-  mkfifo work/copy || return
-  postgresql_contents <work/copy &
-  contents=$!
-  tee work/copy | "${bin}pg_restore" --section=data --file=/dev/stdout 2>>work/read.errors | perl rows.pl postgresql >work/said 2>>work/read.errors
-  status=("${PIPESTATUS[@]}")
-  wait "$contents"
-  worst "$?" "${status[@]}"
-}
-
-# postgresql_contents: work/toc gets what the dump says it holds; read to its end, or tee would stop.
+# postgresql_contents: work/toc gets what the dump says that it holds, by the tool that restores it.
 postgresql_contents() {
-  "${bin}pg_restore" --list >work/toc 2>work/toc.errors
-  local listed=$?
-  cat >/dev/null
-  return "$listed"
+  "${bin}pg_restore" --list work/head >work/toc 2>work/read.errors && return
+  ! no_room work || disk_full
+  give_up 90 "pg_restore cannot read the dump of $(shown "$name"): $(tail -n 1 work/read.errors)"
 }
 
 # postgresql_roles LOGIN: roles and their settings, which no dump of a database has; without passwords.
@@ -177,23 +155,22 @@ postgresql_cancel() {
   local target run=${CLOUDPILOT_RUN##*/}
   export -n CLOUDPILOT_RUN # who ends the run's processes would end this one
   conninfo "$(postgresql_home "$1")"
-  with_service "$1" timeout 3 "${bin}psql" -X --no-password -At -d "$target" <<SQL
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE application_name = 'cloudpilot-$run' AND pid <> pg_backend_pid();
-SQL
+  printf '%s\n' "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'cloudpilot-$run' AND pid <> pg_backend_pid();" |
+    with_service "$1" timeout 3 "${bin}psql" -X --no-password -At -d "$target"
 }
 
 # postgresql_explain FILE: fails with what its first error means: the others follow from it.
 postgresql_explain() {
   local said all
   all=$(head -c 8000 "$1")
-  said=$(grep -E 'error:|FATAL:|ERROR:|detail:' <<<"$all" | head -n 2 | sed -E 's/^.*(error|detail): //' | tr '\n' ' ')
+  said=$(printf '%s\n' "$all" | grep -E 'error:|FATAL:|ERROR:|detail:' | head -n 2 | sed -E 's/^.*(error|detail): //' | tr '\n' ' ')
   case $all in
     *'password authentication failed'* | *'no password supplied'* | *'no pg_hba.conf entry'* | \
       *'role "'*'" does not exist'* | *'authentication failed'* | *'is not permitted to log in'*)
       give_up 85 "$brand refuses this user: $said" ;;
     *'database "'*'" does not exist'*) give_up 86 "$brand: $said" ;;
-    *'permission denied'* | *'row-level security'* | *'must be superuser'* | *'must be owner'*)
+    *'permission denied'* | *'not currently accepting connections'* | *'row-level security'* | *'must be superuser'* | *'must be owner'*)
       give_up 87 "$brand: $said" ;;
     *'lock timeout'* | *'could not obtain lock'* | *'statement timeout'*'LOCK TABLE'*)
       give_up 89 "$brand: pg_dump waited $lock_seconds seconds for a lock: $said" ;;

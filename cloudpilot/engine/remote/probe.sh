@@ -41,7 +41,7 @@ say() {
 # name by which its mysqldump is called stands before the line that is asked for.
 ask() {
   local words
-  read -r -a words <<<"$2"
+  read -r -a words < <(printf '%s\n' "$2")
   command -v "${words[0]}" >/dev/null || return 0
   say "$1" "$(timeout 3 "${words[@]}" 2>&1 </dev/null | sed -n '/: Deprecated program name\. /!{p;q;}')"
 }
@@ -198,7 +198,7 @@ vhosts() {
     elif [[ $whole =~ ^${begin} ]]; then
       block_ended "$name" "$root"
       name='' root=''
-      [ -n "$name_word" ] || read -r name _ <<<"${line%%[,\{]*}"
+      [ -n "$name_word" ] || read -r name _ < <(printf '%s\n' "${line%%[,\{]*}")
     fi
   done < <(cat -- "$@" 2>/dev/null | head -n 20000)
   block_ended "$name" "$root"

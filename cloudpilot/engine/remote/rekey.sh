@@ -8,10 +8,10 @@ rekey() {
   cd || fail 77 'The home directory cannot be entered.'
   file=$(readlink -f .ssh/authorized_keys)
   [ -f "$file" ] || fail 72 "$HOME/.ssh/authorized_keys is not there."
-  read -r _ old _ <<<"$2"
+  read -r _ old _ < <(printf '%s\n' "$2")
   case $1 in
     add)
-      read -r _ new _ <<<"$3"
+      read -r _ new _ < <(printf '%s\n' "$3")
       lets_in "$new" || edit "$old" "$3"
       ;;
     drop) ! lets_in "$old" || edit "$old" ;;

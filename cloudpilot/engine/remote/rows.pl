@@ -3,26 +3,28 @@
 #
 #   T table rows    a table, by its name as the dump writes it without quotes, bytes that are not
 #                   plain as %XX; of PostgreSQL schema.table
-#   O kind count    how many statements of a kind: create-table, sequence, view, program
+#   O kind count    how many statements of a kind: table, sequence, view, trigger, routine, event; or
+#                   program, which is one of the last three
 #   ?               a statement that was not understood: rows are not exact
 #   E               last: the dump's own word that it is whole. Without it, it is not.
 #
 # A string in the rows of these dumps holds no raw line break, so what begins a line there is not
 # data. A name and the body of a program may hold any line. Of PostgreSQL what comes in has no bodies
 # and no comments (pg_restore --section=data), but names it has. Memory does not grow with rows. It
-# uses no module: what comes with perl differs by system.
+# uses no module: what comes with perl differs by system. members.pl has it in itself.
+package Rows;
 use strict;
 use warnings;
 
 sub CHUNK ()       { return 1024 * 1024 }
+sub SHORT ()       { return 60 }    # bytes
 sub INTERRUPTED () { return 4 }
 sub SET_PIPE ()    { return 1031 }    # fcntl F_SETPIPE_SZ
 
 my $END_MARK = qr/^-- (?:Dump completed\b|PostgreSQL database dump complete$)/;
 my %LINES    = (mysql => \&line_of_mysql, programs => \&line_of_programs, postgresql => \&line_of_postgresql);
 
-my ($format) = @ARGV;
-my $understand = $LINES{$format} or die "rows.pl mysql|programs|postgresql\n";
+my ($format, $understand);
 my (%rows, @tables, %objects);
 my $inside;          # the table whose rows are passing
 my $in_string = 0;   # of MySQL: whether a row's string goes on in the next chunk
@@ -30,20 +32,45 @@ my $long      = 0;   # 'skip' or 'count': this line is longer than a chunk; what
 my $unsure    = 0;
 my $delimiter = '';    # of the program that is passing
 my $before    = '';    # its last line
+my $made      = 0;     # whether what makes it has been seen: what follows is its body
 my $statement = '';    # of PostgreSQL: the lines so far of one that a name or a text goes on in
 my $ended     = 0;
 
-binmode STDIN;
-fcntl STDIN, SET_PIPE, CHUNK;
 my $buffer = '';
-while (read_more()) { take() }
-$understand->($buffer) if length $buffer && !$long;
-print map { 'T ' . escaped($_) . " $rows{$_}\n" } @tables;
-print map {"O $_ $objects{$_}\n"} sort keys %objects;
-print "?\n" if $unsure;
-print "E\n" if $ended && !defined $inside && !$long && !length "$delimiter$statement";
-close STDOUT or exit 70;
-exit 0;
+
+main() if !caller;
+
+sub main {
+    begin($ARGV[0]);
+    binmode STDIN;
+    fcntl STDIN, SET_PIPE, CHUNK;
+    while (read_more()) { understand_lines() }
+    print said();
+    close STDOUT or exit 70;
+    exit 0;
+}
+
+# begin(FORMAT)
+sub begin {
+    ($format) = @_;
+    $understand = $LINES{ $format || '' } or die "rows.pl mysql|programs|postgresql\n";
+    return;
+}
+
+# take(BYTES): the next of the dump.
+sub take {
+    $buffer .= $_[0];
+    understand_lines();
+    return;
+}
+
+# said: at the end.
+sub said {
+    $understand->($buffer) if length $buffer && !$long;
+    my $ends = $ended && !defined $inside && !$long && !length "$delimiter$statement";
+    return join '', (map { 'T ' . escaped($_) . " $rows{$_}\n" } @tables),
+        (map {"O $_ $objects{$_}\n"} sort keys %objects), ($unsure ? "?\n" : ''), ($ends ? "E\n" : '');
+}
 
 sub read_more {
     while (1) {
@@ -53,8 +80,8 @@ sub read_more {
     }
 }
 
-# take: all whole lines; of one that does not end, what can be said of it already.
-sub take {
+# understand_lines: all that are whole; of one that does not end, what can be said of it already.
+sub understand_lines {
     my $from = 0;
     while (1) {
         $from = pass_rows($from) if defined $inside && !$long;
@@ -82,8 +109,22 @@ sub pass_rows {
     my $end = $format eq 'mysql' ? index $buffer, ";\n", $from : index $buffer, "\n\\.\n", $from - 1;
     my $to = 1 + rindex $buffer, "\n", $end < 0 ? length $buffer : $end - ($format eq 'mysql' ? 1 : 0);
     return $from if $to <= $from;
-    $rows{$inside} += substr($buffer, $from, $to - $from) =~ tr/\n//;
+    $rows{$inside} += lines(substr $buffer, $from, $to - $from);
     return $to;
+}
+
+# lines(TEXT): how many there are. To look for the next end of a line is three times faster than to count
+# characters, unless lines are short.
+sub lines {
+    my ($text) = @_;    # a copy: a part of another text is looked up anew each time
+    my $at = index $text, "\n";
+    return $text =~ tr/\n// if $at < SHORT;
+    my $count = 0;
+    while ($at >= 0) {
+        $count++;
+        $at = index $text, "\n", $at + 1;
+    }
+    return $count;
 }
 
 # begin_long: its beginning is known; the rest is data.
@@ -119,8 +160,8 @@ sub line_of_mysql {
     }
     if ($line =~ /^INSERT INTO `/) { insert($line) && rest_of_insert($line) }
     elsif ($line =~ /^INSERT /)       { $unsure = 1 }
-    elsif ($line =~ /^CREATE TABLE ((?:`[^`]*`)+) \(/) { table(unquoted($1)); $objects{'create-table'}++ }
-    elsif ($line =~ /^CREATE TABLE /) { $unsure = 1; $objects{'create-table'}++ }    # a name of two lines
+    elsif ($line =~ /^CREATE TABLE ((?:`[^`]*`)+) \(/) { table(unquoted($1)); $objects{table}++ }
+    elsif ($line =~ /^CREATE TABLE /) { $unsure = 1; $objects{table}++ }    # a name of two lines
     elsif ($line =~ /^CREATE SEQUENCE /)  { $objects{sequence}++ }
     $ended = $line =~ $END_MARK if length $line;
     return;
@@ -131,17 +172,39 @@ sub line_of_mysql {
 sub line_of_programs {
     my ($line) = @_;
     if (length $delimiter) {
-        $delimiter = '' if $line eq 'DELIMITER ;' && $before =~ /\Q$delimiter\E$/;
-        $before = $line;
+        line_of_program($line);
         return;
     }
     if    ($line =~ m{^/\*!50001 VIEW }) { $objects{view}++ }
-    elsif ($line =~ /^DELIMITER (;;+)$/) {
-        $objects{program}++;
-        ($delimiter, $before) = ($1, '');
-    }
+    elsif ($line =~ /^DELIMITER (;;+)$/) { ($delimiter, $before, $made) = ($1, '', 0) }
     $ended = $line =~ $END_MARK if length $line;
     return;
+}
+
+sub line_of_program {
+    my ($line) = @_;
+    if ($line eq 'DELIMITER ;' && $before =~ /\Q$delimiter\E$/) {
+        $objects{program}++ if !$made;
+        $delimiter = '';
+    }
+    elsif (!$made && $line =~ m{^(?:/\*!\d+ )?CREATE\b}) {
+        $objects{ kind_of_program($line) }++;
+        $made = 1;
+    }
+    $before = $line;
+    return;
+}
+
+# kind_of_program(LINE): by the word after whose it is, who may be called anything.
+sub kind_of_program {
+    my ($line) = @_;
+    my $whose = qr/DEFINER=(?:`[^`]*`)+(?:\@(?:`[^`]*`)+)?/;
+    my $comment = qr{/\*!\d+ };
+    return 'program'
+        if $line !~ m{^$comment?CREATE(?:\*/)? +(?:$comment?$whose ?(?:\*/)? *)?$comment?(?:AGGREGATE +)?(\w+)}i;
+    my $word = lc $1;
+    return $word if $word eq 'trigger' || $word eq 'event';
+    return $word =~ /^(?:procedure|function|package)$/ ? 'routine' : 'program';
 }
 
 # insert(LINE): which table; the line is left with what follows VALUES.
@@ -249,3 +312,5 @@ sub escaped {
     $name =~ s{([^A-Za-z0-9._/~+,\@=-])}{sprintf '%%%02X', ord $1}ge;
     return $name;
 }
+
+1;

@@ -50,7 +50,7 @@ refuse_while_it_works() {
       read -r pid start boot 2>/dev/null <"$run/pid" || continue
       [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] || continue
       fields=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
-      read -r -a fields <<<"${fields##*) }"
+      read -r -a fields < <(printf '%s\n' "${fields##*) }")
       [ "${fields[19]}" != "$start" ] || stop "A backup is being made in $run: nothing was removed."
     done
   done

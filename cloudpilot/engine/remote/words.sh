@@ -26,6 +26,6 @@ reads_all() {
 # no_room PATH: whether not even a few small files fit on its disk.
 no_room() {
   local blocks size inodes all
-  read -r blocks size inodes all <<<"$(stat -f -c '%a %S %d %c' -- "$1" 2>/dev/null)"
+  read -r blocks size inodes all < <(stat -f -c '%a %S %d %c' -- "$1" 2>/dev/null)
   ((${blocks:-1} * ${size:-65536} < 65536 || (${all:-0} && ! ${inodes:-1})))
 }
