@@ -149,7 +149,7 @@ def test_parts_that_keep_arriving_are_said_to(rgw: Rgw, monkeypatch: pytest.Monk
     vault = S3Store(rgw).vault()
     upload = vault.begin("web-1/a", 1)
     monkeypatch.setattr(vault, "received", lambda _upload: [])
-    monkeypatch.setattr("cloudpilot.vaults.s3._of_an_upload", _always)
+    monkeypatch.setattr("cloudpilot.vaults.s3.of_an_upload", _always)
     with pytest.raises(UploadStillOpen) as still:
         vault.abort(upload)
     assert still.value.transient
