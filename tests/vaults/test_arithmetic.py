@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudpilot.errors import ChecksumMismatch, CloudPilotError, UploadFailed, UploadIncomplete
+from cloudpilot.errors import (
+    ChecksumMismatch,
+    CloudPilotError,
+    TooLargeForVault,
+    UploadFailed,
+    UploadIncomplete,
+)
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import receipts
 from cloudpilot.vaults.base import VerifiedBy
@@ -56,7 +62,7 @@ def test_five_tebibytes_fit_and_a_byte_is_enough() -> None:
     assert plan(1).cut(1) == [1]
     assert len(plan(MOST_BYTES).cut(MOST_BYTES)) <= MOST_PARTS
     assert plan(MOST_BYTES, equal_parts=True).most_bytes >= MOST_BYTES
-    with pytest.raises(UploadFailed):
+    with pytest.raises(TooLargeForVault):
         plan(MOST_BYTES + 1)
 
 
@@ -64,6 +70,23 @@ def test_streamed_parts_are_small_enough_for_a_disk() -> None:
     for cut in (plan(None, streamed=True), plan(2 * TIB, equal_parts=True, streamed=True)):
         assert max(size for size, _count in cut.tiers) <= 256 * MIB
         assert cut.most_bytes > 2 * TIB
+
+
+def test_a_library_is_loaded_when_it_is_told_to() -> None:
+    """Whoever forks afterwards shares it. No connection, no key is needed."""
+    code = """if True:
+        import sys
+        from cloudpilot.kinds import VaultKind
+        from cloudpilot.vaults import registry
+        mine = {VaultKind.S3: "boto3", VaultKind.GCS: "google.cloud.storage",
+                VaultKind.AZURE_BLOB: "azure.storage.blob", VaultKind.DO_SPACES: "botocore"}
+        for kind in (VaultKind.GCS, VaultKind.AZURE_BLOB, VaultKind.S3):
+            assert mine[kind] not in sys.modules, kind
+            registry.load(kind)
+            assert mine[kind] in sys.modules, kind
+        registry.load(VaultKind.DO_SPACES)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize("number", [0, -1, MOST_PARTS + 1])

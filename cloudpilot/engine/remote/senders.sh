@@ -30,10 +30,11 @@ share_rate() {
   [ -z "$rate" ] || limit=(--limit-rate "$((rate / sharing + 1))")
 }
 
-# hear: waits a moment for what a sender says.
+# hear: waits a moment for what a sender says; a shorter one if more could be sent than is there.
 hear() {
-  local number word words
-  if ! read -r -t 0.5 -u 7 number word words; then
+  local number word words moment=0.5
+  ((${#job[@]} >= slots)) || [ -n "$all_read" ] || moment=0.2
+  if ! read -r -t "$moment" -u 7 number word words; then
     miss_the_dead
     return 0
   fi
@@ -75,7 +76,7 @@ put_back() {
 # note NUMBER ANSWER: the receipt.
 note() {
   printf '%s %s %s %s\n' "$1" "${size_of[$1]}" "${md5_of[$1]}" "${2:--}" >>"$receipts/$item" || fail_to_note
-  ((received += size_of[$1]))
+  ((received += size_of[$1], sent_now += size_of[$1]))
   expired=0
   free_part "$1"
   unset "signed[$item:$1]" "valid_until[$item:$1]" "aged[$item:$1]"
