@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import backups, outcomes, uploads
+from cloudpilot.domain import backups, outcomes, proofs, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError
@@ -41,7 +41,8 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
         return []  # it was streamed to an upload that has failed
     if ending.made:
         outcomes.completed(session, backup, ending.made, list(ending.warnings))
-    elif ending.error and ending.leave:
+        return proofs.archive_is_known(session, backup)
+    if ending.error and ending.leave:
         outcomes.lost(session, backup, ending.error)
     elif ending.error:
         sent = run.sent_at is not None
