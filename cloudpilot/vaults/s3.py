@@ -202,9 +202,9 @@ class S3Vault:
         name = keys.whole(self._prefix, key)
         return s3_deletion.delete(self._s3, self._bucket, name, version)
 
-    def check(self) -> Sequence[CheckLine]:
+    def check(self, key: str = "") -> Sequence[CheckLine]:
         wire = Wire(private=self._location.private)
-        trial = checks.trial(self, wire, in_clear=self._location.in_clear)
+        trial = checks.trial(self, wire, key, in_clear=self._location.in_clear)
         return [*trial, *s3_findings.findings(self._s3, self._bucket, self._prefix)]
 
     def policy(self) -> str:

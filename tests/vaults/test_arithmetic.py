@@ -21,6 +21,7 @@ from cloudpilot.vaults.base import VerifiedBy
 from cloudpilot.vaults.naming import disposition
 from cloudpilot.vaults.plans import GIB, KIB, MIB, MOST_BYTES, MOST_PARTS, TIB, PartPlan, plan
 from cloudpilot.vaults.receipts import compare, contradicts, judge
+from cloudpilot.vaults.s3 import _is_opaque
 from cloudpilot.vaults.uploads import Receipt, ReceivedPart, Upload
 
 PLANS = [
@@ -30,6 +31,7 @@ PLANS = [
     plan(MOST_BYTES, equal_parts=True),
     plan(3 * GIB, equal_parts=True, streamed=True),
 ]
+KMS = "b1946ac92492d2347c6235b4d2611184"  # of 32 digits like an MD5, and none
 FIRST, SECOND = "0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"
 
 
@@ -175,3 +177,16 @@ def test_a_providers_library_is_loaded_when_a_vault_of_it_is_made(heavy: str) ->
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_a_bucket_that_encrypts_takes_uploads() -> None:
+    """By a key of KMS: its ETags look like MD5s and are none."""
+    sent, stored = [Receipt(1, 1, FIRST, f'"{KMS}"')], [ReceivedPart(1, 1, KMS)]
+    assert compare(sent, stored, opaque=True) is VerifiedBy.MD5_PER_BLOCK
+    with pytest.raises(ChecksumMismatch):
+        compare(sent, stored)
+    kms = Upload("key", Secret("id"), plan(None), opaque=True)
+    assert Upload.from_secret(kms.as_secret()) == kms
+    assert _is_opaque({"ServerSideEncryption": "aws:kms:dsse"})
+    assert _is_opaque({"SSECustomerAlgorithm": "AES256"})
+    assert not _is_opaque({"ServerSideEncryption": "AES256"})
