@@ -184,6 +184,22 @@ def test_whatever_a_server_says_is_refused_or_read(said: bytes) -> None:
         return
 
 
+def test_a_word_that_comes_in_two_pieces_is_heard(tmp_path: Path) -> None:
+    """On a machine under load the moment in which it is listened for may end in the middle."""
+    code = """
+        job=([12]=$$) seen_dead=() slots=1 all_read= half_heard=
+        mkfifo events && exec 7<>events
+        note() { printf "%s:%s\n" "$1" "$2"; }
+        miss_the_dead() { echo nobody; }
+        hear
+        printf "12 rec" >&7 && hear && hear
+        printf "eived an-answer\n" >&7 && hear
+        job=([3]=$$); printf "3 there \n" >&7 && hear
+    """
+    said = bash(f"set -u; cd {tmp_path}; {code}", "", "senders.sh")
+    assert said == "nobody\n12:an-answer\n3:\n"
+
+
 @pytest.mark.parametrize(
     ("sent", "seconds", "part", "parts"),
     [

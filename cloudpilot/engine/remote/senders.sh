@@ -31,13 +31,17 @@ share_rate() {
 }
 
 # hear: waits a moment for what a sender says; a shorter one if more could be sent than is there.
+# A machine under load may let the moment end in the middle of a line: what was read of it is kept.
 hear() {
-  local number word words moment=0.5
+  local number word words line='' moment=0.5
   ((${#job[@]} >= slots)) || [ -n "$all_read" ] || moment=0.2
-  if ! read -r -t "$moment" -u 7 number word words; then
-    miss_the_dead
+  if ! IFS= read -r -t "$moment" -u 7 line; then
+    half_heard+=$line
+    [ -n "$half_heard" ] || miss_the_dead
     return 0
   fi
+  line=$half_heard$line half_heard=''
+  number=${line%% *} words=${line#* } word=${words%% *} words=${words#"$word"} words=${words# }
   wait "${job[$number]}" 2>/dev/null
   unset "job[$number]" "seen_dead[$number]"
   case $word in

@@ -62,7 +62,7 @@ send_item() {
   fi
   job=() seen_dead=() offset_of=() size_of=() md5_of=() ready=()
   next=1 read_to=0 all_read='' received=0 expired=0 slots=$parallel must_ask=yes
-  measured='' sent_now=0 began_at=$SECONDS # of this item, by this run
+  measured='' half_heard='' sent_now=0 began_at=$SECONDS # of this item, by this run
   is_streamed && return
   known_receipts
   say_received 0
