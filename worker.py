@@ -16,16 +16,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from redis import Redis
 from rq import SimpleWorker, Worker
+from sqlalchemy.exc import SQLAlchemyError
 
 from cloudpilot import create_core, domain, log
 from cloudpilot.db import db
-from cloudpilot.jobs import looks, runs  # noqa: F401  (before the fork: their pages are shared)
+from cloudpilot.jobs import looks, opening, runs  # noqa: F401  (before the fork: their pages are shared)
 from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling import tick  # noqa: F401
 from cloudpilot.scheduling.scheduler import Clock
@@ -42,10 +44,20 @@ def serve_looks(settings: Settings) -> None:
     _serve(settings, SimpleWorker, TICKS, LOOKS)
 
 
+class Forking(Worker):
+    """Loads the libraries that its vaults need before it forks: else each job would, which takes a
+    second. A panel without vaults loads none."""
+
+    def fork_work_horse(self, job: JsonJob, queue: JsonQueue) -> None:
+        with suppress(SQLAlchemyError):  # the job will say so
+            opening.load()
+        super().fork_work_horse(job, queue)
+
+
 def serve_work(settings: Settings) -> None:
     """Starts, stops, checks, deletions: each in a process of its own."""
     os.register_at_fork(after_in_child=_forget_connections)
-    _serve(settings, Worker, WORK)
+    _serve(settings, Forking, WORK)
 
 
 def serve_clock(settings: Settings) -> None:

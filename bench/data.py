@@ -1,4 +1,8 @@
-"""A tree like that of a web site: many small files of text, and some large ones."""
+"""A tree like that of a web site: many small files of text, and some large ones.
+
+No large file has anything in common with another one, nor with itself: a tool that stores what is
+the same only once has nothing to gain.
+"""
 
 import random
 from pathlib import Path
@@ -8,20 +12,21 @@ TEXT = (
     " or had an they which one you were all her she there would their we him been has when who"
     " will no more if out so up said what its about than into them can only other time new some"
 )
-LARGE = 24  # files of 16 MiB
+LARGE = 24  # files
+LARGE_BYTES = 2**24
 SMALL = 12_000
 SHARE_RANDOM = 0.28  # of the large files: images, archives
 
 
-def web_site(folder: Path, small: int = SMALL) -> Path:
+def web_site(folder: Path, small: int = SMALL, seed: int = 20260101) -> Path:
     """The tree below `folder`, made once: so many small files, with 12,000 about 500 MB in all, the
-    same every time."""
+    same every time for a seed."""
     done = folder / ".done"
     if done.exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    dice = random.Random(20260101)
-    text = " ".join(dice.choices(TEXT.split(), k=200_000)).encode()
+    dice = random.Random(seed)
+    text = _text(dice, 200_000)
     for number in range(small):
         place = folder / f"d{number % 97}" / f"e{number % 11}"
         place.mkdir(parents=True, exist_ok=True)
@@ -29,7 +34,11 @@ def web_site(folder: Path, small: int = SMALL) -> Path:
         (place / f"page-{number}.html").write_bytes(text[start : start + min(size, 200_000)])
     for number in range(LARGE):
         packed = number < LARGE * SHARE_RANDOM
-        piece = dice.randbytes(2**24) if packed else (text * 20)[number : number + 2**24]
-        (folder / f"large-{number}.bin").write_bytes(piece)
+        piece = dice.randbytes(LARGE_BYTES) if packed else _text(dice, LARGE_BYTES // 3)
+        (folder / f"large-{number}.bin").write_bytes(piece[:LARGE_BYTES])
     done.touch()
     return folder
+
+
+def _text(dice: random.Random, words: int) -> bytes:
+    return " ".join(dice.choices(TEXT.split(), k=words)).encode()

@@ -31,15 +31,15 @@ from tests.vaults.s3_store import S3Store
 
 ROUNDS = 2
 SLOW = 40_000_000  # bytes a second
-COPIES = 2  # of the site of about 500 MB
+SITES = 2  # of about 500 MB each, which have nothing in common
 ROOM = 12 * 2**30  # bytes of the store, which is in memory
 
 
 def main() -> None:
     """Both links."""
-    data = scratch() / "large-site"
-    for number in range(COPIES):
-        web_site(data / str(number))
+    data = scratch() / "two-sites"
+    for number in range(SITES):
+        web_site(data / str(number), seed=number)
     with rgw.running(ROOM) as gateway, stage(data) as world:
         compare(world, gateway, None, "fast link")
         compare(world, gateway, SLOW, "link of 40 MB/s")

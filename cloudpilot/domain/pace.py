@@ -25,6 +25,15 @@ def pause_before_next_look(
     return max(fastest, min(slowest, age / 20))
 
 
+def ends_within(done: int, total: int | None, rate: int, seconds: float) -> bool:
+    """Whether work at that rate is over by then; False while nobody can say.
+
+    >>> ends_within(90, 100, 10, 1.5), ends_within(50, 100, 10, 1.5), ends_within(9, None, 10, 1.5)
+    (True, False, False)
+    """
+    return total is not None and rate > 0 and total - done <= rate * seconds
+
+
 def back_off(attempts: int, first: timedelta, *, running: bool = False) -> timedelta:
     """How long to wait after that many failures in a row: doubled each time, up to an hour.
 

@@ -25,6 +25,8 @@ from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, RunStopped, Unexpected
 from cloudpilot.kinds import RunKind
 
+LOOKED_AT = 100  # checks, of which one may have left something
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -86,6 +88,29 @@ def worse(vault: Vault) -> dict[str, datetime]:
         if line["worse_at"]
     }
     return {key: at for key, at in since.items() if at >= begin}
+
+
+def note_trial(run: Run, key: str) -> None:
+    """This run's check is about to write what begins with that key."""
+    run.options = run.options | {"trials": [*_trials(run), key]}
+
+
+def forget_trial(run: Run, key: str) -> None:
+    """Nothing of it is there any more."""
+    left = [one for one in _trials(run) if one != key]
+    rest = {name: value for name, value in run.options.items() if name != "trials"}
+    run.options = rest | ({"trials": left} if left else {})
+
+
+def trials(session: Session, vault_id: UUID | None, limit: int) -> list[tuple[Run, str]]:
+    """What checks of this vault have written and not been seen to remove, the newest first."""
+    rows = select(Run).where(Run.vault_id == vault_id, Run.kind == RunKind.CHECK_VAULT)
+    newest = session.scalars(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(LOOKED_AT))
+    return [(run, key) for run in newest for key in _trials(run)][:limit]
+
+
+def _trials(run: Run) -> list[str]:
+    return [str(key) for key in run.options.get("trials", ())]
 
 
 def latest(session: Session, vault_id: UUID) -> Run | None:

@@ -26,6 +26,7 @@ from cloudpilot.errors import (
     RunKilled,
     RunStopped,
     StillThere,
+    TooLargeForVault,
     ToolMissing,
     UploadFailed,
     VaultDenied,
@@ -61,6 +62,7 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     94: ChecksumMismatch,
     95: VaultMissing,
     96: NotCompleted,
+    97: TooLargeForVault,
     127: ToolMissing,  # the shell's own: no such command
 }
 

@@ -22,9 +22,10 @@ __all__ = [
 
 SCRIPTS = (
     "words", "ending", "prelude", "curl", "requests", "send", "senders", "follow", "free",
-    "upload",
+    "parts", "upload",
 )  # fmt: skip
 PATIENCE = 6 * 3600  # seconds in which a part is sent again and again
+MARGIN = 150  # seconds, five of the slowest looks
 MOST_PARTS = 10_000
 LARGEST = 10**15 - 1  # bytes
 
@@ -62,6 +63,7 @@ class Sending:
     rate: int | None = None  # bytes a second, at most, in all
     streamed: bool = False  # there will be no local file
     patience: int = PATIENCE
+    margin: int = MARGIN  # seconds in which nobody may come with more requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ def _settings(what: Sending) -> Iterable[bytes]:
         "rate": _number(what.rate),
         "streamed": "yes" if what.streamed else "",
         "patience": _number(what.patience),
+        "margin": _number(what.margin),
     }
     for name, value in values.items():
         yield quoted_words("declare", (f"{name}={value or ''}",))

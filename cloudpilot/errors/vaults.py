@@ -62,6 +62,14 @@ class UploadFailed(CloudPilotError):
     http_status = 502
 
 
+class TooLargeForVault(CloudPilotError):
+    """There is no way to cut it into the parts that a vault takes."""
+
+    code = "TOO_LARGE_FOR_VAULT"
+    remedy = "Split the site into several, or exclude what is not needed: an object holds at most 5 TiB, and what is streamed at most 2.2 TiB. Where a store wants parts of one size, keep a copy on the server and push it to the vault when it is finished."
+    http_status = 409
+
+
 class UploadIncomplete(CloudPilotError):
     """Something of an upload is missing or wrong: it has not become an object."""
 

@@ -13,13 +13,13 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import presence, vault_checks, vault_use, vaults
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError, InvalidState, ObjectMissing, VaultUnreachable
-from cloudpilot.jobs import lifecycle, opening, orphans, stored
+from cloudpilot.jobs import lifecycle, opening, orphans, stored, trials
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 from cloudpilot.secrets import CannotOpenError
 from cloudpilot.vaults import checks
-from cloudpilot.vaults.base import CheckLine, Grade
+from cloudpilot.vaults.base import CheckLine, Grade, Vault
 
 COPIES_AT_MOST = 200
 FOR_COPIES = 90  # seconds of the job, the check of the store itself included
@@ -41,7 +41,7 @@ def perform(run: Run) -> None:
         vault = vaults.find(session, run.vault_id)
     lifecycle.begin(run)
     began = time.monotonic()
-    lines = [as_line(one) for one in _telling(_lines(vault.id))]
+    lines = [as_line(one) for one in _telling(_lines(run, vault.id))]
     if not any(line["level"] == "failed" for line in lines):
         lines += [as_line(one) for one in _copies(vault.id, began + FOR_COPIES)]
         left = orphans.in_vault(opening.vault(vault.id), vault.id, began + FOR_ORPHANS)
@@ -51,6 +51,16 @@ def perform(run: Run) -> None:
         vault_checks.keep(session, vault, lines, every)
     words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
     lifecycle.complete(run, Report(stage="check-vault", log=words, over=True))
+
+
+def _tried(run: Run, vault: Vault) -> Sequence[CheckLine]:
+    """The vault's own lines; beside them what earlier checks have left is removed."""
+    trials.remove_left(vault, run)
+    key = trials.begin(run)
+    lines = vault.check(key)
+    if not any(one.grade is Grade.FAILED for one in lines):
+        trials.end(run, key)
+    return lines
 
 
 def _copies(vault_id: UUID, until: float) -> Sequence[CheckLine]:
@@ -97,9 +107,9 @@ def _telling(found: Sequence[CheckLine]) -> Sequence[CheckLine]:
     return [one for one in found if one.remedy != checks.MAY_NOT_ASK]
 
 
-def _lines(vault_id: UUID) -> Sequence[CheckLine]:
+def _lines(run: Run, vault_id: UUID) -> Sequence[CheckLine]:
     try:
-        return opening.vault(vault_id).check()
+        return _tried(run, opening.vault(vault_id))
     except JobTimeoutException:
         # Nobody would get further by trying it again and again.
         seconds = SECONDS_BY_KIND[RunKind.CHECK_VAULT]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import backups, outcomes, restore_steps, uploads
+from cloudpilot.domain import backups, outcomes, proofs, restore_steps, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError
@@ -41,7 +41,8 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
         return []  # it was streamed to an upload that has failed
     if ending.made:
         outcomes.completed(session, backup, ending.made, list(ending.warnings))
-        return restore_steps.saved(session, backup)
+        waiting = proofs.archive_is_known(session, backup)
+        return [*waiting, *restore_steps.saved(session, backup)]
     if ending.error is None:
         return []
     restore_steps.not_saved(session, backup, ending.error)

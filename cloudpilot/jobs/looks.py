@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 RUNS_A_ROUND = 200
 THREADS = 32
-ROUND_SECONDS = 2  # what takes longer goes on beside the next rounds
+ROUND_SECONDS = 1  # what takes longer goes on beside the next rounds
 
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look")
 _connections = Connections()

@@ -13,6 +13,15 @@ from cloudpilot.vaults.base import Vault
 from cloudpilot.vaults.location import Location
 
 
+def load() -> None:
+    """Load the providers' libraries that the vaults of this panel need; those that are there are
+    left."""
+    with reading() as session:
+        kinds = {row.kind for row in vaults.listed(session)}
+    for kind in kinds:
+        registry.load(kind)
+
+
 def vault(vault_id: UUID) -> Vault:
     """The vault of that row; no connection is made yet.
 

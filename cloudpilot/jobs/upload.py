@@ -14,12 +14,13 @@ from cloudpilot.engine.detached import Place
 from cloudpilot.engine.ssh import Session
 from cloudpilot.engine.uploading import Item, Sending, Sent
 from cloudpilot.errors import ChecksumMismatch, CloudPilotError, CommandFailed, SshUnreachable
-from cloudpilot.jobs import make, opening, signing
+from cloudpilot.jobs import lifecycle, make, opening, signing
 from cloudpilot.jobs.payload import Payload
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
 PARALLEL = 4  # parts at once: more makes no fast link faster, and costs the server memory
+LOOKS_MISSED = 5  # the slowest ones, that may pass before a server is without signed requests
 
 place = make.place
 
@@ -46,6 +47,7 @@ def payload(run: Run) -> Payload:
         in_clear=row.in_clear,
         rate=backup.rate,
         streamed=backup.streamed,
+        margin=round(LOOKS_MISSED * lifecycle.settings().look_seconds_at_most),
     )
     signed = signing.requests(vault, run, [(name, 1) for name in NAMES])
     secrets = uploading.secrets(signed, seconds=signing.SIGNED_SECONDS)

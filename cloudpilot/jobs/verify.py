@@ -1,13 +1,12 @@
 """The vault's word: what a server has sent becomes an object only when the vault has proven it."""
 
 import logging
-from datetime import timedelta
 
 from sqlalchemy.orm import undefer
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, runs, uploads
+from cloudpilot.domain import backups, proofs, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.objects import ARCHIVE, NAMES, VaultObject
@@ -20,8 +19,6 @@ from cloudpilot.vaults.base import StoredObject, Vault
 from cloudpilot.vaults.uploads import Receipt
 
 log = logging.getLogger(__name__)
-
-NOT_YET = timedelta(seconds=1)  # until the archive's own end is asked for again
 
 
 def perform(run: Run) -> None:
@@ -92,7 +89,7 @@ def _wait_for_the_archive(run: Run, backup: Backup) -> None:
         raise NotCompleted("The backup itself has failed.")
     with transaction() as session:
         row = runs.find(session, run.id)
-        runs.put_off(session, row, None, next_look_at=clock.now() + NOT_YET)
+        runs.put_off(session, row, None, next_look_at=clock.now() + proofs.NOT_YET)
 
 
 def _rows(run: Run) -> list[VaultObject]:

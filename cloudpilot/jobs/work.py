@@ -1,7 +1,7 @@
 """Work that a server does: we start it, look at it and stop it, whatever kind it is."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
@@ -23,6 +23,10 @@ from cloudpilot.reports import Report
 
 # What is tiny is done before the clock has come round: the job that has started it waits so long.
 FIRST_LOOKS = (0.15, 0.25, 0.4, 0.6)  # seconds between them
+# What is about to end is waited for, too: what comes after it begins at once.
+LAST_LOOKS = (0.2,) * 6
+# The clock comes round once a second: who is due a moment after it has come waits for the next.
+EARLY = timedelta(seconds=0.3)
 
 
 class Kind(Protocol):
@@ -70,7 +74,8 @@ def start(run: Run) -> None:
             if lifecycle.current(run.id).status is Status.FAILED:
                 kind.undo(ssh, where)
             raise
-        _first_looks(ssh, run, where, report)
+        report = _looked_again(ssh, where, report, FIRST_LOOKS)
+        _settle(ssh, run, where, report, watched=True)
 
 
 def look(ssh: Session, run: Run, *, watched: bool) -> None:
@@ -78,7 +83,10 @@ def look(ssh: Session, run: Run, *, watched: bool) -> None:
     where = KINDS[run.kind].place(run)
     if run.stop_requested_at:
         detached.stop(ssh, where)
-    _settle(ssh, run, where, detached.look(ssh, where), watched=watched)
+    report = detached.look(ssh, where)
+    if _is_about_to_end(run, report):
+        report = _looked_again(ssh, where, report, LAST_LOOKS)
+    _settle(ssh, run, where, report, watched=watched)
 
 
 def stop(run: Run) -> None:
@@ -104,21 +112,29 @@ def queue_stop(run: Run) -> None:
 def pause(run: Run, *, watched: bool) -> timedelta:
     """How long to leave it alone."""
     limits = lifecycle.settings()
-    return pace.pause_before_next_look(
+    paused = pace.pause_before_next_look(
         clock.now() - (run.started_at or run.created_at),
         watched=watched,
         fastest=timedelta(seconds=limits.look_seconds),
         slowest=timedelta(seconds=limits.look_seconds_at_most),
     )
+    return max(timedelta(0), paused - EARLY)
 
 
-def _first_looks(ssh: Session, run: Run, where: Place, report: Report) -> None:
-    for seconds in FIRST_LOOKS:
-        if report.over:
+def _is_about_to_end(run: Run, report: Report) -> bool:
+    """By the rate of the looks before."""
+    same = report.stage == run.stage and not report.over
+    return same and pace.ends_within(report.done, report.total, run.rate, sum(LAST_LOOKS))
+
+
+def _looked_again(ssh: Session, where: Place, report: Report, pauses: Sequence[float]) -> Report:
+    """The report as soon as it is over, else the last one; what it wants is not kept waiting."""
+    for seconds in pauses:
+        if report.over or report.wants:
             break
         time.sleep(seconds)
         report = detached.look(ssh, where)
-    _settle(ssh, run, where, report, watched=True)
+    return report
 
 
 def _settle(ssh: Session, run: Run, where: Place, report: Report, *, watched: bool) -> None:

@@ -140,9 +140,9 @@ class AzureVault:
     def delete(self, key: str, version: str = "") -> Deletion:
         return azure_deletion.delete(self._service, self._blob(key))
 
-    def check(self) -> Sequence[CheckLine]:
+    def check(self, key: str = "") -> Sequence[CheckLine]:
         wire = Wire(private=self._location.private)
-        trial = checks.trial(self, wire, in_clear=self._location.in_clear)
+        trial = checks.trial(self, wire, key, in_clear=self._location.in_clear)
         return [*trial, *azure_deletion.findings(self._service, self._container)]
 
     def policy(self) -> str:

@@ -22,6 +22,14 @@ _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _CODE = re.compile(r"[A-Za-z0-9]{1,60}")
 
 
+def load() -> None:
+    """The library."""
+    import azure.core.pipeline.transport  # noqa: PLC0415
+    import azure.storage.blob  # noqa: F401, PLC0415
+
+    connections.load()
+
+
 def endpoint(location: Location) -> str:
     """The account's own, or the one that was entered."""
     return location.endpoint or f"https://{location.key_id}.blob.core.windows.net"

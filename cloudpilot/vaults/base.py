@@ -177,10 +177,11 @@ class Vault(Protocol):
                  after the deletion.
         """
 
-    def check(self) -> Sequence[CheckLine]:
+    def check(self, key: str = "") -> Sequence[CheckLine]:
         """Write, read, list and delete a small object, and look at what else matters.
 
-        Raises nothing: what fails is a line.
+        key  of `checks.new_key`: the folder of all that it writes; "" for a new one. A check that
+             is cut off leaves what is there. Raises nothing: what fails is a line.
         """
 
     def policy(self) -> str:

@@ -4,6 +4,7 @@ It goes the way of a backup: signed requests, sent as a server's curl would send
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from cloudpilot.vaults.uploads import PartRequest, Receipt, Upload
 CONTENT = b"CloudPilot has written this to see whether it can. It may be deleted.\n"
 MOST_SKEW = timedelta(minutes=5)  # S3 refuses a signature that is 15 minutes off
 MAY_NOT_ASK = "Allow what the vault's policy lists for the check, or look at the provider yourself."
+TRIALS = "cloudpilot-check/"
+_KEY = re.compile(rf"{TRIALS}[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
 SECONDS = 300  # that the signed requests are valid
 
 
@@ -32,14 +35,24 @@ class Sends(Protocol):
     ) -> Answer: ...
 
 
-def trial(vault: Vault, wire: Sends, *, in_clear: bool) -> list[CheckLine]:
+def new_key() -> str:
+    """The folder of all that one check writes."""
+    return f"{TRIALS}{uuid4()}"
+
+
+def is_key(key: str) -> bool:
+    """Whether it is one of `new_key`."""
+    return bool(_KEY.fullmatch(key))
+
+
+def trial(vault: Vault, wire: Sends, key: str, *, in_clear: bool) -> list[CheckLine]:
     """The lines of writing, reading, listing and deleting; the first that fails is the last."""
-    return _Trial(vault, wire).lines(in_clear=in_clear)
+    return _Trial(vault, wire, key or new_key()).lines(in_clear=in_clear)
 
 
 class _Trial:
-    def __init__(self, vault: Vault, wire: Sends) -> None:
-        self._vault, self._wire = vault, wire
+    def __init__(self, vault: Vault, wire: Sends, name: str) -> None:
+        self._vault, self._wire, self._name = vault, wire, name
         self._upload: Upload | None = None
         self._stored: StoredObject | None = None
         self._date = ""
@@ -63,7 +76,7 @@ class _Trial:
         return [*lines, *_clock_line(self._date)]
 
     def _write(self) -> CheckLine:
-        self._upload = self._vault.begin(f"cloudpilot-check/{uuid4()}", len(CONTENT))
+        self._upload = self._vault.begin(f"{self._name}/object", len(CONTENT))
         [request] = self._vault.requests_for(self._upload, 1, 1, seconds=SECONDS)
         digest = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
         headers = filled(request, len(CONTENT), digest, total=len(CONTENT), whole_md5=digest)
@@ -106,11 +119,14 @@ class _Trial:
         return CheckLine("delete", Grade.WARNING, sentence, remedy)
 
     def _abort(self) -> CheckLine:
-        upload = self._vault.begin(f"cloudpilot-check/{uuid4()}", len(CONTENT))
+        upload = self._vault.begin(f"{self._name}/given-up", len(CONTENT))
+        return self._is_aborted(upload)
+
+    def _is_aborted(self, upload: Upload) -> CheckLine:
         self._vault.abort(upload)
         if not self._vault.abilities.lists_open:
             return _ok("abort", "An upload was begun and forgotten.")
-        if upload.key in [found.key for found in self._vault.open_uploads("cloudpilot-check/")]:
+        if upload.key in [found.key for found in self._vault.open_uploads(TRIALS)]:
             raise UploadFailed("An upload that was aborted is still open.")
         return _ok("abort", "An upload was begun and aborted, and the list has none of it.")
 

@@ -60,6 +60,13 @@ class Wire:
         return Answer(answer.status, named, answer.data)
 
 
+def load() -> None:
+    """What every connection needs."""
+    import urllib3  # noqa: F401, PLC0415
+
+    _trust()
+
+
 def pools(*, private: bool) -> "PoolManager":
     """urllib3's connections, each of them judged."""
     import urllib3  # noqa: PLC0415

@@ -123,8 +123,8 @@ class GcsVault:
     def delete(self, key: str, version: str = "") -> Deletion:
         return gcs_deletion.delete(self._bucket, keys.whole(self._prefix, key), version)
 
-    def check(self) -> Sequence[CheckLine]:
-        trial = checks.trial(self, self._wire, in_clear=self._location.in_clear)
+    def check(self, key: str = "") -> Sequence[CheckLine]:
+        trial = checks.trial(self, self._wire, key, in_clear=self._location.in_clear)
         return [*trial, *gcs_deletion.findings(self._bucket, self._prefix)]
 
     def policy(self) -> str:

@@ -23,6 +23,15 @@ _FIELDS = ("client_email", "private_key", "token_uri")
 TIMEOUT = (connections.CONNECT_SECONDS, connections.ANSWER_SECONDS)
 
 
+def load() -> None:
+    """The library."""
+    import google.auth.transport.requests  # noqa: PLC0415
+    import google.cloud.storage  # noqa: PLC0415
+    import google.oauth2.service_account  # noqa: F401, PLC0415
+
+    connections.load()
+
+
 def key_file(secret: Secret) -> dict[str, str]:
     """A service account's key; raises InvalidConfig for anything else.
 

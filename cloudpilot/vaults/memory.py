@@ -119,8 +119,8 @@ class MemoryVault:
         self._ask().objects.pop(self._name(key), None)
         return Deletion(Fate.GONE)
 
-    def check(self) -> Sequence[CheckLine]:
-        return checks.trial(self, self, in_clear=False)
+    def check(self, key: str = "") -> Sequence[CheckLine]:
+        return checks.trial(self, self, key, in_clear=False)
 
     def policy(self) -> str:
         return "Nothing: it is in memory."

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cloudpilot.errors import UploadFailed
+from cloudpilot.errors import TooLargeForVault, UploadFailed
+from cloudpilot.sizes import human_bytes
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 MOST_PARTS = 10_000  # S3 takes no more
@@ -85,7 +86,7 @@ def plan(expected: int | None, *, equal_parts: bool = False, streamed: bool = Fa
                  twice what is expected
     streamed     parts lie on the server's disk until they are received: none is above 256 MiB
 
-    Raises UploadFailed if more is expected than a store can hold.
+    Raises TooLargeForVault if more is expected than a store can hold.
 
     >>> plan(10 * GIB).most_bytes // GIB, plan(None, streamed=True).most_bytes // GIB
     (5531, 2265)
@@ -93,7 +94,9 @@ def plan(expected: int | None, *, equal_parts: bool = False, streamed: bool = Fa
     ((85983232, 10000),)
     """
     if expected is not None and expected > MOST_BYTES:
-        raise UploadFailed(f"{expected} bytes are more than one object can hold, which is 5 TiB.")
+        raise TooLargeForVault(
+            f"{human_bytes(expected)} are more than one object can hold, which is 5 TiB."
+        )
     if not equal_parts:
         return PartPlan(STREAMED if streamed else GROWING)
     if expected is None:

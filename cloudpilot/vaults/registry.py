@@ -1,5 +1,6 @@
 """Which vault is of which class. A provider's library is loaded when a vault of it is made."""
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +16,18 @@ _CLASSES = {
     VaultKind.GCS: "gcs.GcsVault",
     VaultKind.AZURE_BLOB: "azure_blob.AzureVault",
 }
+_CLIENTS = {
+    VaultKind.S3: "s3_client",
+    VaultKind.DO_SPACES: "s3_client",
+    VaultKind.GCS: "gcs_client",
+    VaultKind.AZURE_BLOB: "azure_client",
+}
+
+
+@cache
+def load(kind: VaultKind) -> None:
+    """Load the library of that provider now: processes that are forked later share it."""
+    import_module(f"cloudpilot.vaults.{_CLIENTS[kind]}").load()
 
 
 def open_vault(location: Location) -> "Vault":

@@ -1,7 +1,6 @@
 """A vault in S3: Amazon's, or any store that speaks its language."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,12 +13,21 @@ from cloudpilot.errors import (
 )
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults import checks, keys, plans, policies, receipts, s3_deletion, s3_findings
+from cloudpilot.vaults import (
+    checks,
+    keys,
+    plans,
+    policies,
+    receipts,
+    s3_deletion,
+    s3_findings,
+    s3_objects,
+)
 from cloudpilot.vaults.base import Abilities, CheckLine, Deletion, StoredObject, VerifiedBy
 from cloudpilot.vaults.connections import Wire
 from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.naming import disposition
-from cloudpilot.vaults.s3_client import client, translated
+from cloudpilot.vaults.s3_client import client, of_an_upload, translated
 from cloudpilot.vaults.uploads import OpenUpload, PartRequest, Receipt, ReceivedPart, Upload
 
 LONGEST = 7 * 24 * 3600  # seconds that a signature may be valid
@@ -67,13 +75,11 @@ class S3Vault:
         ]
 
     def received(self, upload: Upload) -> list[ReceivedPart]:
-        with _of_an_upload("list the parts of an upload"):
-            pages = self._s3.get_paginator("list_parts").paginate(**self._of(upload))
-            return [
-                ReceivedPart(part["PartNumber"], part["Size"], receipts.bare(part["ETag"]))
-                for page in pages
-                for part in page.get("Parts", [])
-            ]
+        found = s3_objects.parts(self._s3, upload.id.reveal(), **self._place(upload.key))
+        return [
+            ReceivedPart(part["PartNumber"], part["Size"], receipts.bare(part["ETag"]))
+            for part in found
+        ]
 
     def complete(
         self, upload: Upload, sent: Sequence[Receipt], size: int, *, md5: str = ""
@@ -92,7 +98,7 @@ class S3Vault:
             verified = receipts.compare(sent, stored, opaque=upload.opaque)
         parts = [{"PartNumber": part.number, "ETag": part.etag} for part in stored]
         try:
-            with _of_an_upload("complete an upload"):
+            with of_an_upload("complete an upload"):
                 made = self._s3.complete_multipart_upload(
                     **self._of(upload), MultipartUpload={"Parts": parts}
                 )
@@ -113,7 +119,7 @@ class S3Vault:
     def _send_nothing(self, upload: Upload) -> None:
         """The one empty part of an empty object; already completed is no error."""
         try:
-            with _of_an_upload("send an empty part"):
+            with of_an_upload("send an empty part"):
                 self._s3.upload_part(**self._of(upload), PartNumber=1, Body=b"")
         except UploadIncomplete:
             return
@@ -133,9 +139,7 @@ class S3Vault:
 
     def _is_encrypted(self, key: str) -> bool:
         """By a key of the customer's or of KMS: then an ETag only looks like an MD5."""
-        with translated("look at an object"):
-            found = self._s3.head_object(**self._named(key))
-            return _is_opaque(found)
+        return _is_opaque(s3_objects.head(self._s3, **self._place(key)))
 
     def _proven(
         self, key: str, parts: Sequence[ReceivedPart], size: int, how: VerifiedBy, version: str
@@ -151,7 +155,7 @@ class S3Vault:
     def abort(self, upload: Upload) -> None:
         for _attempt in range(ABORTS):
             try:
-                with _of_an_upload("abort an upload"):
+                with of_an_upload("abort an upload"):
                     self._s3.abort_multipart_upload(**self._of(upload))
                 self.received(upload)
             except UploadIncomplete:
@@ -171,8 +175,8 @@ class S3Vault:
                     yield OpenUpload(key, upload, found.get("Initiated"))
 
     def stat(self, key: str) -> StoredObject:
+        found = s3_objects.head(self._s3, **self._place(key))
         with translated("look at an object"):
-            found = self._s3.head_object(**self._named(key))
             return _stored(key, found["ContentLength"], found["LastModified"], found)
 
     def sign_read(self, key: str, *, seconds: int, filename: str, version: str = "") -> Secret:
@@ -198,13 +202,16 @@ class S3Vault:
         name = keys.whole(self._prefix, key)
         return s3_deletion.delete(self._s3, self._bucket, name, version)
 
-    def check(self) -> Sequence[CheckLine]:
+    def check(self, key: str = "") -> Sequence[CheckLine]:
         wire = Wire(private=self._location.private)
-        trial = checks.trial(self, wire, in_clear=self._location.in_clear)
+        trial = checks.trial(self, wire, key, in_clear=self._location.in_clear)
         return [*trial, *s3_findings.findings(self._s3, self._bucket, self._prefix)]
 
     def policy(self) -> str:
         return policies.s3(self._bucket, self._prefix)
+
+    def _place(self, key: str) -> dict[str, str]:
+        return {"bucket": self._bucket, "name": keys.whole(self._prefix, key)}
 
     def _named(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._bucket, "Key": keys.whole(self._prefix, key)}
@@ -223,16 +230,6 @@ def _is_opaque(said: Mapping[str, Any]) -> bool:
     return kms or "SSECustomerAlgorithm" in said
 
 
-def _stored(key: str, size: int, at: datetime, found: dict[str, Any]) -> StoredObject:
+def _stored(key: str, size: int, at: datetime, found: Mapping[str, Any]) -> StoredObject:
     etag = receipts.bare(found.get("ETag", ""))
     return StoredObject(key, size, at, etag, found.get("VersionId") or "")
-
-
-@contextmanager
-def _of_an_upload(what: str) -> Iterator[None]:
-    """As `translated`; stores say in several ways that an upload is not open (any longer)."""
-    try:
-        with translated(what):
-            yield
-    except ObjectMissing as error:
-        raise UploadIncomplete(str(error)) from error

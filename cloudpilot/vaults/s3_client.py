@@ -65,9 +65,17 @@ def client(location: Location, endpoint: str) -> Any:
     return made
 
 
+def load() -> None:
+    """The library, with its description of S3, which takes a second to read."""
+    nobody = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+    with _MAKING:
+        _library().client("s3", region_name="us-east-1", **nobody)
+    connections.load()
+
+
 @cache
 def _library() -> Any:
-    """The library's descriptions of S3, which take a second to read; no credential is in it."""
+    """The library and what it has read; no credential is in it."""
     import boto3  # noqa: PLC0415
     import botocore.session  # noqa: PLC0415
 
@@ -140,6 +148,16 @@ def translated(what: str) -> Iterator[None]:
         raise VaultUnreachable(f"The store did not answer when asked to {what}: {kind}.") from error
     except STUMBLES as error:
         raise nonsense(what) from error
+
+
+@contextmanager
+def of_an_upload(what: str) -> Iterator[None]:
+    """As `translated`; stores say in several ways that an upload is not open (any longer)."""
+    try:
+        with translated(what):
+            yield
+    except ObjectMissing as error:
+        raise UploadIncomplete(str(error)) from error
 
 
 def code_of(error: BaseException | None) -> str:

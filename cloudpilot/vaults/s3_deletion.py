@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from cloudpilot.errors import CloudPilotError, ObjectMissing, VaultDenied, VaultRefused
+from cloudpilot.vaults import s3_objects
 from cloudpilot.vaults.base import Deletion, Fate
 from cloudpilot.vaults.s3_client import translated
 
@@ -14,11 +15,16 @@ def delete(s3: Any, bucket: str, name: str, version: str) -> Deletion:
 
     Raises VaultRefused if the store has it still. One that knows no versions may list none.
     """
-    wanted = [version] if version else list(_versions(s3, bucket, name)) or [""]
+    wanted = [version] if version else list(_versions(s3, bucket, name))
+    if not wanted:
+        # Asked to delete nothing, a bucket that keeps versions would make a marker.
+        if not _is_there(s3, bucket, name, [""]):
+            return Deletion(Fate.GONE)
+        wanted = [""]
     for one in wanted:
         try:
             with translated("delete an object"):
-                s3.delete_object(Bucket=bucket, Key=name, **_which(one))
+                s3.delete_object(Bucket=bucket, Key=name, **s3_objects.which(one))
         except ObjectMissing:
             continue
         except (VaultDenied, VaultRefused):
@@ -30,19 +36,10 @@ def delete(s3: Any, bucket: str, name: str, version: str) -> Deletion:
     return Deletion(Fate.GONE)
 
 
-def _which(version: str) -> dict[str, str]:
-    return {"VersionId": version} if version else {}
-
-
 def _versions(s3: Any, bucket: str, name: str) -> Iterator[str]:
-    """Every version and marker of exactly this name; "" where the store knows no versions."""
+    """Every version and marker of it; "" where the store knows no versions."""
     try:
-        with translated("list the versions of an object"):
-            pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=name)
-            for page in pages:
-                for found in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                    if found["Key"] == name:
-                        yield found.get("VersionId") or ""
+        yield from s3_objects.versions(s3, bucket, name)
     except VaultRefused:
         yield ""
 
@@ -50,8 +47,7 @@ def _versions(s3: Any, bucket: str, name: str) -> Iterator[str]:
 def _is_there(s3: Any, bucket: str, name: str, versions: list[str]) -> bool:
     for version in versions:
         try:
-            with translated("see whether an object is gone"):
-                s3.head_object(Bucket=bucket, Key=name, **_which(version))
+            s3_objects.head(s3, bucket, name, version, what="see whether an object is gone")
         except ObjectMissing:
             continue
         return True
@@ -60,7 +56,7 @@ def _is_there(s3: Any, bucket: str, name: str, versions: list[str]) -> bool:
 
 def _locked(s3: Any, bucket: str, name: str, version: str) -> Deletion | None:
     """Until when a lock forbids its deletion; None if no lock is known."""
-    named = {"Bucket": bucket, "Key": name, **_which(version)}
+    named = {"Bucket": bucket, "Key": name, **s3_objects.which(version)}
     with suppress(CloudPilotError), translated("read the lock of an object"):
         until = s3.get_object_retention(**named).get("Retention", {}).get("RetainUntilDate")
         if until:

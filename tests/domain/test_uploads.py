@@ -12,7 +12,16 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import outcomes, overview, presence, requests, runs, uninstalls, uploads
+from cloudpilot.domain import (
+    outcomes,
+    overview,
+    presence,
+    proofs,
+    requests,
+    runs,
+    uninstalls,
+    uploads,
+)
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -136,6 +145,8 @@ def test_a_planned_removal_is_not_begun_while_an_upload_reads(backup_id: UUID) -
         assert local
         asked(session, backup_id)
         local.remove_at = clock.now()
+        session.flush()
+        assert outcomes.due_to_go(session, 5) == []
         assert outcomes.remove_uploaded(session, backup) == []
         assert local.remove_at
 
@@ -248,6 +259,20 @@ def test_only_the_proof_makes_a_copy_stored(backup_id: UUID) -> None:
         assert local
         assert local.remove_at
         assert timedelta(days=2) < local.remove_at - clock.now() <= timedelta(days=3)
+
+
+def test_a_proof_need_not_wait_longer_than_for_the_archive(backup_id: UUID) -> None:
+    """All was sent before the making was seen to end: it asks again in a second, or is rung for."""
+    with transaction() as session:
+        backup = of(session, backup_id)[0]
+        run = asked(session, backup_id)
+        add_archive(session, run)
+        [proof] = uploads.sent(session, run)
+        runs.put_off(session, proof, None, next_look_at=clock.now() + proofs.NOT_YET)
+        assert proofs.archive_is_known(session, backup) == [proof]
+        assert proof.next_look_at <= clock.now()
+        proof.next_look_at = clock.now() + timedelta(minutes=10)  # a job is at it
+        assert proofs.archive_is_known(session, backup) == []
 
 
 def test_a_proof_that_fails_takes_the_upload_back(backup_id: UUID) -> None:

@@ -128,7 +128,7 @@ class Backups:
 
 def left_of(place: Place) -> list[str]:
     """What there is of an archive, whole or in part."""
-    words = {"exit", "error", "warnings", "log", "pid", "progress", "stop", "made"}
+    words = {"exit", "error", "warnings", "log", "pid", "progress", "stop", "made", "expected"}
     inputs = {"script", "manifest.json", *script.PROGRAMS, *script.DUMP_PROGRAMS}
     inputs |= set(script.CHAIN_PROGRAMS)
     run = {path.name for path in Path(place.run_directory).iterdir()} - words - inputs

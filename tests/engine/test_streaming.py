@@ -19,6 +19,7 @@ from cloudpilot.errors import (
     NotCompleted,
     RunLost,
     RunStopped,
+    TooLargeForVault,
     UploadFailed,
     VaultDenied,
 )
@@ -113,6 +114,15 @@ def completed(stream: Stream, upload: Place) -> bytes:
     parts = transfer.receipts_of(said)
     stored = transfer.vault.complete(transfer.uploads["archive"], parts, said.size, md5=said.md5)
     return transfer.read(stored.key)
+
+
+def test_what_has_no_parts_is_refused_before_anything_is_packed(stream: Stream) -> None:
+    stream.transfer.tiers = ((5 * MIB, 3),)
+    stream.pack()
+    made = stream.made()
+    assert isinstance(made.error, TooLargeForVault)
+    assert "is expected; the parts of this upload hold 15.7 MB" in str(made.error)
+    assert left_of(stream.make) == []
 
 
 def test_what_was_packed_is_at_the_store_and_never_was_whole_here(stream: Stream) -> None:

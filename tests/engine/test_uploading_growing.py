@@ -9,7 +9,7 @@ import pytest
 from cloudpilot.engine import script
 from cloudpilot.engine.detached import Place, launch
 from cloudpilot.engine.ssh import Session
-from cloudpilot.errors import ChecksumMismatch, NotCompleted
+from cloudpilot.errors import ChecksumMismatch, NotCompleted, TooLargeForVault
 from tests.engine.conftest import Backups
 from tests.support.making import RUN, Making
 from tests.support.until import until
@@ -76,6 +76,24 @@ def test_if_it_is_never_finished_the_upload_ends(
     until(making.transfer.receipts, lambda lines: len(lines) == 1)
     end(making)
     assert isinstance(making.transfer.over(place).error, NotCompleted)
+
+
+def test_what_will_be_too_large_is_refused_before_a_part_is_sent(making: Making) -> None:
+    room = sum(size * count for size, count in making.transfer.tiers)
+    making.begin()
+    making.grow(PART + 1)
+    for more, receipts in ((1, 0), (0, 1)):  # a byte too much; it just fits
+        (making.run / "expected").write_text(f"{room + more}\n")
+        place = making.transfer.start(**FOLLOWING)
+        until(
+            lambda place=place: (making.transfer.look(place).over, making.transfer.receipts()),
+            lambda seen, receipts=receipts: any(seen),
+        )
+        assert len(making.transfer.receipts()) == receipts
+        if more:
+            assert isinstance(making.transfer.look(place).error, TooLargeForVault)
+    making.finish()
+    making.transfer.succeeds(place)
 
 
 def test_a_run_that_was_stopped_before_it_began_is_never_finished(making: Making) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from cloudpilot.engine.uploading import Item, Request, Sending, Sent, parse
 from cloudpilot.errors import CommandFailed, InvalidConfig
 from cloudpilot.secrets import Secret
 from cloudpilot.text import has_controls
+from cloudpilot.vaults.plans import MIB
 
 ARCHIVE = Item("archive", "a.tar.gz", ((16, 2), (128, 3)))
 WHAT = Sending("u1", (ARCHIVE,), None, size=7, sha256="a" * 64)
@@ -26,11 +28,11 @@ WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(
 HEADERS = st.lists(st.tuples(WORDS, WORDS), max_size=3).map(tuple)
 
 
-def bash(code: str, given: str) -> str:
-    """With curl.sh, and `given` as standard input."""
+def bash(code: str, given: str, script: str = "curl.sh") -> str:
+    """With that script, and `given` as standard input."""
     program = f'. "$1"; {code}'
     done = subprocess.run(
-        ["bash", "-uc", program, "bash", REMOTE / "curl.sh"],
+        ["bash", "-uc", program, "bash", REMOTE / script],
         input=given.encode(), capture_output=True, check=True,
     )  # fmt: skip
     return done.stdout.decode()
@@ -180,6 +182,61 @@ def test_whatever_a_server_says_is_refused_or_read(said: bytes) -> None:
         assert parse(said) is not None
     except CommandFailed:
         return
+
+
+def test_a_word_that_comes_in_two_pieces_is_heard(tmp_path: Path) -> None:
+    """On a machine under load the moment in which it is listened for may end in the middle."""
+    code = """
+        job=([12]=$$) seen_dead=() slots=1 all_read= half_heard=
+        mkfifo events && exec 7<>events
+        note() { printf "%s:%s\n" "$1" "$2"; }
+        miss_the_dead() { echo nobody; }
+        hear
+        printf "12 rec" >&7 && hear && hear
+        printf "eived an-answer\n" >&7 && hear
+        job=([3]=$$); printf "3 there \n" >&7 && hear
+    """
+    said = bash(f"set -u; cd {tmp_path}; {code}", "", "senders.sh")
+    assert said == "nobody\n12:an-answer\n3:\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds", "part", "parts"),
+    [
+        (0, 0, 16 * MIB, 16),  # nobody knows the rate yet
+        (100 * MIB, 100, 16 * MIB, 16),  # 1 MiB a second: ten parts, and never fewer than 16
+        (1_000 * MIB, 10, 16 * MIB, 938),  # 100 MiB a second for 150 seconds
+        (1_000 * MIB, 10, 256 * MIB, 59),
+        (10**15, 1, 2**20, 143_051_147_461),
+    ],
+)
+def test_a_server_asks_for_more_in_time(sent: int, seconds: int, part: int, parts: int) -> None:
+    """As many as are sent while the panel misses five of its slowest looks, at this rate."""
+    said = bash(f"margin=150; parts_until_fed {sent} {seconds} {part}", "", "requests.sh")
+    assert int(said) == parts
+
+
+@pytest.mark.parametrize(
+    ("signed_to", "sent", "wanted"),
+    [
+        (64, 0, ""),  # slow: 64 are enough
+        (64, 1_000 * MIB, "archive 65\n"),
+        (2_000, 1_000 * MIB, ""),
+        (10, 0, "archive 11\n"),
+    ],
+)
+def test_what_it_asks_for_follows_its_rate(
+    tmp_path: Path, signed_to: int, sent: int, wanted: str
+) -> None:
+    code = f"""
+        margin=150 item=archive later=() ready=() next=3 said_wants= sent_now={sent} began_at=0
+        SECONDS=10 signed_to[archive]={signed_to}
+        is_a_part() {{ (($1 <= 10000)); }}
+        part_size() {{ bytes={16 * MIB}; }}
+        is_signed() {{ (($2 <= {signed_to})); }}
+        mkdir work; say_wants; cat wants 2>/dev/null || :
+    """
+    assert bash(f"cd {tmp_path}; {code}", "", "requests.sh") == wanted
 
 
 def test_wants_are_read_strictly() -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from rq.timeouts import JobTimeoutException
+from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
@@ -13,12 +14,17 @@ from cloudpilot.domain import runs, vault_checks, vaults
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import VaultDenied
 from cloudpilot.jobs import opening
 from cloudpilot.jobs import runs as work
 from cloudpilot.kinds import RunKind
+from cloudpilot.vaults import checks
+from cloudpilot.vaults.s3 import S3Vault
+from tests.support import curl
 from tests.support.ports import free_port
 from tests.support.rclone import SECRET, Rclone
 from tests.support.vaulting import vault_in
+from tests.vaults.sending import Sender
 
 WRONG = "a wrong secret, not to be seen"
 
@@ -144,6 +150,77 @@ def test_it_tells_what_got_worse_and_looks_again_sooner(core: Flask, rclone: Rcl
     change(vault_id, bucket=bucket)
     checked(vault_id)
     assert vault_checks.worse(row_of(vault_id)) == {}
+
+
+class Killed(BaseException):
+    """No handler sees a kill -9."""
+
+
+def killed(*_words: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("step", ["_read", "_is_aborted"])
+def test_what_a_check_left_that_was_cut_off_is_removed_by_the_next(
+    core: Flask, rclone: Rclone, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """And nothing else: another panel may be checking there at this moment."""
+    vault_id = vault_in(core, rclone)
+    vault = opening.vault(vault_id)
+    theirs = vault.begin(f"{checks.new_key()}/object", 1)
+    Sender(vault, theirs, b"x", curl.send).complete(Sender(vault, theirs, b"x", curl.send).all())
+    other = vault.begin(f"{checks.new_key()}/object", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(checks._Trial, step, killed)
+        with pytest.raises(Killed):
+            checked(vault_id)
+    left = {one.key for one in (*vault.list(), *vault.open_uploads())}
+    assert len(left) == 3
+    with transaction() as session:
+        [run] = session.scalars(select(Run))
+        run.next_look_at = clock.now()  # its lease is over
+        run_id = run.id
+    work.start(str(run_id))
+    assert line(vault_id, "delete")["level"] == "ok"
+    assert [one.key for one in vault.list()] == [theirs.key]
+    assert [one.key for one in vault.open_uploads()] == [other.key]
+    with reading() as session:
+        assert vault_checks.trials(session, vault_id, 5) == []
+
+
+def test_what_cannot_be_removed_is_tried_again(
+    core: Flask, rclone: Rclone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault_id = vault_in(core, rclone)
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Vault, "delete", denied)
+        checked(vault_id)
+        [key] = [one.key for one in opening.vault(vault_id).list()]
+        checked(vault_id)
+    with reading() as session:
+        left = [one for _, one in vault_checks.trials(session, vault_id, 5)]
+    assert key.rpartition("/")[0] in left
+    checked(vault_id)
+    assert list(opening.vault(vault_id).list()) == []
+    with reading() as session:
+        assert vault_checks.trials(session, vault_id, 5) == []
+
+
+def denied(*_words: object) -> None:
+    raise VaultDenied("The store answered 403.")
+
+
+def test_only_what_is_a_checks_own_name_is_removed(core: Flask, rclone: Rclone) -> None:
+    vault_id = vault_in(core, rclone)
+    vault = opening.vault(vault_id)
+    sender = Sender(vault, vault.begin("a/b", 1), b"x", curl.send)
+    sender.complete(sender.all())
+    run = checked(vault_id)
+    for odd in ("", "a/b", checks.TRIALS, f"{checks.TRIALS}*"):
+        with transaction() as session:
+            vault_checks.note_trial(runs.find(session, run.id), odd)
+    checked(vault_id)
+    assert [one.key for one in vault.list()] == ["a/b"]
 
 
 def test_what_was_changed_meanwhile_is_checked_anew(

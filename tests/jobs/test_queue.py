@@ -5,18 +5,23 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import rq
 from flask import Flask
 from redis import Redis
 from rq import SimpleWorker
+from sqlalchemy.exc import OperationalError
 
+import worker
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.jobs import lifecycle, queue
+from cloudpilot.jobs import lifecycle, opening, queue
 from cloudpilot.jobs.queue import LOOKS, WORK, JsonJob, JsonQueue
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import RunKind, VaultKind
+from cloudpilot.vaults import registry
+from tests.support.vaulting import add_vault
 
 PICKLE = b"\x80"  # what a pickle of protocol 2 and later begins with
 
@@ -44,6 +49,32 @@ def test_it_rings_after_the_commit(core: Flask, make_run: UUID) -> None:
         queue.ring(session, runs.find(session, make_run))
         assert queued(WORK) == []
     assert [(job.func_name, job.args) for job in queued(WORK)] == [(queue.START, [str(make_run)])]
+
+
+def test_libraries_are_loaded_before_a_job_is_forked_by_whom_has_vaults(
+    core: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(registry, "load", done.append)
+    monkeypatch.setattr(rq.Worker, "fork_work_horse", lambda *_: done.append("forked"))
+    worker.Forking.__new__(worker.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
+    assert done == ["forked"]
+    with transaction() as session:
+        add_vault(session, "a", kind=VaultKind.AZURE_BLOB)
+        add_vault(session, "b", kind=VaultKind.GCS, removed_at=clock.now())
+    worker.Forking.__new__(worker.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
+    assert done == ["forked", VaultKind.AZURE_BLOB, "forked"]
+
+
+def test_a_database_that_is_away_keeps_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise OperationalError("", {}, Exception())
+
+    forked: list[int] = []
+    monkeypatch.setattr(opening, "load", away)
+    monkeypatch.setattr(rq.Worker, "fork_work_horse", lambda *_: forked.append(1))
+    worker.Forking.__new__(worker.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
+    assert forked == [1]
 
 
 def test_it_does_not_ring_for_what_was_not_committed(core: Flask, make_run: UUID) -> None:

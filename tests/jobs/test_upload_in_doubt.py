@@ -1,6 +1,8 @@
 """Uploads of which it is not clear how far they are: nothing that is good is given up."""
 
+import os
 import socket
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,26 +11,33 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
+from sqlalchemy import select
 
+from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import outcomes, runs
+from cloudpilot.domain import outcomes, overdue, removals, requests, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
+from cloudpilot.domain.objects import ARCHIVE, VaultObject
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine import detached
 from cloudpilot.errors import SshUnreachable, VaultDenied, VaultUnreachable
-from cloudpilot.jobs import lifecycle, on_server, queue
+from cloudpilot.jobs import delete, lifecycle, on_server, queue
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.tick import ask_for_removals
 from cloudpilot.secrets import CannotOpenError
 from cloudpilot.vaults import connections
 from cloudpilot.vaults.base import StoredObject
+from cloudpilot.vaults.plans import MIB
 from cloudpilot.vaults.s3 import S3Vault
 from cloudpilot.vaults.uploads import Upload
 from tests.support.faults import faulty
 from tests.support.rclone import Rclone
+from tests.support.rgw import Rgw
 from tests.support.rows import add_person
 from tests.support.until import until
 from tests.support.uploading import (
@@ -51,14 +60,15 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 STREAMED = pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "kept"])
 
 
-@STREAMED
+@pytest.mark.parametrize(("which", "streamed"), [("rclone", True), ("rgw", False)])
 def test_an_answer_that_is_lost_deletes_no_good_object(
-    core: Flask, site_id: UUID, rclone: Rclone, streamed: bool
+    core: Flask, site_id: UUID, request: pytest.FixtureRequest, which: str, streamed: bool
 ) -> None:
-    """The store has made the object; who asks again hears that there is no such upload."""
-    there = S3Store(rclone)
+    """The store has made the object. Asked again, one says so, and one that there is no upload."""
+    where: Rclone | Rgw = request.getfixturevalue(which)
+    there = S3Store(where)
     vault_id = add_vault(core, there)
-    with faulty(rclone.endpoint.removeprefix("http://")) as faults:
+    with faulty(where.endpoint.removeprefix("http://")) as faults:
         with transaction() as session:
             session.get_one(Vault, vault_id).endpoint = f"http://{faults.address}"
         backup_id = back_up(site_id, vault_id, streamed=streamed)
@@ -68,6 +78,7 @@ def test_an_answer_that_is_lost_deletes_no_good_object(
     backup = found(backup_id)
     assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.UPLOADED)
     assert len(there.keys(str(backup_id))) == 3
+    assert there.open() == []
 
 
 def refuses_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -126,6 +137,80 @@ def test_a_vault_that_cannot_be_asked_for_half_a_day_is_given_up(
     due_now(waiting)
     drive()
     assert found(backup_id).offsite_status is Offsite.FAILED
+
+
+def test_what_was_sent_must_be_the_archive(site_id: UUID, vault_id: UUID, store: S3Store) -> None:
+    """All was sent before the archive's own end was seen, and that says another hash."""
+    backup_id = back_up(site_id, vault_id)
+    until(step, lambda _: proof(backup_id))
+    assert proof(backup_id).status is Status.PENDING
+    [archive] = [one for one in objects(backup_id) if one.name == ARCHIVE]
+    with transaction() as session:
+        session.get_one(VaultObject, archive.id).sha256 = "0" * 64
+    drive()
+    backup = found(backup_id)
+    assert (backup.status, backup.offsite_status) == (Status.COMPLETED, Offsite.FAILED)
+    assert proof(backup_id).error_code == "CHECKSUM_MISMATCH"
+    assert (store.keys(str(backup_id)), store.open()) == ([], [])
+
+
+def test_a_deletion_waits_until_nothing_comes_any_more(
+    site_id: UUID, vault_id: UUID, store: S3Store, tmp_path: Path
+) -> None:
+    """An upload that goes on would bring back what is deleted; a server that does not hear that it
+    is to end is waited for, but not for ever."""
+    (tmp_path / "site/large").write_bytes(os.urandom(17 * MIB))
+    backup_id = back_up(site_id, None)
+    drive()
+    push(backup_id, vault_id, rate=MIB)
+    until(step, lambda _: store.open())
+    with transaction() as session:
+        person = session.scalars(select(Person)).one()
+        both = requests.delete(session, session.get_one(Backup, backup_id), person)
+    [deletion] = [run.id for run in both if run.vault_id]
+    jobs.start(str(deletion))
+    waiting = lifecycle.current(deletion)
+    assert (waiting.status, waiting.error_code) == (Status.RUNNING, "UPLOAD_STILL_OPEN")
+    with transaction() as session:
+        [copy] = session.get_one(Backup, backup_id).in_vaults()
+        [coming] = uploads.under_way(session, copy)
+        assert coming.stop_requested_at
+        coming.stop_requested_at -= delete.PATIENCE
+    delete._refuse_while_it_comes(copy)
+    due_now(waiting)
+    drive()
+    assert found(backup_id).deleted_at
+    assert (store.keys(str(backup_id)), store.open()) == ([], [])
+
+
+def test_a_lock_of_years_in_a_vault_keeps_no_server(core: Flask, site_id: UUID, rgw: Rgw) -> None:
+    """The provider says until when: it is asked again then, and the server is not needed."""
+    where = S3Store(rgw)
+    where.bucket = f"{where.bucket}-lock"
+    where.s3.create_bucket(Bucket=where.bucket, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 3650}}
+    where.s3.put_object_lock_configuration(
+        Bucket=where.bucket,
+        ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
+    )
+    where.location = replace(where.location, bucket=where.bucket)
+    backup_id = back_up(site_id, add_vault(core, where))
+    drive()
+    with transaction() as session:
+        requests.delete(session, session.get_one(Backup, backup_id), add_person(session))
+    for _ in range(2):
+        step()
+    [run] = [one for one in runs_of(backup_id) if one.kind is RunKind.DELETE and one.vault_id]
+    assert run.error_code == "OBJECT_LOCKED"
+    assert run.next_look_at - clock.now() > timedelta(days=3649)
+    assert f"{run.next_look_at:%Y-%m-%d}" in removals.pending(run)
+    server_id = found(backup_id).server_id
+    with transaction() as session:
+        server = session.get_one(Server, server_id)
+        assert removals.keeps_server(session, server) is None
+        runs.find(session, run.id).created_at -= timedelta(days=2)
+        session.flush()
+        assert overdue.deletions(session, 10) == []
 
 
 @pytest.mark.parametrize("tries", [1, 2], ids=["not begun", "begun"])

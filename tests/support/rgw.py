@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,7 @@ class Rgw:
     port: int
     key_id: str
     secret: str
+    user: Callable[[str], "Rgw"] | None = None  # the same gateway for another user, who is made
 
     @property
     def endpoint(self) -> str:
@@ -126,15 +127,19 @@ class _Cluster:
         self._store()
 
     def gateway(self) -> Rgw:
-        user = json.loads(
-            self._call("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid=panel",
-                       "--display-name=panel", "--access-key=PANELKEY",
-                       f"--secret-key=a-secret-of-the-tests-{uuid4().hex}/+x=")
-        )  # fmt: skip
+        owner = self._user("panel")
         self._start("radosgw", "-n", "client.rgw")
         wait_for(self._port)
+        return owner
+
+    def _user(self, name: str) -> Rgw:
+        user = json.loads(
+            self._call("radosgw-admin", "-n", "client.rgw", "user", "create", f"--uid={name}",
+                       f"--display-name={name}", f"--access-key={name.upper()}KEY",
+                       f"--secret-key=a-secret-of-the-tests-{uuid4().hex}/+x=")
+        )  # fmt: skip
         [key] = user["keys"]
-        return Rgw(self._port, key["access_key"], key["secret_key"])
+        return Rgw(self._port, key["access_key"], key["secret_key"], self._user)
 
     def _monitor(self) -> None:
         keyring, monmap = self._home / "keyring", self._home / "monmap"

@@ -1,26 +1,20 @@
 """A container of Azurite as the contract wants it."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults.azure_client import service
-from cloudpilot.vaults.base import Vault
 from cloudpilot.vaults.location import Location
-from cloudpilot.vaults.registry import open_vault
 from tests.support.azurite import Azurite
+from tests.vaults.bucket_store import BucketStore
 
-_NUMBERS = count()
 
-
-class AzureStore:
+class AzureStore(BucketStore):
     """A container of Azurite; every vault is below a prefix of its own."""
 
-    page = 1_000
     wrong = "YSB3cm9uZyBzZWNyZXQ="
 
     def __init__(self, azurite: Azurite, bucket: str = "") -> None:
@@ -35,21 +29,14 @@ class AzureStore:
         )
         self.container = service(self.location).create_container(self.bucket)
 
-    def vault(self, **changes: Any) -> Vault:
-        like = changes.pop("prefix_of", None)
-        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
-        if changes.pop("credentials", ""):
-            changes["secret"] = Secret(self.wrong)
-        return open_vault(replace(self.location, **changes))
+    def ask_for_small_pages(self, vault: Any) -> None:
+        real = vault._container.list_blobs
+        vault._container.list_blobs = lambda **words: real(
+            **words | {"results_per_page": self.page}
+        )
 
-    def fill(self, vault: Any, names: list[str]) -> None:
-        with ThreadPoolExecutor(8) as executor:
-            put = [
-                executor.submit(self.container.upload_blob, f"{vault._prefix}/{name}", b"")
-                for name in names
-            ]
-        for one in put:
-            one.result()
+    def put(self) -> Callable[[str], Any]:
+        return lambda key: self.container.upload_blob(key, b"")
 
     def keys(self, mark: str) -> list[str]:
         """The whole names of all objects with this in them."""

@@ -2,27 +2,21 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import count
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults.base import Vault
 from cloudpilot.vaults.location import Location
-from cloudpilot.vaults.registry import open_vault
 from tests.support.gcs import PAGE, Gcs
+from tests.vaults.bucket_store import BucketStore
 
-_NUMBERS = count()
 
-
-class GcsStore:
+class GcsStore(BucketStore):
     """A bucket of the emulator; every vault is below a prefix of its own."""
 
-    page = PAGE
+    page = PAGE  # the emulator's own
 
     def __init__(self, gcs: Gcs, bucket: str = "") -> None:
         self.bucket = bucket or f"bucket-{uuid4().hex[:8]}"
@@ -34,20 +28,11 @@ class GcsStore:
             VaultKind.GCS, self.bucket, endpoint=gcs.endpoint, secret=Secret(gcs.key_file())
         )
 
-    def vault(self, **changes: Any) -> Vault:
-        like = changes.pop("prefix_of", None)
-        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
-        if changes.pop("credentials", ""):
-            changes["secret"] = Secret(self.wrong)
-        return open_vault(replace(self.location, **changes))
-
-    def fill(self, vault: Any, names: list[str]) -> None:
-        target = f"/upload/storage/v1/b/{self.bucket}/o?uploadType=media&name={vault._prefix}/"
-        put: Callable[[str], Any] = lambda name: self.gcs.forward(  # noqa: E731
-            "POST", target + name, {"content-type": "text/plain"}, b"x"
+    def put(self) -> Callable[[str], Any]:
+        target = f"/upload/storage/v1/b/{self.bucket}/o?uploadType=media&name="
+        return lambda key: self.gcs.forward(
+            "POST", target + key, {"content-type": "text/plain"}, b"x"
         )
-        with ThreadPoolExecutor(4) as executor:
-            assert {answer.status for answer in executor.map(put, names)} == {200}
 
     def keys(self, mark: str) -> list[str]:
         """The whole names of all objects with this in them."""

@@ -1,25 +1,19 @@
 """S3 servers as the contract wants them."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults.base import Vault
 from cloudpilot.vaults.location import Location
-from cloudpilot.vaults.registry import open_vault
 from cloudpilot.vaults.s3_client import client
+from tests.vaults.bucket_store import BucketStore
 
-_NUMBERS = count()
 
-
-class S3Store:
+class S3Store(BucketStore):
     """A bucket of a server; every vault is below a prefix of its own."""
 
-    page = 1_000
     wrong = "a-wrong-secret"
 
     def __init__(self, server: Any, kind: VaultKind = VaultKind.S3, **options: Any) -> None:
@@ -33,23 +27,14 @@ class S3Store:
         self.s3 = client(self.location, endpoint)
         self.s3.create_bucket(Bucket=self.bucket)
 
-    def vault(self, **changes: Any) -> Vault:
-        like = changes.pop("prefix_of", None)
-        changes["prefix"] = like._prefix if like else f"tests/{next(_NUMBERS)}"
-        if changes.pop("credentials", ""):
-            changes["secret"] = Secret(self.wrong)
-        return open_vault(replace(self.location, **changes))
+    def ask_for_small_pages(self, vault: Any) -> None:
+        def small(params: dict[str, Any], **_more: Any) -> None:
+            params.setdefault("MaxKeys", self.page)
 
-    def fill(self, vault: Any, names: list[str]) -> None:
-        with ThreadPoolExecutor(8) as executor:
-            put = [
-                executor.submit(
-                    self.s3.put_object, Bucket=self.bucket, Key=f"{vault._prefix}/{name}", Body=b""
-                )
-                for name in names
-            ]
-        for one in put:
-            one.result()
+        vault._s3.meta.events.register("before-parameter-build.s3.ListObjectsV2", small)
+
+    def put(self) -> Callable[[str], Any]:
+        return lambda key: self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"")
 
     def keys(self, mark: str) -> list[str]:
         """The whole names of all objects with this in them."""

@@ -8,13 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudpilot.errors import ChecksumMismatch, CloudPilotError, UploadFailed, UploadIncomplete
+from cloudpilot.errors import (
+    ChecksumMismatch,
+    CloudPilotError,
+    TooLargeForVault,
+    UploadFailed,
+    UploadIncomplete,
+)
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import receipts
 from cloudpilot.vaults.base import VerifiedBy
 from cloudpilot.vaults.naming import disposition
 from cloudpilot.vaults.plans import GIB, KIB, MIB, MOST_BYTES, MOST_PARTS, TIB, PartPlan, plan
 from cloudpilot.vaults.receipts import compare, contradicts, judge
+from cloudpilot.vaults.s3 import _is_opaque
 from cloudpilot.vaults.uploads import Receipt, ReceivedPart, Upload
 
 PLANS = [
@@ -24,6 +31,7 @@ PLANS = [
     plan(MOST_BYTES, equal_parts=True),
     plan(3 * GIB, equal_parts=True, streamed=True),
 ]
+KMS = "b1946ac92492d2347c6235b4d2611184"  # of 32 digits like an MD5, and none
 FIRST, SECOND = "0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"
 
 
@@ -56,7 +64,7 @@ def test_five_tebibytes_fit_and_a_byte_is_enough() -> None:
     assert plan(1).cut(1) == [1]
     assert len(plan(MOST_BYTES).cut(MOST_BYTES)) <= MOST_PARTS
     assert plan(MOST_BYTES, equal_parts=True).most_bytes >= MOST_BYTES
-    with pytest.raises(UploadFailed):
+    with pytest.raises(TooLargeForVault):
         plan(MOST_BYTES + 1)
 
 
@@ -64,6 +72,23 @@ def test_streamed_parts_are_small_enough_for_a_disk() -> None:
     for cut in (plan(None, streamed=True), plan(2 * TIB, equal_parts=True, streamed=True)):
         assert max(size for size, _count in cut.tiers) <= 256 * MIB
         assert cut.most_bytes > 2 * TIB
+
+
+def test_a_library_is_loaded_when_it_is_told_to() -> None:
+    """Whoever forks afterwards shares it. No connection, no key is needed."""
+    code = """if True:
+        import sys
+        from cloudpilot.kinds import VaultKind
+        from cloudpilot.vaults import registry
+        mine = {VaultKind.S3: "boto3", VaultKind.GCS: "google.cloud.storage",
+                VaultKind.AZURE_BLOB: "azure.storage.blob", VaultKind.DO_SPACES: "botocore"}
+        for kind in (VaultKind.GCS, VaultKind.AZURE_BLOB, VaultKind.S3):
+            assert mine[kind] not in sys.modules, kind
+            registry.load(kind)
+            assert mine[kind] in sys.modules, kind
+        registry.load(VaultKind.DO_SPACES)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize("number", [0, -1, MOST_PARTS + 1])
@@ -152,3 +177,16 @@ def test_a_providers_library_is_loaded_when_a_vault_of_it_is_made(heavy: str) ->
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_a_bucket_that_encrypts_takes_uploads() -> None:
+    """By a key of KMS: its ETags look like MD5s and are none."""
+    sent, stored = [Receipt(1, 1, FIRST, f'"{KMS}"')], [ReceivedPart(1, 1, KMS)]
+    assert compare(sent, stored, opaque=True) is VerifiedBy.MD5_PER_BLOCK
+    with pytest.raises(ChecksumMismatch):
+        compare(sent, stored)
+    kms = Upload("key", Secret("id"), plan(None), opaque=True)
+    assert Upload.from_secret(kms.as_secret()) == kms
+    assert _is_opaque({"ServerSideEncryption": "aws:kms:dsse"})
+    assert _is_opaque({"SSECustomerAlgorithm": "AES256"})
+    assert not _is_opaque({"ServerSideEncryption": "AES256"})

@@ -6,8 +6,15 @@ from typing import Any
 import pytest
 
 from cloudpilot import clock
-from cloudpilot.errors import ChecksumMismatch, InvalidConfig, ObjectMissing, UploadStillOpen
+from cloudpilot.errors import (
+    ChecksumMismatch,
+    InvalidConfig,
+    ObjectMissing,
+    UploadStillOpen,
+    VaultRefused,
+)
 from cloudpilot.kinds import VaultKind
+from cloudpilot.vaults import s3_deletion
 from cloudpilot.vaults.base import Fate, Grade
 from tests.support import curl
 from tests.support.rgw import Rgw
@@ -149,7 +156,7 @@ def test_parts_that_keep_arriving_are_said_to(rgw: Rgw, monkeypatch: pytest.Monk
     vault = S3Store(rgw).vault()
     upload = vault.begin("web-1/a", 1)
     monkeypatch.setattr(vault, "received", lambda _upload: [])
-    monkeypatch.setattr("cloudpilot.vaults.s3._of_an_upload", _always)
+    monkeypatch.setattr("cloudpilot.vaults.s3.of_an_upload", _always)
     with pytest.raises(UploadStillOpen) as still:
         vault.abort(upload)
     assert still.value.transient
@@ -206,3 +213,35 @@ def test_amazon_is_asked_in_the_region_and_by_the_newest_signature(rgw: Rgw) -> 
     assert ".s3.eu-central-1.amazonaws.com/" in signed
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in signed
     assert "X-Amz-Expires=60" in signed
+
+
+class KnowsNoVersions:
+    """A store that answers the question for versions with a plain list, without any."""
+
+    def __init__(self, *, deletes: bool) -> None:
+        self.there, self.deletes = True, deletes
+
+    def get_paginator(self, _name: str) -> "KnowsNoVersions":
+        return self
+
+    def paginate(self, **_more: Any) -> list[dict[str, Any]]:
+        return [{"ResponseMetadata": {}}]
+
+    def delete_object(self, **_more: Any) -> None:
+        self.there = not self.deletes
+
+    def head_object(self, **_more: Any) -> dict[str, Any]:
+        if self.there:
+            return {}
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        said = {"Error": {"Code": "404"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+        raise ClientError(said, "HeadObject")
+
+
+def test_an_empty_list_of_versions_proves_nothing() -> None:
+    store = KnowsNoVersions(deletes=True)
+    s3_deletion.delete(store, "bucket", "key", "")
+    assert not store.there
+    with pytest.raises(VaultRefused, match="still has it"):
+        s3_deletion.delete(KnowsNoVersions(deletes=False), "bucket", "key", "")

@@ -19,8 +19,16 @@ measure() {
   tar_bytes=0
   ((${#paths[@]} == 0)) || measure_files
   ((${#engines[@]} == 0)) || measure_databases
-  [ -z "$streamed" ] || check_holes
+  note_expected
+  [ -z "$streamed" ] || { refuse_what_has_no_parts "$expected"; check_holes; }
   check_space
+}
+
+# note_expected: how long the archive will be, for an upload that follows it.
+note_expected() {
+  expected=$(((tar_bytes + dump_bytes) * expected_ratio / 100))
+  printf '%s\n' "$expected" >work/expected && mv -T work/expected expected && return
+  fail 71 "The disk of $(shown "$backup_root") is full."
 }
 
 measure_files() {
@@ -179,7 +187,7 @@ run_tar() {
 }
 
 check_space() {
-  local free block needed=$(((tar_bytes + dump_bytes) * expected_ratio / 100 + SPARE))
+  local free block needed=$((expected + SPARE))
   [ -z "${streamed:-}" ] || most_at_once
   read -r free block < <(stat -f -c '%a %S' -- "$backup")
   say "$(human "$((tar_bytes + dump_bytes))") to pack; $(human $((free * block))) free."

@@ -3,8 +3,8 @@
 # The signed requests of an upload. They come with the launch and later by feed.sh, as files of the
 # folder in memory, and are kept in variables: `signed`, `valid_until` and `aged` of ITEM:NUMBER.
 
-declare -A signed=() valid_until=() aged=()
-EARLY=16 # parts: when fewer are signed ahead, more are wanted
+declare -A signed=() valid_until=() aged=() signed_to=()
+EARLY=16 # parts at least: when fewer are signed ahead, more are wanted
 
 # take_launched: those that came with the launch.
 take_launched() {
@@ -31,6 +31,7 @@ take_fed() {
         signed[$name:$number]=$rest
         valid_until[$name:$number]=$((at + seconds - margin))
         aged[$name:$number]=$((at + seconds - 60)) # from then on a refusal may mean that it is too late
+        signed_to[$name]=$number
       done
     } <"$file"
     rm -f -- "$file"
@@ -44,10 +45,23 @@ is_signed() {
   ((${valid_until[$1:$2]:-0} > now))
 }
 
+# parts_until_fed BYTES SECONDS PART: how many parts of that size are read in `margin` seconds, which
+# is some looks of the panel, at the rate of these bytes in these seconds. A growing archive does not
+# grow evenly: what has been, several times over, is what may come.
+parts_until_fed() {
+  local parts=$(($1 * margin / ($2 > 0 ? $2 : 1) / $3 + 1))
+  echo "$((parts > EARLY ? parts : EARLY))"
+}
+
 # say_wants: which requests are missing, or soon will be: a line ITEM NUMBER for each item.
 say_wants() {
-  local number name said='' soon=("${ready[@]}")
+  local number name bytes said='' soon=("${ready[@]}") beyond=$((${signed_to[$item]:-0} + 1))
   for ((number = next; number < next + EARLY; number++)); do soon+=("$number"); done
+  # Those further ahead were signed at once, as far as `signed_to`.
+  if is_a_part "$next" && part_size "$next"; then
+    ((beyond < next || beyond >= next + $(parts_until_fed "$sent_now" "$((SECONDS - began_at))" "$bytes"))) ||
+      soon+=("$beyond")
+  fi
   for number in "${soon[@]}"; do
     is_a_part "$number" || continue
     is_signed "$item" "$number" || { said+="$item $number"$'\n'; break; }

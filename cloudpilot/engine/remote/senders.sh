@@ -30,13 +30,18 @@ share_rate() {
   [ -z "$rate" ] || limit=(--limit-rate "$((rate / sharing + 1))")
 }
 
-# hear: waits a moment for what a sender says.
+# hear: waits a moment for what a sender says; a shorter one if more could be sent than is there.
+# A machine under load may let the moment end in the middle of a line: what was read of it is kept.
 hear() {
-  local number word words
-  if ! read -r -t 0.5 -u 7 number word words; then
-    miss_the_dead
+  local number word words line='' moment=0.5
+  ((${#job[@]} >= slots)) || [ -n "$all_read" ] || moment=0.2
+  if ! IFS= read -r -t "$moment" -u 7 line; then
+    half_heard+=$line
+    [ -n "$half_heard" ] || miss_the_dead
     return 0
   fi
+  line=$half_heard$line half_heard=''
+  number=${line%% *} words=${line#* } word=${words%% *} words=${words#"$word"} words=${words# }
   wait "${job[$number]}" 2>/dev/null
   unset "job[$number]" "seen_dead[$number]"
   case $word in
@@ -75,7 +80,7 @@ put_back() {
 # note NUMBER ANSWER: the receipt.
 note() {
   printf '%s %s %s %s\n' "$1" "${size_of[$1]}" "${md5_of[$1]}" "${2:--}" >>"$receipts/$item" || fail_to_note
-  ((received += size_of[$1]))
+  ((received += size_of[$1], sent_now += size_of[$1]))
   expired=0
   free_part "$1"
   unset "signed[$item:$1]" "valid_until[$item:$1]" "aged[$item:$1]"

@@ -36,7 +36,7 @@ tools() {
 # room WORD PATH: bytes that are free there, and which file system it is.
 room() {
   local free block system
-  read -r free block <<<"$("${rootly[@]}" stat -f -c '%a %S' -- "$2" 2>/dev/null)"
+  read -r free block < <("${rootly[@]}" stat -f -c '%a %S' -- "$2" 2>/dev/null)
   system=$("${rootly[@]}" stat -c '%d %m' -- "$2" 2>/dev/null | cksum)
   echo "room $1 $((${free:-0} * ${block:-0})) ${system%% *}"
 }

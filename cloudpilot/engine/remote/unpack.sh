@@ -168,7 +168,7 @@ judge_unpacking() {
   (($2 <= 128)) || fail 76 'tar was killed on the server.'
   ! grep -q 'Cannot mknod: Operation not permitted' work/tar.errors ||
     warn "Devices of the backup were left out: $(id -un) may not make them."
-  (($2 == 0)) || [ -z "$said" ] || fail 70 "tar could not unpack all: $(head -n 1 <<<"$said")"
+  (($2 == 0)) || [ -z "$said" ] || fail 70 "tar could not unpack all: ${said%%$'\n'*}"
 }
 
 # defuse: what comes from another server brings no rights to this one.

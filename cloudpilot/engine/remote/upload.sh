@@ -2,9 +2,9 @@
 # shellcheck disable=SC2034,SC2154 # what is sent stands before this, written by engine/uploading.py:
 #   upload_id=ID items=(archive …) file_ITEM=NAME tiers_ITEM=(BYTES COUNT …) following=RUN_ID
 #   archive_size=BYTES archive_sha256=HEX parallel=COUNT whole_md5=yes in_clear=yes rate=BYTES
-#   patience=SECONDS streamed=yes
+#   patience=SECONDS margin=SECONDS streamed=yes
 # Sends a backup's files in parts, straight to a store. After curl.sh, requests.sh, send.sh,
-# senders.sh, follow.sh and free.sh. One pass reads and hashes; beside it senders read their parts again and say on
+# senders.sh, follow.sh, free.sh and parts.sh. One pass reads and hashes; beside it senders read their parts again and say on
 # descriptor 7 what has become of them. Receipts are in BACKUP/upload-ID/ITEM, a line for each part
 # that was taken, NUMBER SIZE MD5 ANSWER, and "= SIZE SHA256 MD5" when all were: they outlive the run.
 
@@ -62,6 +62,7 @@ send_item() {
   fi
   job=() seen_dead=() offset_of=() size_of=() md5_of=() ready=()
   next=1 read_to=0 all_read='' received=0 expired=0 slots=$parallel must_ask=yes
+  measured='' half_heard='' sent_now=0 began_at=$SECONDS # of this item, by this run
   is_streamed && return
   known_receipts
   say_received 0
@@ -69,6 +70,7 @@ send_item() {
   until is_sent; do
     take_fed
     follow
+    [ -z "$make" ] || look_ahead
     read_ahead
     start_parts
     say_wants
@@ -79,6 +81,15 @@ send_item() {
   printf '= %s %s %s\n' "$there" "$sha256_of_all" "${md5_of_all:--}" >>"$receipts/$item" || fail_to_note
   say_received "$there"
   ((received_before += there))
+}
+
+# look_ahead: what is still being made may turn out to be too large. Known when it was measured.
+look_ahead() {
+  local expected
+  if [ -n "$measured" ] || ! read -r expected 2>/dev/null <"$make/expected"; then return; fi
+  [[ $expected =~ ^[0-9]{1,15}$ ]] || return 0
+  measured=yes
+  refuse_what_has_no_parts "$expected"
 }
 
 is_sent() {

@@ -1,0 +1,72 @@
+"""jobs.work: how often a server is asked while work begins and ends."""
+
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import runs
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.engine import detached
+from cloudpilot.errors import DiskFull
+from cloudpilot.jobs import lifecycle, work
+from cloudpilot.reports import Report
+
+NEARLY = Report(stage="archive", done=990, total=1_000)
+OVER = Report(stage="archive", done=1_000, total=1_000, over=True, error=DiskFull("1 GB is free."))
+
+
+@pytest.fixture
+def run(core: Flask, make_run: UUID) -> Run:
+    """Work that has been seen, at a hundred bytes a second."""
+    with transaction() as session:
+        row = runs.find(session, make_run)
+        runs.mark_sent(session, row)
+    lifecycle.begin(row)
+    with transaction() as session:
+        row = runs.find(session, make_run)
+        row.stage, row.rate = "archive", 100
+    return row
+
+
+def looked(run: Run, monkeypatch: pytest.MonkeyPatch, *said: Report) -> tuple[int, Run]:
+    """How often the server was asked in one look, and what the row says then."""
+    left = list(said)
+    monkeypatch.setattr(detached, "look", lambda *_: left.pop(0) if len(left) > 1 else left[0])
+    pauses: list[float] = []
+    monkeypatch.setattr(work.time, "sleep", pauses.append)
+    work.look(None, run, watched=False)  # type: ignore[arg-type]
+    with reading() as session:
+        return 1 + len(pauses), runs.find(session, run.id)
+
+
+def test_what_is_about_to_end_is_seen_to_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    times, row = looked(run, monkeypatch, NEARLY, NEARLY, OVER)
+    assert (times, row.status) == (3, Status.FAILED)
+
+
+def test_it_is_not_waited_for_long(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    times, row = looked(run, monkeypatch, NEARLY)
+    assert (times, row.status, row.done) == (1 + len(work.LAST_LOOKS), Status.RUNNING, 990)
+    assert sum(work.LAST_LOOKS) < 2
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Report(stage="archive", done=100, total=1_000),  # nine seconds are left
+        Report(stage="archive", done=990),  # of nobody knows how many
+        Report(stage="finish", done=990, total=1_000),  # another stage has another rate
+    ],
+)
+def test_anything_else_is_looked_at_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    assert looked(run, monkeypatch, report)[0] == 1
+
+
+def test_what_lacks_requests_is_not_kept_waiting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wants = Report(stage="archive", done=990, total=1_000, wants=(("archive", 65),))
+    assert looked(run, monkeypatch, wants)[0] == 1
