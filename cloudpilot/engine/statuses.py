@@ -10,6 +10,8 @@ from cloudpilot.errors import (
     CommandFailed,
     DbAuthFailed,
     DbConnectionLost,
+    DbImportFailed,
+    DbInTheWay,
     DbLockTimeout,
     DbNotFound,
     DbPrivilegeMissing,
@@ -61,6 +63,8 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     94: ChecksumMismatch,
     95: VaultMissing,
     96: NotCompleted,
+    110: DbInTheWay,
+    111: DbImportFailed,
     127: ToolMissing,  # the shell's own: no such command
 }
 

@@ -19,6 +19,8 @@ from cloudpilot.errors.base import (
 from cloudpilot.errors.databases import (
     DbAuthFailed,
     DbConnectionLost,
+    DbImportFailed,
+    DbInTheWay,
     DbLockTimeout,
     DbNotFound,
     DbPrivilegeMissing,
@@ -80,6 +82,8 @@ __all__ = [
     "CommandFailed",
     "DbAuthFailed",
     "DbConnectionLost",
+    "DbImportFailed",
+    "DbInTheWay",
     "DbLockTimeout",
     "DbNotFound",
     "DbPrivilegeMissing",
