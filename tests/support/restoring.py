@@ -1,18 +1,28 @@
-"""Restores of databases by a small frame of their own: the steps are those of a real run."""
+"""Restores of databases by a small frame of their own: the steps are those of a real run.
 
+Backups and restores are started as they would be on a server, without the way to it.
+"""
+
+import json
 import os
+import shutil
 import signal
 import subprocess
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-from cloudpilot.engine import restored_databases
+from cloudpilot.engine import restored_databases, script
 from cloudpilot.engine.program import source
 from cloudpilot.engine.restored_databases import Target
+from cloudpilot.engine.script import Contents, Dump
 from cloudpilot.engine.statuses import failure
 from cloudpilot.errors import CloudPilotError
+from cloudpilot.kinds import Compression
+from cloudpilot.secrets import Secret
 
 SCRIPTS = ("words", "ending", "prelude", "clients", *restored_databases.SCRIPTS)
 # How a run ends that fails: before the swap what is beside goes, else all is put back.
@@ -34,6 +44,72 @@ for one in "$@"; do step "$one"; done
 """
 
 
+def started(
+    run: Path, secrets: Mapping[str, Secret], words: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """The script of a run directory, in a process group of its own."""
+    command = ["bash", "-c", 'exec bash ./script "$@" 9<&0 </dev/null >>log 2>&1', "script"]
+    process = subprocess.Popen(
+        [*command, *words],
+        stdin=subprocess.PIPE,
+        cwd=run,
+        env=os.environ | environment,
+        start_new_session=True,
+    )
+    assert process.stdin
+    for name, secret in secrets.items():
+        process.stdin.write(f"{name} {b64encode(secret.reveal().encode()).decode()}\n".encode())
+    process.stdin.close()
+    return process
+
+
+def backed_up(folder: Path, *dumps: Dump) -> Path:
+    """A backup of these databases: its archive."""
+    root, run = folder, folder / "b1" / "run-r1"
+    run.mkdir(parents=True)
+    contents = Contents((), (), Compression.GZIP, "a.tar.gz", str(root), b"{}", dumps=dumps)
+    for name, text in script.backup(contents).items():
+        (run / name).write_bytes(text)
+    started(run, contents.secrets(), (), {"CLOUDPILOT_RUN": f"{uuid4()}/r1"}).wait(60)
+    assert (run / "exit").read_text() == "0\n", (run / "log").read_text()
+    return run.parent / "a.tar.gz"
+
+
+def spoilt(archive: Path, folder: Path, change: Callable[[Any], None]) -> Path:
+    """The same archive with another census."""
+    folder.mkdir()
+    subprocess.run(["tar", "-xf", archive], cwd=folder, check=True)
+    census = folder / "databases/1/census.json"
+    found = json.loads(census.read_text())
+    change(found)
+    census.write_text(json.dumps(found))
+    subprocess.run(["tar", "-czf", "a.tar.gz", "databases"], cwd=folder, check=True)
+    return folder / "a.tar.gz"
+
+
+class Stubs:
+    """Tools that stand before those of the machine, for one restore."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+
+    def put(self, name: str, body: str) -> None:
+        real = shutil.which(name)
+        text = f'#!/bin/bash\nreal={real}\n{body}\nexec "$real" "$@"\n'
+        (self.folder / name).write_text(text)
+        (self.folder / name).chmod(0o755)
+
+    def when_noted(self, word: str, body: str) -> None:
+        """Do it when this word has just been written into a journal."""
+        last = '[[ $1 != */journal || $(tail -n 1 "$1") != ' + word + " ]]"
+        self.put("sync", f'"$real" "$@"\n{last} || {{ {body}; }}')
+
+    def remove(self) -> None:
+        for path in self.folder.iterdir():
+            path.unlink()
+
+
 @dataclass
 class Restore:
     """One restore: its archive, its databases, and the folder that its runs share."""
@@ -43,7 +119,8 @@ class Restore:
     targets: Sequence[Target]
     key: str = "k1"
     lock_seconds: int = 5
-    runs: int = field(default=0)
+    runs: int = 0
+    mark: str = field(default_factory=lambda: uuid4().hex)  # by which its processes are found
     path: str = ""  # stands before the tools of this machine
 
     @property
@@ -71,24 +148,10 @@ class Restore:
         )
         (run / "script").write_bytes(b"\n".join(lines))
         secrets = restored_databases.secrets(self.targets)
-        told = "".join(
-            f"{name} {b64encode(secret.reveal().encode()).decode()}\n"
-            for name, secret in secrets.items()
-        )
-        environment = os.environ | {"CLOUDPILOT_RUN": f"{self.folder.name}/{run.name}"}
-        environment["PATH"] = f"{self.path}:{environment['PATH']}" if self.path else os.environ["PATH"]
-        command = ["bash", "-c", 'exec bash ./script "$@" 9<&0 </dev/null >>log 2>&1', "script"]
-        process = subprocess.Popen(
-            [*command, *steps],
-            stdin=subprocess.PIPE,
-            cwd=run,
-            env=environment,
-            start_new_session=True,
-        )
-        assert process.stdin
-        process.stdin.write(told.encode())
-        process.stdin.close()
-        return process
+        environment = {"CLOUDPILOT_RUN": f"{self.mark}/{run.name}"}
+        if self.path:
+            environment["PATH"] = f"{self.path}:{os.environ['PATH']}"
+        return started(run, secrets, steps, environment)
 
     @property
     def run(self) -> Path:

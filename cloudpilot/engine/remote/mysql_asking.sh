@@ -151,7 +151,7 @@ mysql_explain() {
   number=$(grep -oE '([Ee]rror:?|ERROR) [0-9]{4}\b|\([0-9]{4}\)$' <<<"$said" | grep -oE '[0-9]{4}' | head -n 1)
   [ ! -e work/locked ] || give_up 89 "$tool waited $lock_seconds seconds for a lock on a table of $(shown "${name:-}")."
   # The tools that ask for the events of a database with a quote in its name ask for another's.
-  [[ $number != 1049 || ${name:-} != *\'* ]] ||
+  [[ $number != 1049 || ${name:-} != *[\'\"]* ]] ||
     give_up 90 "$tool cannot dump events of a database with a quote in its name: rename $(shown "$name") or drop its events."
   case $number in
     1045 | 1698 | 1130 | 1251 | 1820 | 1862 | 3118 | 3159 | 4151) give_up 85 "$brand refuses this user: $said" ;;

@@ -7,7 +7,7 @@
 OWNS='SELECT,INSERT,UPDATE,DELETE,CREATE,DROP,REFERENCES,INDEX,ALTER,CREATE VIEW,SHOW VIEW,CREATE ROUTINE'
 OWNS+=',ALTER ROUTINE,EXECUTE,EVENT,TRIGGER,LOCK TABLES'
 ANY_DEFINER=(SUPER 'SET USER' SET_USER_ID SET_ANY_DEFINER)
-WAIT_SECONDS=5 # for a lock on a table while the tables change places; it is tried three times
+WAIT_SECONDS=$((lock_seconds < 5 ? lock_seconds : 5)) # for a lock while tables change places: who waits is waited for
 
 ## prepare
 
@@ -257,19 +257,28 @@ SQL
     warn "These views of $(shown "$name") are broken: what they read is not there. An undo cannot bring them back: $names."
 }
 
-# mysql_write_grants: those of single routines, which go with the routine.
+# mysql_write_grants: those of single routines, which go with the routine. What of these names is not ASCII
+# MariaDB writes into that table as if it had been Latin-1.
 mysql_write_grants() {
   local rights="REPLACE(REPLACE(CONCAT(',', Proc_priv, ','), ',Grant,', ','), ',,', ',')"
   if mysql_sql "$i" >work/grants.sql 2>work/sql.errors; then return; fi <<SQL
 SET SESSION sql_mode = '';
-SELECT CONCAT('GRANT ', COALESCE(NULLIF(TRIM(BOTH ',' FROM $rights), ''), 'USAGE'), ' ON ', Routine_type, ' ',
-  $(mysql_text "$(mysql_name "$name")"), '.\`', REPLACE(Routine_name, '\`', '\`\`'), '\` TO ', QUOTE(User),
+SELECT CONCAT('GRANT ', COALESCE(NULLIF(TRIM(BOTH ',' FROM $rights), ''), 'USAGE'), ' ON ', r.routine_type, ' ',
+  $(mysql_text "$(mysql_name "$name")"), '.\`', REPLACE(r.routine_name, '\`', '\`\`'), '\` TO ', QUOTE(User),
   IF(Host = '', '', CONCAT('@', QUOTE(Host))), IF(FIND_IN_SET('Grant', Proc_priv), ' WITH GRANT OPTION', ''), ';')
-FROM mysql.procs_priv WHERE Db = $(mysql_text "$name");
+FROM mysql.procs_priv p JOIN information_schema.routines r ON r.routine_schema = $(mysql_text "$name")
+  AND CONVERT(r.routine_type USING utf8mb4) = CONVERT(p.Routine_type USING utf8mb4)
+  AND HEX(LOWER(CONVERT(p.Routine_name USING utf8mb4))) IN ($(either "LOWER(CONVERT(r.routine_name USING utf8mb4))"))
+WHERE HEX(CONVERT(p.Db USING utf8mb4)) IN ($(either "$(mysql_text "$name")"));
 SQL
   : >work/grants.sql
   [[ $before == *$'\nroutines 0'* ]] ||
     warn "This user may not read mysql.procs_priv: rights to single routines of $(shown "$name") are not kept."
+}
+
+# either EXPRESSION: its bytes in hexadecimal, as they are and as if they had been Latin-1.
+either() {
+  printf 'HEX(%s), HEX(CONVERT(CONVERT(CAST(%s AS BINARY) USING latin1) USING utf8mb4))' "$1" "$1"
 }
 
 # mysql_description: the character set, as ALTER DATABASE wants it.
@@ -404,6 +413,7 @@ mysql_restore_swap() {
   mysql_keep_all
   note swap
   if [ "$(kept_text was)" = absent ]; then mysql_create; fi
+  mysql_is_unlocked
   note drop
   mysql_acted <<<"CREATE DATABASE $(mysql_name "$old") $(kept_text old_charset)"
   mysql_drops "$new" apart
@@ -420,6 +430,17 @@ mysql_restore_swap() {
   mysql_compare_swapped
   note swapped
   mysql_acted <<<"DROP DATABASE IF EXISTS $(mysql_name "$new")"
+}
+
+# mysql_is_unlocked: before anything is dropped that would have to wait for the same lock to come back.
+mysql_is_unlocked() {
+  ask "$i" <<SQL
+SELECT CONCAT($(mysql_text "$(mysql_name "$name")"), '.\`', REPLACE(table_name, '\`', '\`\`'), '\` WRITE,')
+FROM information_schema.tables WHERE $(is_a_table "$name");
+SQL
+  [ -s work/answer ] || return 0
+  { echo "SET SESSION lock_wait_timeout = $WAIT_SECONDS; LOCK TABLES"; sed '$ s/,$/;/' work/answer; } >work/locks.sql || disk_full
+  mysql_act <work/locks.sql || ! grep -qE 'ERROR (1205|1213) ' work/sql.errors || mysql_explain work/sql.errors
 }
 
 # mysql_create: only a database that this has made is dropped again.
