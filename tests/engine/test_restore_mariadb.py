@@ -1,4 +1,4 @@
-"""Databases of a real MariaDB come back from an archive, or are as they were, whatever is killed."""
+"""Databases of a real MariaDB come back, or are as they were, whatever is killed."""
 
 import re
 import signal
@@ -29,7 +29,7 @@ from tests.support.must_run import must_run
 from tests.support.restoring import Restore, Stubs, backed_up, spoilt
 from tests.support.until import until
 
-BITING = 'sh`op x -- ünï'
+BITING = "sh`op x -- ünï"
 CHANGED = """
 drop table child; drop view w; drop procedure pr; delete from t; drop table parts;
 create table newer (x int); insert into newer values (9); create view v2 as select x from newer;
@@ -63,7 +63,8 @@ def server() -> Iterator[MariaDb]:
 
 
 def make(server: MariaDb, name: str, content: str) -> None:
-    server.sql(f"drop database if exists {quoted(name)}; create database {quoted(name)} character set utf8mb4")
+    server.sql(f"drop database if exists {quoted(name)}")
+    server.sql(f"create database {quoted(name)} character set utf8mb4")
     server.sql(content, name)
 
 
@@ -149,14 +150,18 @@ def test_whatever_is_killed_undo_brings_all_of_it_back(
 ) -> None:
     before = state(server, "small")
     mark = stubs.folder / "die"
+    pid = server.process.pid
     deaths = {
         "run": "kill -KILL 0",
         "client": f"touch {mark}",
-        "server": f"kill -KILL {server.process.pid}; until grep -q ^State:.Z /proc/{server.process.pid}/status; do sleep 0.02; done",
+        "server": f"kill -KILL {pid}; until grep -q ^State:.Z /proc/{pid}/status; do :; done",
     }
     stubs.when_noted(step, deaths[who])
     if who == "client":
-        stubs.put("mariadb", f'rm {mark} 2>/dev/null || exec "$real" "$@"\n"$real" "$@" & kill -9 $!; exit 137')
+        stubs.put(
+            "mariadb",
+            f'rm {mark} 2>/dev/null || exec "$real" "$@"\n"$real" "$@" & kill -9 $!; exit 137',
+        )
     error = restore.does(*SWAP)
     stubs.remove()
     if who == "client":
@@ -256,9 +261,7 @@ def test_what_is_in_the_way_is_named(server: MariaDb, restore: Restore) -> None:
     assert restore.journal() == []
 
 
-def test_a_lock_is_not_waited_for_and_nothing_is_changed(
-    server: MariaDb, restore: Restore
-) -> None:
+def test_a_lock_is_not_waited_for_and_nothing_is_changed(server: MariaDb, restore: Restore) -> None:
     before = state(server, "small")
     session = server.speaking("begin; select count(*) from t; select 'held';", "small")
     assert session.stdin
@@ -325,12 +328,14 @@ def test_a_stop_in_the_middle_of_an_import_leaves_nothing(
     assert (state(server, "small"), ours(server)) == (before, [])
 
 
-def test_definers_that_are_not_there_are_named_or_replaced(
-    server: MariaDb, tmp_path: Path
-) -> None:
+def test_definers_that_are_not_there_are_named_or_replaced(server: MariaDb, tmp_path: Path) -> None:
     server.sql("create user author@localhost; grant all on *.* to author@localhost")
-    make(server, "small", "create definer=author@localhost function f() returns int return 1;"
-         "create definer=author@localhost view v as select 1 as one")
+    make(
+        server,
+        "small",
+        "create definer=author@localhost function f() returns int return 1;"
+        "create definer=author@localhost view v as select 1 as one",
+    )
     archive = backed_up(tmp_path / "b", Dump(login_to(server), "here", ("small",)))
     server.sql("drop user author@localhost")
     restore = Restore(tmp_path / "r", archive, [Target(login_to(server), 1, "small", "copied")])
@@ -343,7 +348,9 @@ def test_definers_that_are_not_there_are_named_or_replaced(
     restore.done(*SWAP)
     assert restore.warnings() == []
     assert server.sql("select f()", "copied").strip() == "1"
-    definers = server.sql("select definer from information_schema.routines where routine_schema = 'copied'")
+    definers = server.sql(
+        "select definer from information_schema.routines where routine_schema = 'copied'"
+    )
     assert definers.split() == ["root@localhost"]
     restore.done("back")
     server.sql("drop database small")
@@ -376,6 +383,8 @@ def test_a_client_is_told_by_no_dump_to_run_a_command(
     server: MariaDb, restore: Restore, stubs: Stubs, tmp_path: Path
 ) -> None:
     proof = tmp_path / "proof"
-    stubs.put("tar", f'[[ $* != *tables.sql* ]] || {{ "$real" "$@"; echo "\\\\! touch {proof}"; exit; }}')
+    stubs.put(
+        "tar", f'[[ $* != *tables.sql* ]] || {{ "$real" "$@"; echo "\\\\! touch {proof}"; exit; }}'
+    )
     assert restore.does(*SWAP)
     assert not proof.exists()

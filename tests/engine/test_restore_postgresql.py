@@ -1,4 +1,4 @@
-"""Databases of a real PostgreSQL come back from an archive, or are as they were, whatever is killed."""
+"""Databases of a real PostgreSQL come back, or are as they were, whatever is killed."""
 
 import signal
 from collections.abc import Iterator
@@ -33,10 +33,12 @@ SWAP = ("prepare", "import", "swap")
 SMALL = "create table t (x int); insert into t values (1), (2); create view v as select x from t"
 SMALLER = "drop view v; delete from t where x = 1; create table n (y int)"
 SETTINGS = """
-alter database small set work_mem = '7MB'; alter database small set search_path = "$user", "odd ""n", public;
+alter database small set work_mem = '7MB';
+alter database small set search_path = "$user", "odd ""n", public;
 alter role reader in database small set statement_timeout = '9s';
 alter database small connection limit 40; comment on database small is 'it''s \\ ours';
-revoke connect on database small from public; grant connect, temporary on database small to reader with grant option;
+revoke connect on database small from public;
+grant connect, temporary on database small to reader with grant option;
 alter database small owner to keeper;
 """
 
@@ -47,7 +49,9 @@ def server() -> Iterator[PostgreSql]:
     if programs() is None:
         must_run("postgresql", "it is not installed")
     with postgresql_server.running() as found:
-        found.sql("create role reader; create role keeper; create role limited login password 'right'")
+        found.sql(
+            "create role reader; create role keeper; create role limited login password 'right'"
+        )
         yield found
 
 
@@ -98,9 +102,7 @@ def stubs(tmp_path: Path) -> Stubs:
 
 
 @pytest.fixture
-def restore(
-    server: PostgreSql, small: Path, tmp_path: Path, stubs: Stubs
-) -> Iterator[Restore]:
+def restore(server: PostgreSql, small: Path, tmp_path: Path, stubs: Stubs) -> Iterator[Restore]:
     """SMALL is to come back over SMALLER."""
     drop(server, "small", *ours(server))
     make(server, "small", f"{SMALL};{SMALLER}")
@@ -178,7 +180,7 @@ def test_whatever_is_killed_undo_brings_all_of_it_back(
     before = state(server, "small")
     mark = stubs.folder / "die"
     data = server.home / "data"
-    stop = f'{programs()}/pg_ctl -D {data} -m immediate stop'
+    stop = f"{programs()}/pg_ctl -D {data} -m immediate stop"
     deaths = {
         "run": "kill -KILL 0",
         "client": f"touch {mark}",
@@ -207,7 +209,7 @@ def test_whatever_is_killed_undo_brings_all_of_it_back(
 
 def kill_the_swap(stubs: Stubs, mark: Path) -> None:
     """psql is looked for where PostgreSQL lies: what it is given is broken off instead."""
-    stubs.put("cat", f'rm {mark} 2>/dev/null && kill -KILL $PPID')
+    stubs.put("cat", f"rm {mark} 2>/dev/null && kill -KILL $PPID")
 
 
 def test_a_database_that_is_not_there_is_made_with_what_was_set_and_undo_takes_it_away(
@@ -307,9 +309,9 @@ def test_a_stop_in_the_middle_of_an_import_leaves_nothing(
     before = state(server, "small")
     held = stubs.folder / "held"
     wait = f"touch {held}; while [ -e {held} ]; do sleep 0.02; done"
-    second = f"[ -e {stubs.folder}/once ] || {{ touch {stubs.folder}/once; exec \"$real\" \"$@\"; }}"
+    second = f'[ -e {stubs.folder}/once ] || {{ touch {stubs.folder}/once; exec "$real" "$@"; }}'
     body = f'{second}; "$real" "$@" | head -c 3000; {wait}'
-    stubs.put("tar", f'[[ $* != *dump.pgdump* ]] || {{ {body}; }}')
+    stubs.put("tar", f"[[ $* != *dump.pgdump* ]] || {{ {body}; }}")
     process = restore.start(*SWAP)
     until(held.exists, bool)
     until(lambda: ours(server), bool)
@@ -338,9 +340,7 @@ def test_a_role_that_is_missing_is_named_and_nothing_is_changed(
     drop(server, "authored")
 
 
-def test_in_place_is_all_or_nothing(
-    server: PostgreSql, restore: Restore, stubs: Stubs
-) -> None:
+def test_in_place_is_all_or_nothing(server: PostgreSql, restore: Restore, stubs: Stubs) -> None:
     server.sql("drop table n", "small")  # one that the dump does not know would stay
     before = state(server, "small")
     restore.targets = [target(server, method=Method.IN_PLACE)]

@@ -165,7 +165,9 @@ class Restore:
             return failure(76, "It was killed.")
         status = int(file.read_text())
         error = self.run / "error"
-        return failure(status, error.read_text().strip() if error.exists() else "") if status else None
+        return (
+            failure(status, error.read_text().strip() if error.exists() else "") if status else None
+        )
 
     def does(self, *steps: str) -> CloudPilotError | None:
         return self.ends(self.start(*steps))
