@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# database_lines.pl NAME NEW <SQL: of what `pg_restore --create` says, how the database was made and what
-# was set for it, before anything that is in it.
+# database_lines.pl NAME NEW <SQL: of what `pg_restore --create` says of a database and of nothing in it:
+# how it was made and what was set for it.
 #
 #   C options   of CREATE DATABASE: encoding and locale, words and plain texts only
 #   S hex       a statement that sets something for the database NAME, for the database NEW, in hexadecimal
@@ -18,7 +18,6 @@ my $unsure = 0;
 
 while (my $line = <STDIN>) {
     chomp $line;
-    last if $line =~ /^\\connect /;
     if ($line =~ /^CREATE DATABASE $old WITH (.*);$/) { print 'C ', join(' ', options($1)), "\n" }
     elsif ($line =~ /^(ALTER DATABASE|ALTER ROLE .+ IN DATABASE|COMMENT ON DATABASE|(?:GRANT|REVOKE) .+ ON DATABASE) $old (.*)/) {
         if ($2 =~ /;\z/) { print 'S ', unpack('H*', "$1 $new $2"), "\n" }
@@ -26,7 +25,6 @@ while (my $line = <STDIN>) {
     }
 }
 print "?\n" if $unsure;
-1 while <STDIN>;
 exit 0;
 
 # options(TEXT): those that a database of another server can have, too, and of plain characters.

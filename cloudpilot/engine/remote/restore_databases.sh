@@ -119,10 +119,10 @@ keep() {
   { cat >"$mine/$1.new" && sync "$mine/$1.new" && mv -f -- "$mine/$1.new" "$mine/$1" && sync "$mine"; } || disk_full
 }
 
-# kept_text NAME
-kept_text() {
-  cat "$mine/$1" 2>/dev/null
-}
+# recall NAME: sets `recalled`; fails if it was not kept, since nobody can go on without.
+recall() {
+  recalled=$(<"$mine/$1") || give_up 96 "What was kept of the restore of $(shown "$name") cannot be read: $1."
+} 2>/dev/null
 
 # begin_journal: which database this is about.
 begin_journal() {
@@ -134,7 +134,8 @@ begin_journal() {
 
 # same_target: what is put back is what was changed.
 same_target() {
-  [ "$(kept_text target)" = "${engines[i]} $method $(in_hex "$name")" ] ||
+  recall target
+  [ "$recalled" = "${engines[i]} $method $(in_hex "$name")" ] ||
     give_up 81 "What was kept of this restore is of another database than $(shown "$name")."
 }
 

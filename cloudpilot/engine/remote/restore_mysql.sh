@@ -6,14 +6,12 @@
 
 OWNS='SELECT,INSERT,UPDATE,DELETE,CREATE,DROP,REFERENCES,INDEX,ALTER,CREATE VIEW,SHOW VIEW,CREATE ROUTINE'
 OWNS+=',ALTER ROUTINE,EXECUTE,EVENT,TRIGGER,LOCK TABLES'
-ANY_DEFINER=(SUPER 'SET USER' SET_USER_ID SET_ANY_DEFINER)
 WAIT_SECONDS=$((lock_seconds < 5 ? lock_seconds : 5)) # for a lock while tables change places: who waits is waited for
 
 ## prepare
 
 mysql_restore_prepare() {
   mysql_begin
-  ((${#name} <= 64)) || give_up 81 "$(shown "$name") is too long for a database of $brand."
   ! is_a_system_schema "$name" || give_up 81 "$(shown "$name") is the server's own: nothing is restored over it."
   mysql_needs_rights
   if [ "$method" = in_place ]; then
@@ -81,10 +79,7 @@ mysql_can_come_back() {
 
 # mysql_may_define: who is not allowed to would lose the programs of others, or all of them.
 mysql_may_define() {
-  local right
-  for right in "${ANY_DEFINER[@]}"; do
-    [ -n "$(RIGHTS=$right perl grants.pl "$name" <work/grants)" ] || return 0
-  done
+  ! may_everywhere 'SUPER|SET USER|SET_USER_ID|SET_ANY_DEFINER' || return 0
   ask "$i" <<SQL
 SELECT DISTINCT HEX(d) FROM ($(mysql_definers)) AS definers WHERE d <> CURRENT_USER();
 SQL
@@ -95,8 +90,13 @@ SELECT @@log_bin AND NOT @@log_bin_trust_function_creators AND EXISTS (SELECT 1 
   WHERE trigger_schema = $(mysql_text "$name") UNION SELECT 1 FROM information_schema.routines
   WHERE routine_schema = $(mysql_text "$name"));
 SQL
-  [ "$(<work/answer)" != 1 ] || [ -z "$(RIGHTS='BINLOG ADMIN' perl grants.pl "$name" <work/grants)" ] ||
+  [ "$(<work/answer)" != 1 ] || may_everywhere 'SUPER|BINLOG ADMIN' ||
     give_up 87 "With the binary log this user may not make triggers and routines (log_bin_trust_function_creators)."
+}
+
+# may_everywhere RIGHT|RIGHT: of those of the server; ALL of a database has none of them.
+may_everywhere() {
+  grep -qE "^GRANT ([A-Z_ ]+, ?)*(ALL PRIVILEGES|$1)(, ?[A-Z_ ]+)* ON \*\.\* TO" work/grants
 }
 
 mysql_definers() {
@@ -291,7 +291,7 @@ SQL
 
 # mysql_keep_all: everything that is needed to go back, on the disk before anything is changed.
 mysql_keep_all() {
-  local before
+  local before one
   if mysql_exists "$name"; then
     mysql_description && keep old_charset <work/answer
     mysql_tables "$name" && keep old_tables <work/answer
@@ -301,7 +301,9 @@ mysql_keep_all() {
     mysql_write_grants && keep old_grants <work/grants.sql
     echo present | keep was
   else
-    : | keep old_tables
+    for one in tables charset programs grants; do
+      : | keep "old_$one"
+    done
     echo absent | keep was
   fi
   mysql_tables "$new" && keep new_tables <work/answer
@@ -310,14 +312,12 @@ mysql_keep_all() {
 ## import
 
 mysql_restore_import() {
-  local charset
   mysql_begin
   say "Importing $(shown "${backed_up[i]}") of the archive for $(shown "$name")."
   mysql_unpack_programs
   if [ "$method" = in_place ]; then return; fi
-  charset=$(kept_text new_charset)
   note import
-  mysql_acted <<<"CREATE DATABASE $(mysql_name "$new") $charset"
+  mysql_make "$new" new
   mysql_load "$new" tables.sql
   mysql_acted --database="$new" <work/programs.beside
   mysql_compare_import
@@ -412,10 +412,11 @@ mysql_restore_swap() {
   if [ "$method" = in_place ]; then mysql_in_place; return; fi
   mysql_keep_all
   note swap
-  if [ "$(kept_text was)" = absent ]; then mysql_create; fi
+  recall was
+  if [ "$recalled" = absent ]; then mysql_create; fi
   mysql_is_unlocked
   note drop
-  mysql_acted <<<"CREATE DATABASE $(mysql_name "$old") $(kept_text old_charset)"
+  mysql_make "$old" old
   mysql_drops "$new" apart
   mysql_acted <work/drops.sql
   mysql_drops "$name" apart
@@ -446,21 +447,26 @@ SQL
 # mysql_create: only a database that this has made is dropped again.
 mysql_create() {
   note create
-  mysql_acted <<<"CREATE DATABASE $(mysql_name "$name") $(kept_text new_charset)"
+  mysql_make "$name" new
   note created
+}
+
+# mysql_make DATABASE old|new: with the character set of that one.
+mysql_make() {
+  recall "$2_charset"
+  mysql_acted <<<"CREATE DATABASE $(mysql_name "$1") $recalled"
 }
 
 # mysql_programs_of new|old: in place of those that are there.
 mysql_programs_of() {
-  local charset
   mysql_drops "$name" apart
   mysql_acted <work/drops.sql
   mysql_drops "$name" others
   mysql_acted <work/drops.sql
-  charset=$(kept_text "$1_charset")
-  [ -z "$charset" ] || mysql_acted <<<"ALTER DATABASE $(mysql_name "$name") $charset"
-  kept_text "$1_programs" >work/programs.sql || disk_full
-  mysql_acted --database="$name" <work/programs.sql
+  recall "$1_charset"
+  [ -z "$recalled" ] || mysql_acted <<<"ALTER DATABASE $(mysql_name "$name") $recalled"
+  [ -f "$mine/$1_programs" ] || give_up 96 "The programs of $(shown "$name") were not kept."
+  mysql_acted --database="$name" <"$mine/$1_programs"
   # A right to a routine that is not there any more has nothing to be given to.
   if [ -s "$mine/old_grants" ]; then mysql_act --force <"$mine/old_grants"; fi
   [ "$1" = new ] || ! grep -q ERROR work/sql.errors || ! [ -s "$mine/old_grants" ] ||
@@ -496,21 +502,28 @@ mysql_in_place() {
 ## back, discard, forget
 
 mysql_restore_back() {
-  may_go_back || { mysql_restore_discard; return; }
+  may_go_back || { mysql_finish_back; return; }
   ! noted in-place || only_way_back
   [ "$method" != in_place ] || return 0
   mysql_begin
   mysql_end_ours
   note back
-  if [ "$(kept_text was)" = absent ]; then
+  recall was
+  if [ "$recalled" = absent ]; then
     mysql_back_to_none
   else
-    mysql_exists "$name" || mysql_acted <<<"CREATE DATABASE $(mysql_name "$name") $(kept_text old_charset)"
+    mysql_exists "$name" || mysql_make "$name" old
     mysql_tables_back
     if noted drop; then mysql_programs_of old; fi
   fi
   note went_back
   mysql_drop_ours
+}
+
+# mysql_finish_back: nothing is to be put back, or nothing any more.
+mysql_finish_back() {
+  mysql_restore_discard
+  if noted went_back && [ "$method" != in_place ]; then mysql_drop_ours; fi
 }
 
 # mysql_tables_back: those that are in `old` go home, and what has their place goes out.
@@ -520,7 +533,7 @@ mysql_tables_back() {
   cp work/answer work/away || disk_full
   [ -s work/away ] || [ ! -s "$mine/old_tables" ] || return 0 # nothing has moved
   noted rename || return 0
-  mysql_acted <<<"CREATE DATABASE IF NOT EXISTS $(mysql_name "$new") $(kept_text new_charset)"
+  mysql_exists "$new" || mysql_make "$new" new
   mysql_make_room
   mysql_drops "$name" apart
   mysql_acted <work/drops.sql

@@ -202,10 +202,13 @@ postgresql_restore_import() {
 
 # postgresql_read_lines: how the database was made, and what was set for it; from the beginning of the dump.
 postgresql_read_lines() {
+  members_of "$number" dump.pgdump 2>/dev/null | "${bin}pg_restore" --list >work/toc 2>work/sql.errors
+  ((PIPESTATUS[1] == 0)) || give_up 111 "pg_restore cannot read the dump: $(head -n 1 work/sql.errors)"
+  grep -E '^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|COMMENT - DATABASE|ACL - DATABASE) ' work/toc >work/list
   members_of "$number" dump.pgdump 2>/dev/null |
-    "${bin}pg_restore" --create --schema-only --file=/dev/stdout 2>work/sql.errors |
+    "${bin}pg_restore" --create --schema-only --use-list=work/list --file=/dev/stdout 2>work/sql.errors |
     perl database_lines.pl "${backed_up[i]}" "$name" >work/lines
-  ((PIPESTATUS[1] == 0)) || give_up 111 "${bin}pg_restore cannot read the dump: $(head -n 1 work/sql.errors)"
+  ((PIPESTATUS[1] == 0)) || give_up 111 "pg_restore cannot read the dump: $(head -n 1 work/sql.errors)"
   keep lines <work/lines
 }
 
@@ -291,28 +294,37 @@ SQL
 ## swap
 
 postgresql_restore_swap() {
-  local left
+  local left old_oid new_oid allowed
   postgresql_elsewhere_home
   if [ "$method" = in_place ]; then postgresql_in_place; return; fi
-  postgresql_oid "$name" | keep old_oid
+  ask "$i" "$home" <<<"SELECT oid FROM pg_database WHERE $(is_named "$name")"
+  keep old_oid <work/answer
   ask "$i" "$home" <<<"SELECT datallowconn::text FROM pg_database WHERE $(is_named "$name")"
   keep allowed <work/answer
+  postgresql_recall
   note swap
   for ((left = 5; left > 0; left--)); do
     postgresql_swap_sql | postgresql_sql "$i" "$home" >work/answer 2>work/sql.errors && break
     grep -q 'being accessed by other users' work/sql.errors || postgresql_not_done
   done
   ((left)) || postgresql_not_done
-  postgresql_called "$(kept_text new_oid)"
+  postgresql_called "$new_oid"
   [ "$called" = "$name" ] || postgresql_not_done
   postgresql_not_carried
   note swapped
 }
 
+# postgresql_recall: sets what was kept of the two databases.
+postgresql_recall() {
+  recall old_oid && old_oid=$recalled
+  recall new_oid && new_oid=$recalled
+  recall allowed && allowed=$recalled
+}
+
 # postgresql_swap_sql: if the old one is not there, the new one only gets its name.
 postgresql_swap_sql() {
-  local here gone old_oid
-  here=$(postgresql_name "$name") gone=$(postgresql_name "$old") old_oid=$(kept_text old_oid)
+  local here gone
+  here=$(postgresql_name "$name") gone=$(postgresql_name "$old")
   echo '\set ON_ERROR_ROLLBACK off'
   echo "SET lock_timeout = '${lock_seconds}s'; BEGIN;"
   if [ -n "$old_oid" ]; then
@@ -326,7 +338,7 @@ postgresql_swap_sql() {
   # What cannot be set is told, and keeps nothing from its place.
   printf '%s\n' '\set ON_ERROR_ROLLBACK on' '\set ON_ERROR_STOP off'
   if [ -n "$old_oid" ]; then settings_of "$old_oid"; else settings_of_dump; fi
-  [ "$(kept_text allowed)" != false ] || echo "ALTER DATABASE $here ALLOW_CONNECTIONS false;"
+  [ "$allowed" != false ] || echo "ALTER DATABASE $here ALLOW_CONNECTIONS false;"
   printf '%s\n' '\set ON_ERROR_STOP on' 'COMMIT;'
 }
 
@@ -376,7 +388,7 @@ settings_of_dump() {
 postgresql_not_carried() {
   local refused
   refused=$(grep -c 'ERROR:' work/sql.errors)
-  ! grep -qx '?' "$mine/lines" || [ -n "$(kept_text old_oid)" ] || ((refused += 1))
+  ! grep -qx '?' "$mine/lines" || [ -n "$old_oid" ] || ((refused += 1))
   ((refused == 0)) ||
     warn "$refused settings or rights of the database $(shown "$name") itself could not be given to it: $(grep -m 1 -oE 'ERROR: .*' work/sql.errors)"
 }
@@ -420,8 +432,8 @@ postgresql_restore_back() {
 
 # postgresql_names_back: whoever has the name gives it to whose it was; known by their numbers.
 postgresql_names_back() {
-  local left old_oid called
-  old_oid=$(kept_text old_oid)
+  local left old_oid new_oid allowed called
+  postgresql_recall
   if [ -n "$old_oid" ]; then
     postgresql_called "$old_oid"
     [ -n "$called" ] || give_up 96 "The previous state of $(shown "$name") is not there any more."
@@ -436,8 +448,8 @@ postgresql_names_back() {
 
 # postgresql_back_sql: a database that is neither the old one nor the new one is nobody's to rename.
 postgresql_back_sql() {
-  local here new_oid
-  here=$(postgresql_name "$name") new_oid=$(kept_text new_oid)
+  local here
+  here=$(postgresql_name "$name")
   postgresql_called "$new_oid"
   echo "SET lock_timeout = '${lock_seconds}s'; BEGIN;"
   if [ "$called" = "$name" ]; then
@@ -446,7 +458,7 @@ postgresql_back_sql() {
   fi
   if [ -n "$old_oid" ]; then
     echo "ALTER DATABASE $(postgresql_name "$old") RENAME TO $here;"
-    echo "ALTER DATABASE $here ALLOW_CONNECTIONS $(kept_text allowed);"
+    echo "ALTER DATABASE $here ALLOW_CONNECTIONS $allowed;"
   fi
   echo 'COMMIT;'
 }
@@ -455,7 +467,8 @@ postgresql_back_sql() {
 postgresql_back_in_place() {
   noted in-place || return 0
   postgresql_fingerprint
-  [ "$(<work/answer)" = "$(kept_text fingerprint)" ] || only_way_back
+  recall fingerprint
+  [ "$(<work/answer)" = "$recalled" ] || only_way_back
   note went_back
 }
 
@@ -468,13 +481,12 @@ postgresql_restore_discard() {
 }
 
 postgresql_restore_forget() {
-  local old_oid
   may_forget || { postgresql_restore_discard; return; }
   [ "$method" != in_place ] || return 0
   postgresql_elsewhere_home
   postgresql_end_ours
-  old_oid=$(kept_text old_oid)
+  recall old_oid
   note forget
-  [ -z "$old_oid" ] || [ "$(postgresql_oid "$old")" != "$old_oid" ] || postgresql_drop "$old"
+  [ -z "$recalled" ] || [ "$(postgresql_oid "$old")" != "$recalled" ] || postgresql_drop "$old"
   postgresql_drop "$new"
 }
