@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 
 from cloudpilot.engine import restore_look
-from cloudpilot.engine.restore_look import Facts, Needs, look, method_for, remarks
 from cloudpilot.engine.logins import Login
+from cloudpilot.engine.restore_look import Facts, Needs, look
+from cloudpilot.engine.restore_methods import method_for, remarks
 from cloudpilot.engine.restored_databases import Method, Target, settings
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed, InvalidConfig
@@ -41,8 +42,8 @@ def site(mariadb: MariaDb, names: tuple[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def test_a_mariadb_is_looked_at(session: Session, mariadb: MariaDb, site: tuple[str, str]) -> None:
-    user, name = site
-    root, owner = login_to(mariadb), login_to(mariadb, user, "right", by_port=True)
+    name = site[1]
+    root = login_to(mariadb)
     needs = Needs(definers=("root@localhost", NOBODY))
     found = look(session, root, name, needs)
     assert (found.refused, found.exists, found.tables, found.sessions) == ("", True, 1, 0)
@@ -53,6 +54,13 @@ def test_a_mariadb_is_looked_at(session: Session, mariadb: MariaDb, site: tuple[
     assert found.missing_definers == ("no`body\"\\x0a's",)
     assert method_for(found)[0] is Method.SWAP
     assert len(remarks(found, needs)) == 1
+
+
+def test_who_owns_one_mariadb_restores_it_in_place(
+    session: Session, mariadb: MariaDb, site: tuple[str, str]
+) -> None:
+    user, name = site
+    root, owner = login_to(mariadb), login_to(mariadb, user, "right", by_port=True)
     owned = look(session, owner, name, Needs())
     assert (owned.over, "CREATE" in owned.rights) == ((), True)
     assert method_for(owned)[0] is Method.IN_PLACE
@@ -71,46 +79,54 @@ def test_a_mariadb_is_looked_at(session: Session, mariadb: MariaDb, site: tuple[
     assert wrong.refused
 
 
-def test_a_postgresql_is_looked_at(
-    session: Session, postgresql: PostgreSql, names: tuple[str, str]
-) -> None:
+@pytest.fixture
+def store(postgresql: PostgreSql, names: tuple[str, str]) -> Iterator[tuple[str, str]]:
     user, name = names
     postgresql.sql(f"create role {user} login password 'right'")
     postgresql.sql(f"create database {name}")
     postgresql.sql("create table t (x int)", name)
-    limited = login_to(postgresql, user, "right", by_port=True)
+    yield names
+    postgresql.sql(f"drop database {name} with (force)")
+    postgresql.sql(f"drop role {user}")
+
+
+def test_a_postgresql_is_looked_at(
+    session: Session, postgresql: PostgreSql, store: tuple[str, str]
+) -> None:
     needs = Needs("99.1", "pg_dump (PostgreSQL) 99.1", ("owner", NOBODY), ("pgcrypto", NOBODY))
-    try:
-        found = look(session, login_to(postgresql), name, needs)
-        assert (found.refused, found.exists, found.tables, found.sessions) == ("", True, 1, 0)
-        assert (found.superuser, found.may_create, found.owner) == (True, True, True)
-        assert found.size
-        assert found.free
-        assert found.missing_roles == found.missing_extensions == ("no`body\"\\x0a's",)
-        assert method_for(found)[0] is None
-        assert len(remarks(found, needs)) == 3
-        assert method_for(replace(found, missing_extensions=()))[0] is Method.SWAP
-        poor = look(session, limited, name, Needs())
-        assert (poor.superuser, poor.may_create, poor.owner) == (False, False, False)
-        assert method_for(poor)[0] is Method.IN_PLACE
-        absent = look(session, limited, HOSTILE, Needs())
-        assert (absent.exists, method_for(absent)[0]) == (False, None)
-        postgresql.sql(f"alter role {user} createdb; alter database {name} owner to {user}")
-        assert method_for(look(session, limited, name, Needs()))[0] is Method.SWAP
-        somebody = postgresql.speaking("select 1;", name)
-        assert somebody.stdout
-        assert somebody.stdin
-        somebody.stdout.readline()
-        held = look(session, limited, name, Needs())
-        somebody.stdin.close()
-        somebody.wait()
-        somebody.stdout.close()
-        assert (held.sessions, held.held, method_for(held)[0]) == (1, 1, Method.IN_PLACE)
-        wrong = look(session, login_to(postgresql, user, "wrong", by_port=True), name, Needs())
-        assert wrong.refused
-    finally:
-        postgresql.sql(f"drop database {name} with (force)")
-        postgresql.sql(f"drop role {user}")
+    found = look(session, login_to(postgresql), store[1], needs)
+    assert (found.refused, found.exists, found.tables, found.sessions) == ("", True, 1, 0)
+    assert (found.superuser, found.may_create, found.owner) == (True, True, True)
+    assert found.size
+    assert found.free
+    assert found.missing_roles == found.missing_extensions == ("no`body\"\\x0a's",)
+    assert method_for(found)[0] is None
+    assert len(remarks(found, needs)) == 3
+    assert method_for(replace(found, missing_extensions=()))[0] is Method.SWAP
+
+
+def test_who_owns_one_postgresql_and_may_create_swaps_it_if_nobody_holds_it(
+    session: Session, postgresql: PostgreSql, store: tuple[str, str]
+) -> None:
+    user, name = store
+    limited = login_to(postgresql, user, "right", by_port=True)
+    poor = look(session, limited, name, Needs())
+    assert (poor.superuser, poor.may_create, poor.owner) == (False, False, False)
+    assert method_for(poor)[0] is Method.IN_PLACE
+    absent = look(session, limited, HOSTILE, Needs())
+    assert (absent.exists, method_for(absent)[0]) == (False, None)
+    postgresql.sql(f"alter role {user} createdb; alter database {name} owner to {user}")
+    assert method_for(look(session, limited, name, Needs()))[0] is Method.SWAP
+    somebody = postgresql.speaking("select 1;", name)
+    assert somebody.stdout
+    assert somebody.stdin
+    somebody.stdout.readline()
+    held = look(session, limited, name, Needs())
+    somebody.stdin.close()
+    somebody.wait()
+    somebody.stdout.close()
+    assert (held.sessions, held.held, method_for(held)[0]) == (1, 1, Method.IN_PLACE)
+    assert look(session, login_to(postgresql, user, "wrong", by_port=True), name, Needs()).refused
 
 
 def test_what_does_not_match_is_said_and_what_nobody_knows_is_said() -> None:

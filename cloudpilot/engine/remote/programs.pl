@@ -26,25 +26,27 @@ my $statement = '';     # so far
 my $within    = '';     # the quote or the comment in which its last line ended
 my $ended     = 0;
 
-while (my $line = <STDIN>) {
-    if (!length $statement) {
-        if ($line =~ /^DELIMITER (;+)$/) { $delimiter = $1; put($line); next }
-        if ($line =~ /^(?:--|\s*$)/) {
-            $ended = $line =~ /^-- Dump completed/ if $line =~ /^-- \S/;
-            put($line);
-            next;
-        }
-    }
-    $ended = 0;
-    $statement .= $line;
-    take() if ends($line);
-}
+while (my $line = <STDIN>) { pass($line) }
 die "A statement has no end.\n" if length $statement;
 open my $told, '>', $counts or exit 71;
 print {$told} map({"O $_ $count{$_}\n"} sort keys %count), $ended ? "E\n" : '' or exit 71;
 close $told or exit 71;
 close STDOUT or exit 71;
 exit 0;
+
+# pass(LINE): what stands between statements goes as it is.
+sub pass {
+    my ($line) = @_;
+    if (!length $statement) {
+        $delimiter = $1 if $line =~ /^DELIMITER (;+)$/;
+        $ended     = $line =~ /^-- Dump completed/ if $line =~ /^-- \S/;
+        if ($line =~ /^(?:DELIMITER ;+$|--|\s*$)/) { put($line); return }
+    }
+    $ended = 0;
+    $statement .= $line;
+    take() if ends($line);
+    return;
+}
 
 # ends(LINE): whether the statement does.
 sub ends {
