@@ -20,8 +20,9 @@ while (my $line = <STDIN>) {
     chomp $line;
     if ($line =~ /^CREATE DATABASE $old WITH (.*);$/) { print 'C ', join(' ', options($1)), "\n" }
     elsif ($line =~ /^(ALTER DATABASE|ALTER ROLE .+ IN DATABASE|COMMENT ON DATABASE|(?:GRANT|REVOKE) .+ ON DATABASE) $old (.*)/) {
-        if ($2 =~ /;\z/) { print 'S ', unpack('H*', "$1 $new $2"), "\n" }
-        else             { $unsure = 1 }
+        my ($verb, $rest) = ($1, $2);
+        if ($rest =~ /;\z/) { print 'S ', unpack('H*', "$verb $new $rest"), "\n" }
+        else                { $unsure = 1 }
     }
 }
 print "?\n" if $unsure;

@@ -190,7 +190,9 @@ postgresql_restore_import() {
   postgresql_read_lines
   note import
   postgresql_create
-  postgresql_oid "$new" | keep new_oid
+  ask "$i" "$home" <<<"SELECT oid FROM pg_database WHERE $(is_named "$new")"
+  grep -qE '^[0-9]+$' work/answer || give_up 111 "$brand did not make the database $new."
+  keep new_oid <work/answer
   # Subscriptions would ask another server for the same changes, and a database that has some cannot be dropped.
   options=(--exit-on-error --no-subscriptions)
   [ -z "${owners[i]}" ] || options+=(--no-owner --no-privileges --role="${owners[i]}")
@@ -202,7 +204,7 @@ postgresql_restore_import() {
 
 # postgresql_read_lines: how the database was made, and what was set for it; from the beginning of the dump.
 postgresql_read_lines() {
-  members_of "$number" dump.pgdump 2>/dev/null | "${bin}pg_restore" --list >work/toc 2>work/sql.errors
+  members_of "$number" dump.pgdump 2>/dev/null | "${bin}pg_restore" --list --create >work/toc 2>work/sql.errors
   ((PIPESTATUS[1] == 0)) || give_up 111 "pg_restore cannot read the dump: $(head -n 1 work/sql.errors)"
   grep -E '^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|COMMENT - DATABASE|ACL - DATABASE) ' work/toc >work/list
   members_of "$number" dump.pgdump 2>/dev/null |
