@@ -21,6 +21,7 @@ SECONDS = 20  # of the script; a client has five to connect
 ALLOWANCE = 3  # seconds more until the session is given up
 DATABASES_AT_MOST = 500
 LINES_AT_MOST = 50
+SCRIPTS = ("common", "clients", "inspect_words")
 _SQL = {
     Engine.POSTGRESQL: ("postgres_start", "postgres_within"),
     Engine.MYSQL: ("mysql_start", "mysql_tables"),
@@ -52,7 +53,7 @@ class Question(Program):
             quoted_words("set --", self.args),
             telling(self.secrets),
             *(printing(name, f"{name}.sql") for name in _SQL[self.engine]),
-            *(source(f"{name}.sh") for name in ("common", "clients", f"inspect_{family}")),
+            *(source(f"{name}.sh") for name in (*SCRIPTS, f"inspect_{family}")),
             source("inspect.sh"),
             b"}\ncloudpilot_main </dev/null\nexit\n",
         )

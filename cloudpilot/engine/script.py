@@ -14,7 +14,16 @@ __all__ = ["Contents", "Dump", "backup", "merged"]
 
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
 SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
-DUMP_SCRIPTS = ("clients", "databases", "mysql", "mysql_connections", "postgresql")
+DUMP_SCRIPTS = (
+    "clients",
+    "asking",
+    "mysql_asking",
+    "postgresql_asking",
+    "databases",
+    "mysql",
+    "mysql_connections",
+    "postgresql",
+)
 CHAIN_SCRIPTS = ("chain",)
 STREAM_SCRIPTS = ("parts", "stream")
 LAST = ("archive",)

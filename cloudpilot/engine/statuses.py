@@ -10,6 +10,8 @@ from cloudpilot.errors import (
     CommandFailed,
     DbAuthFailed,
     DbConnectionLost,
+    DbImportFailed,
+    DbInTheWay,
     DbLockTimeout,
     DbNotFound,
     DbPrivilegeMissing,
@@ -63,6 +65,8 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     95: VaultMissing,
     96: NotCompleted,
     97: TooLargeForVault,
+    110: DbInTheWay,
+    111: DbImportFailed,
     127: ToolMissing,  # the shell's own: no such command
 }
 

@@ -20,6 +20,8 @@ from cloudpilot.errors.base import (
 from cloudpilot.errors.databases import (
     DbAuthFailed,
     DbConnectionLost,
+    DbImportFailed,
+    DbInTheWay,
     DbLockTimeout,
     DbNotFound,
     DbPrivilegeMissing,
@@ -82,6 +84,8 @@ __all__ = [
     "CommandFailed",
     "DbAuthFailed",
     "DbConnectionLost",
+    "DbImportFailed",
+    "DbInTheWay",
     "DbLockTimeout",
     "DbNotFound",
     "DbPrivilegeMissing",

@@ -43,3 +43,15 @@ class DumpIncomplete(CloudPilotError):
     code = "DUMP_INCOMPLETE"
     remedy = "The log's last lines say what the dumping tool answered. A dump that is not whole is never kept as a backup."
     http_status = 502
+
+
+class DbInTheWay(CloudPilotError):
+    code = "DB_IN_THE_WAY"
+    remedy = "Do at the database server what the sentence says, or restore under another name; nothing was changed."
+    http_status = 409
+
+
+class DbImportFailed(CloudPilotError):
+    code = "DB_IMPORT_FAILED"
+    remedy = "The log's last lines say what the database server answered to the dump; see that it is not older than the one that was backed up. What was there before is as it was."
+    http_status = 502

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cloudpilot.engine import restored_databases, uploading
 from cloudpilot.engine import script as script_of_a_backup
-from cloudpilot.engine import uploading
 from cloudpilot.engine.program import REMOTE
 from tests.support.must_run import must_run
 
@@ -53,7 +53,8 @@ def test_scripts_that_go_together_have_no_function_twice() -> None:
         *script_of_a_backup.STREAM_SCRIPTS,
         *script_of_a_backup.LAST,
     )
-    for names in (together, uploading.SCRIPTS):
+    restoring = ("words", "ending", "prelude", "clients", *restored_databases.SCRIPTS)
+    for names in (together, uploading.SCRIPTS, restoring):
         found = [
             line.removesuffix("() {")
             for name in names

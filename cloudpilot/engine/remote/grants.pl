@@ -1,13 +1,14 @@
 #!/usr/bin/perl
 # grants.pl NAME…: of the answer to SHOW GRANTS, which rights to whole databases are missing that a
-# dump needs. Without SELECT on all of it tables are left out, without TRIGGER triggers, and neither
-# the tool nor its status says so. Prints `NUMBER PRIVILEGE, PRIVILEGE…` for each NAME that lacks
-# some, counted from 0. A right to a table is none to its database. Of several names that stand for a
-# database the server takes the most specific one, and that one alone. It uses no module.
+# dump needs, or of RIGHTS=A,B in the environment. Without SELECT on all of it tables are left out,
+# without TRIGGER triggers, and neither the tool nor its status says so. Prints `NUMBER PRIVILEGE,
+# PRIVILEGE…` for each NAME that lacks some, counted from 0. A right to a table is none to its database.
+# Of several names that stand for a database the server takes the most specific one, and that one alone.
+# It uses no module.
 use strict;
 use warnings;
 
-my @NEEDED = ('SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT');
+my @NEEDED = split /,/, $ENV{RIGHTS} || 'SELECT,SHOW VIEW,TRIGGER,EVENT';
 my $QUOTED = qr/(?:`(?:[^`]|``)*`|'(?:[^']|'')*'|"(?:[^"]|"")*")/;
 
 my $RIGHT  = qr/[A-Z_]+(?: [A-Z_]+)*/;
