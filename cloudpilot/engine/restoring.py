@@ -5,15 +5,20 @@ puts back what was there before; `forget`, after which that is gone. docs/restor
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cloudpilot.engine import restored_databases
 from cloudpilot.engine.program import quoted_words, source
+from cloudpilot.engine.restored_databases import Target
 from cloudpilot.errors import InvalidConfig, InvalidPath
 from cloudpilot.excludes import distinct, is_inside, options
 from cloudpilot.kinds import Privilege
+from cloudpilot.secrets import Secret
 
 SCRIPTS = ("words", "ending", "prelude", "rights", "rootly")
-RESTORE = ("measure", "curl", "requests", "fetch", "unpack", "swap", "restore")
+RESTORE = ("measure", "curl", "requests", "fetch", "unpack", "swap")
+DATABASES = ("clients", *restored_databases.SCRIPTS, "members")
 PROGRAMS = ("swap.pl",)
 
 _ID = re.compile(r"[0-9a-f-]{36}")
@@ -40,7 +45,8 @@ class Restoration:
     """What one restore does.
 
     archives  the full one first, then the increments that continue it
-    paths     whole paths that the archives hold
+    paths     whole paths that the archives hold; none, if only databases are restored
+    databases those of the last archive
     tops      the paths of the backup, in which those lie
     into      a folder below which they go; "": where they were
     excludes  the site's patterns: what they leave out stays
@@ -60,29 +66,47 @@ class Restoration:
     exact: bool = True
     foreign: bool = False
     in_clear: bool = False  # http:// is allowed
+    databases: tuple[Target, ...] = ()
+
+    def secrets(self) -> dict[str, Secret]:
+        """What goes to the run beside the files, besides requests."""
+        return restored_databases.secrets(self.databases)
 
 
 def restore(what: Restoration) -> dict[str, bytes]:
     """The files of the run directory; raises InvalidPath, InvalidConfig."""
     _judge(what)
-    return _files(_settings(what), *SCRIPTS, *RESTORE)
+    return _files(_settings(what), RESTORE, "restore", what.restore_id, what.databases)
 
 
-def undo(restore_id: str, privilege: Privilege) -> dict[str, bytes]:
-    """All as it was before, however far the restore came."""
-    return _files(_common(restore_id, privilege), *SCRIPTS, "swap", "undo")
+def undo(
+    restore_id: str, privilege: Privilege, databases: Sequence[Target] = ()
+) -> dict[str, bytes]:
+    """All as it was before, however far the restore of these databases came."""
+    return _files(_common(restore_id, privilege), ("swap",), "undo", restore_id, databases)
 
 
-def forget(restore_id: str, privilege: Privilege) -> dict[str, bytes]:
+def forget(
+    restore_id: str, privilege: Privilege, databases: Sequence[Target] = ()
+) -> dict[str, bytes]:
     """What was there before goes for good."""
-    return _files(_common(restore_id, privilege), *SCRIPTS, "swap", "forget")
+    return _files(_common(restore_id, privilege), ("swap",), "forget", restore_id, databases)
 
 
-def _files(settings: tuple[bytes, ...], *scripts: str) -> dict[str, bytes]:
+def _files(
+    settings: tuple[bytes, ...],
+    scripts: tuple[str, ...],
+    last: str,
+    restore_id: str,
+    databases: Sequence[Target],
+) -> dict[str, bytes]:
     """All inside one function: of a script that was cut off nothing runs."""
-    sources = (source(f"{name}.sh") for name in scripts)
-    parts = (b"main() {", *settings, *sources, b'}\nmain "$@"; exit\n')
-    return {"script": b"\n".join(parts)} | {name: source(name) for name in PROGRAMS}
+    its_own = restored_databases.settings(databases, restore_id) if databases else ()
+    names = (*SCRIPTS, *scripts, *(DATABASES if databases else ()), last)
+    sources = (source(f"{name}.sh") for name in names)
+    parts = (b"main() {", *settings, *its_own, *sources, b'}\nmain "$@"; exit\n')
+    programs = (*PROGRAMS, *(restored_databases.PROGRAMS if databases else ()))
+    return {"script": b"\n".join(parts)} | {name: source(name) for name in programs}
 
 
 def _judge(what: Restoration) -> None:

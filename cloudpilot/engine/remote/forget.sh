@@ -8,7 +8,7 @@ begin
 stage forget
 choose_rights
 if [ -d "$kept" ]; then
-  ! declare -F databases_forget >/dev/null || databases_forget
+  ! declare -F databases_forget >/dev/null || databases_forget || fail 70 "$databases_said"
   clear_stagings || fail 70 "$(tail -n 1 work/trouble)"
 fi
 echo complete=1 >work/result || fail 71 "The disk of $(shown "$run") is full."

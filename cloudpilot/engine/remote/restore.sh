@@ -27,13 +27,23 @@ for_databases() {
 # let_go: it has failed, or was stopped: all as it was.
 let_go() {
   stage back
-  if (put_back && for_databases back && for_databases discard && clear_stagings); then
+  if back_to_before; then
     say 'Everything is as it was.'
     touch "$run/back"
   else
     sentence="${sentence:-It failed.} It could not be put back: $(tail -n 1 work/trouble)"
   fi
 }
+
+# back_to_before: in a process of its own, since it may `fail`.
+back_to_before() (
+  put_back || exit
+  if ! for_databases back || ! for_databases discard; then
+    printf '%s\n' "${databases_said:-The databases could not be put back.}" >work/trouble
+    exit 1
+  fi
+  clear_stagings
+)
 
 finish() {
   stage finish
@@ -49,6 +59,7 @@ prepare
 fetch_all
 verify_all
 ((${#paths[@]} == 0)) || unpack_files
+stage import
 for_databases import
 stage swap
 ((${#paths[@]} == 0)) || swap_files

@@ -44,8 +44,8 @@ choose_rights
 end_others
 if [ -d "$kept" ]; then
   put_back || fail 70 "It could not be put back: $(tail -n 1 work/trouble)"
-  for_databases back || fail 70 'The databases could not be put back.'
-  for_databases discard
+  for_databases back || fail 70 "${databases_said:-The databases could not be put back.}"
+  for_databases discard || fail 70 "${databases_said:-What was imported is still there.}"
   clear_stagings || fail 70 "$(tail -n 1 work/trouble)"
 fi
 sync

@@ -1,0 +1,14 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # archives, files and decompress are set by fetch.sh and unpack.sh
+# What a verified archive holds of a database, for restore_databases.sh. After unpack.sh.
+
+# members_of NUMBER NAME: the members databases/NUMBER/NAME, or NAME.000000 and so on, joined. Dumps are
+# whole in each archive of a chain: those of the last one count.
+members_of() {
+  local last=$((${#archives[@]} - 1)) status
+  "${decompress[@]}" <"${files[last]}" 2>/dev/null |
+    tar --extract --to-stdout --file=- --no-unquote --wildcards --no-wildcards-match-slash \
+      -- "databases/$1/$2*" 2>/dev/null
+  status=("${PIPESTATUS[@]}")
+  ((status[0] == 0 && status[1] == 0))
+}
