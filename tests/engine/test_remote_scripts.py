@@ -45,7 +45,8 @@ def test_scripts_that_go_together_have_no_function_twice() -> None:
         *script_of_a_backup.STREAM_SCRIPTS,
         *script_of_a_backup.LAST,
     )
-    for names in (together, uploading.SCRIPTS):
+    trees = (*script_of_a_backup.SCRIPTS, *script_of_a_backup.TREE_SCRIPTS)
+    for names in (together, trees, uploading.SCRIPTS):
         found = [
             line.removesuffix("() {")
             for name in names

@@ -13,14 +13,20 @@ measure() {
   need_tools
   choose_compressor
   choose_hash
-  gently=()
-  has nice && gently+=(nice -n 10)
-  has ionice && ionice -c 2 -n 7 true 2>/dev/null && gently+=(ionice -c 2 -n 7)
+  choose_gently
   tar_bytes=0
   ((${#paths[@]} == 0)) || measure_files
   ((${#engines[@]} == 0)) || measure_databases
   [ -z "$streamed" ] || check_holes
   check_space
+}
+
+# choose_gently: what serves the site goes first.
+choose_gently() {
+  gently=()
+  has nice && gently+=(nice -n 10)
+  has ionice && ionice -c 2 -n 7 true 2>/dev/null && gently+=(ionice -c 2 -n 7)
+  return 0
 }
 
 measure_files() {
