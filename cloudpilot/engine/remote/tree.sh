@@ -121,8 +121,8 @@ need_owners() {
   in_background copy --dry-run "${plainly[@]}" --out-format='%U %G %n' -- "${paths[@]}" \
     >work/owned 2>/dev/null
   grep -aE '^[0-9]+ ([0-9]+|DEFAULT) ' work/owned | awk -v me="$EUID" -v groups="$mine" '
-    { name = $0; sub(/^[^ ]+ [^ ]+ /, "", name) }
     FILENAME == "work/above" { above[$0] = 1; next }
+    { name = $0; sub(/^[^ ]+ [^ ]+ \/*/, "", name) }
     name in above { next }
     $1 != me || index(groups, " " $2 " ") == 0 { if (!count++) first = name }
     END { if (count) print count, first }' work/above - >work/foreign
@@ -247,15 +247,16 @@ prove() {
   fi
 }
 
-# differing: rsync says nothing of what changes while it reads; asked again, it would copy that once more.
+# differing: rsync says nothing of what changes while it reads; asked again, it would copy that once more. Of
+# folders, whose time changes with what is in them, only who may do what counts.
 differing() {
   local line
   changed=0
   while IFS= read -r line; do
     ((changed += 1))
     warn "/${line#* } changed while it was backed up."
-  done < <(copy --dry-run "${plainly[@]}" --out-format='%i %n' -- "${paths[@]}" 2>/dev/null |
-    grep -aE '^[>c.h][fLDS][^+]*[cst][^+]* ')
+  done < <(copy --dry-run "${rsync_options[@]}" --out-format='%i %n' -- "${paths[@]}" 2>/dev/null |
+    grep -aE '^([>c.h][fLDS][^+ ]*[cstpogax]|[c.]d[^+ ]*[pogax])[^+ ]* ')
 }
 
 # implied: how many folders are above the paths, and in the tree for that reason alone.
