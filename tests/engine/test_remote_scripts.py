@@ -46,7 +46,7 @@ def test_scripts_that_go_together_have_no_function_twice() -> None:
         *script_of_a_backup.LAST,
     )
     trees = (*script_of_a_backup.SCRIPTS, *script_of_a_backup.TREE_SCRIPTS)
-    for names in (together, trees, uploading.SCRIPTS):
+    for names in (together, trees, uploading.SCRIPTS, uploading.TREE_SCRIPTS):
         found = [
             line.removesuffix("() {")
             for name in names

@@ -290,10 +290,13 @@ list_tree() {
   [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail 70 "${hash_command[0]} gave no SHA-256."
 }
 
-# found_in_tree TEST…: below the paths.
+# found_in_tree TEST…: below the paths. One that is inside another, on a file system of its own, is there once.
 found_in_tree() {
-  local path below=()
+  local path outer below=()
   for path in "${paths[@]}"; do
+    for outer in "${below[@]}"; do
+      [[ files$path != "$outer"/* ]] || continue 2
+    done
     path=files$path
     below+=("${path%/}")
   done
