@@ -76,8 +76,8 @@ def filters(patterns: Sequence[str], paths: Sequence[str], own: str) -> tuple[st
 
     own  our backup directory, which is in no tree
 
-    The first rule that fits counts: folders above the paths are taken whatever the patterns say, and
-    of `/` not what the kernel makes up.
+    The first rule that fits counts: folders above the paths are taken whatever the patterns say,
+    and of `/` not what the kernel makes up.
 
     >>> filters(["*.log"], ["/srv/[a]"], "/var/b")[:3]
     ('--filter=- /var/b', '--filter=+ /srv', '--filter=+ /srv/[[]a]')

@@ -22,7 +22,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import StatusEvent, values_of
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import NotFound
-from cloudpilot.kinds import BackupType, Compression
+from cloudpilot.kinds import BackupType, Compression, Method
 
 ON_TIME, LATE = "on time", "late"
 RULES = ("last", "daily", "weekly", "monthly", "yearly")
@@ -59,6 +59,7 @@ class Schedule(Base):
     keep_monthly: Mapped[int] = mapped_column(default=0)
     keep_yearly: Mapped[int] = mapped_column(default=0)
 
+    method: Mapped[Method] = mapped_column(values_of(Method), default=Method.ARCHIVE)
     incremental: Mapped[bool] = mapped_column(default=False)
     full_every: Mapped[int] = mapped_column(default=7)  # of so many backups one is full
     full_days: Mapped[int | None]  # after so many days, too

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from cloudpilot.engine.detached import Place
+from cloudpilot.engine.packed import PROGRAMS, Packed, packing
 from cloudpilot.engine.program import Program, quoted_words, source
 from cloudpilot.engine.reaching import Reached, reach
 from cloudpilot.engine.requests import NAMES, Request, secrets
-from cloudpilot.engine.packed import PROGRAMS, Packed, packing
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed, InvalidConfig
 from cloudpilot.text import decode, lines

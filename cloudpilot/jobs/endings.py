@@ -40,8 +40,8 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
     if backup.status.is_final:
         return []  # it was streamed to an upload that has failed
     if ending.made:
-        outcomes.completed(session, backup, ending.made, list(ending.warnings))
-    elif ending.error and ending.leave:
+        return outcomes.completed(session, backup, ending.made, list(ending.warnings))
+    if ending.error and ending.leave:
         outcomes.lost(session, backup, ending.error)
     elif ending.error:
         sent = run.sent_at is not None

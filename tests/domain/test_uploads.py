@@ -12,7 +12,16 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import outcomes, overview, presence, requests, runs, uninstalls, uploads
+from cloudpilot.domain import (
+    outcomes,
+    overview,
+    presence,
+    readable,
+    requests,
+    runs,
+    uninstalls,
+    uploads,
+)
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -170,8 +179,8 @@ def test_what_is_not_completed_is_not_uploaded(core: Flask, make_run: UUID) -> N
     with transaction() as session:
         backup = session.scalars(select(Backup)).one()
         with pytest.raises(NotCompleted):
-            uploads.refuse_what_cannot_be_read(session, backup)
-        assert uploads.begin(session, backup) is None
+            readable.refuse_others(session, backup)
+        assert uploads.begin(session, backup) == []
 
 
 def test_a_row_that_says_too_little_is_a_lost_run(backup_id: UUID) -> None:
