@@ -16,6 +16,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.servers import Server, latest_checkup
+from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CommandFailed, InvalidConfig
 from cloudpilot.kinds import BackupType, Method, Privilege
@@ -35,6 +36,11 @@ def are_possible(session: Session, server: Server) -> bool:
     checkup = latest_checkup(session, server.id)
     has_rsync = bool(checkup and checkup.facts.get("rsync"))
     return has_rsync and server.privilege is not Privilege.READ_ALL
+
+
+def usual(site: Site | None, types: Sequence[BackupType]) -> Method:
+    """What a form begins with for a site of which these types can be made."""
+    return site.method if site and types[:1] == (BackupType.FILES,) else Method.ARCHIVE
 
 
 def refuse(
