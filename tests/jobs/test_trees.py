@@ -19,6 +19,7 @@ from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.servers import Checkup
 from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine.presence import Archive, look
 from cloudpilot.errors import CommandFailed, InvalidConfig, RunKilled
@@ -49,8 +50,8 @@ def schedule_of(site_id: UUID, **columns: Any) -> UUID:
     return plan(site_id, method=Method.TREE, incremental=False, **columns)
 
 
-def test_trees_on_the_server_link_to_the_last_that_is_there(
-    site_id: UUID, server: Sshd, tmp_path: Path
+def test_trees_on_the_server_link_to_the_last_and_do_not_need_it(
+    site_id: UUID, tmp_path: Path
 ) -> None:
     schedule_id, top = schedule_of(site_id), tmp_path / "site"
     (top / "large").write_bytes(bytes(range(256)) * 4000)
@@ -60,13 +61,26 @@ def test_trees_on_the_server_link_to_the_last_that_is_there(
     first, second = made
     assert (first.base_id, second.base_id) == (None, first.id)
     assert (first.method, first.tar_size, first.level, first.chain_id) == ("tree", None, 0, None)
-    assert first.size and first.own_size and second.size and second.own_size
-    assert first.own_size >= first.size > 1_000_000
-    assert second.size == first.size + 3
-    assert second.own_size < 100_000
-    assert second.server_copy and second.server_copy.size == second.own_size
+    sizes = [(one.size or 0, one.own_size or 0) for one in made]
+    assert sizes[0][1] >= sizes[0][0] > 1_000_000
+    assert sizes[1][0] == sizes[0][0] + 3
+    assert sizes[1][1] < 100_000
+    assert [copy.size for copy in second.copies] == [second.own_size]
     assert second.tools["compared"] == "times"
     assert_same(top, tree_of(second, top))
+    with transaction() as session:
+        requests.delete(session, session.get_one(Backup, first.id), add_person(session))
+    drive()
+    assert found(first.id).deleted_at
+    assert not tree_of(first, top).exists()
+    assert_same(top, tree_of(second, top))
+
+
+def test_a_tree_that_is_gone_is_missing_and_not_linked_to(
+    site_id: UUID, server: Sshd, tmp_path: Path
+) -> None:
+    schedule_id, top = schedule_of(site_id), tmp_path / "site"
+    first, second = back_up(schedule_id), back_up(schedule_id)
     with reading() as session:
         copies = presence.looked_for(session, second.server_id)
     asked = [Archive(str(c.root), str(c.backup_id), c.name, c.size or 0) for c in copies]
@@ -76,15 +90,9 @@ def test_trees_on_the_server_link_to_the_last_that_is_there(
         lost = {one.archive.backup_id: one.how for one in look(ssh, asked)}
     assert lost == {str(first.id): "there", str(second.id): "absent"}
     with transaction() as session:
-        copy = second.server_copy.id
-        presence.note(session, {copy: "It is not there."})
+        presence.note(session, {copy.id: "It is not there." for copy in second.copies})
     third = back_up(schedule_id)
-    assert third.base_id == first.id  # the missing one is passed over
-    with transaction() as session:
-        requests.delete(session, session.get_one(Backup, first.id), add_person(session))
-    drive()
-    assert found(first.id).deleted_at
-    assert not tree_of(first, top).exists()
+    assert third.base_id == first.id
     assert_same(top, tree_of(third, top))
 
 
@@ -125,6 +133,7 @@ def test_an_upload_whose_process_was_lost_begins_anew(
     with transaction() as session:
         row, vault = session.get_one(Backup, backup.id), session.get_one(Vault, vault_id)
         run = uploads.ask(session, row, vault, add_person(session))
+        run.move(session, Status.FAILED)
         following = uploads.failed(session, run, RunKilled("Killed."))
         assert [one.kind for one in following] == [RunKind.UPLOAD, RunKind.ABANDON]
         attempts = [one.options["attempt"] for one in (run, *following)]
