@@ -32,7 +32,11 @@ class Schedule(Base):
     """One plan for a site, or for paths of a server that belong to no site."""
 
     __tablename__ = "schedules"
-    __table_args__ = (Index(None, "next_run_at"), Index(None, "late_at"), Index(None, "site_id"))
+    __table_args__ = (
+        Index(None, "next_run_at", "id"),
+        Index(None, "late_at", "id"),
+        Index(None, "site_id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id), index=True)

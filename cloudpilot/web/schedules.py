@@ -26,6 +26,7 @@ from cloudpilot.domain import (
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Right
+from cloudpilot.domain.scheduled import Place
 from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
@@ -36,7 +37,6 @@ from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
 from cloudpilot.web.forms.schedules import ScheduleForm, SchedulePathsForm, read, typed
 from cloudpilot.web.ids import id_of
-from cloudpilot.web.paging import page_number
 
 bp = Blueprint("schedules", __name__, url_prefix="/schedules")
 
@@ -49,10 +49,10 @@ SLOTS_SHOWN = 30
 @needs(Right.VIEW)
 def index() -> str:
     """All schedules, those that need attention first, a page at a time."""
-    number = page_number(request.args.get("page"))
+    after = request.args.get("after")
     with reading() as session:
-        found = scheduled.page(session, number)
-    return render_template("schedules/index.html", page=found)
+        found = scheduled.page(session, Place.parse(after) if after else None)
+    return render_template("schedules/index.html", page=found, after=after)
 
 
 @bp.get("/reading")
