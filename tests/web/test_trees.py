@@ -103,7 +103,7 @@ def test_what_a_tree_cannot_be_is_said(owner: Browser, site_id: UUID) -> None:
         server = session.get_one(Server, server_id)
         session.get_one(Site, site_id).method = Method.TREE
         server.privilege = Privilege.READ_ALL
-    refused = owner.post(f"/backups/new?site={site_id}", 422, method="tree")
+    refused = owner.post(f"/backups/new?site={site_id}", 422, method="tree", vault_id="")
     assert "only root can keep owners" in refused.text
 
 
@@ -121,5 +121,5 @@ def test_a_page_of_a_tree_says_what_is_its_own(owner: Browser, site_id: UUID) ->
     for words in said:
         assert words in page, words
     assert "its list of files" in page
-    assert "120.0 MB of its own" in owner.get("/backups").text
+    assert owner.get("/backups").text.count("of its own") == 2
     assert "Other trees stay whole" in owner.get(f"/backups/{second}/delete").text
