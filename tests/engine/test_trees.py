@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cloudpilot.engine import detached, script
-from cloudpilot.engine.script import Tree
+from cloudpilot.engine.script import Chain, Tree
 from cloudpilot.errors import InvalidConfig, PrivilegeMissing
 from tests.engine.conftest import Backups, Made, left_of, mounted
 from tests.engine.test_increments import first_changes, second_changes, site, third_changes
@@ -323,3 +323,10 @@ def test_without_root_a_tree_that_would_lose_owners_is_refused(
 def test_names_of_a_tree_are_no_paths(backups: Backups, site: Path, tree: Tree) -> None:
     with pytest.raises(InvalidConfig):
         script.backup(backups.contents(site, tree=tree))
+
+
+def test_a_tree_is_of_files_alone_and_stays(backups: Backups, site: Path) -> None:
+    streaming: dict[str, Any] = {"streamed": True, "upload_id": "u1", "tiers": ((1, 1),)}
+    for also in (streaming, {"chain": Chain("key")}):
+        with pytest.raises(InvalidConfig):
+            script.backup(backups.contents(site, tree=Tree(NAME), **also))
