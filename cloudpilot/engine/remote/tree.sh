@@ -168,12 +168,25 @@ copy_tree() {
   began=$(date +%s)
   in_background copying
   status=$?
+  if lost_base; then
+    in_background copying # what is there by now is left as it is
+    status=$?
+  fi
   grep -a '^skipping ' work/said >>work/rsync.errors
   head -c 1000000 work/rsync.errors
   need_privilege # had to the end, or less was read
   judge_rsync "$status"
   [ "$compared" = contents ] || look_closer
   mounts_left_out
+}
+
+# lost_base: whether the tree before was deleted meanwhile; then it is not linked to any more.
+lost_base() {
+  [ -n "$base" ] || return
+  grep -aF "$backup_root/$base/" work/rsync.errors |
+    grep -qaE '^--link-dest arg does not exist|: No such file or directory \(2\)$' || return
+  base='' whole_because=base_missing
+  say 'The tree before was deleted meanwhile: what is not there yet is copied.'
 }
 
 copying() {
