@@ -1,4 +1,4 @@
-"""Exclude patterns and paths, judged and translated for tar. Pure: text in, text out."""
+"""Exclude patterns and paths, judged and translated for tar and rsync. Pure: text in, text out."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -69,6 +69,59 @@ def options(patterns: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
     if sum(len(word.encode(errors="surrogateescape")) + 1 for word in words) > BYTES_AT_MOST:
         raise InvalidConfig("The exclude patterns are too long: 100 kB, for all paths together.")
     return ("--wildcards", *words) if patterns else ()
+
+
+def filters(patterns: Sequence[str], paths: Sequence[str], own: str) -> tuple[str, ...]:
+    """rsync's options for the same; raises InvalidConfig as `options` does.
+
+    own  our backup directory, which is in no tree
+
+    The first rule that fits counts: folders above the paths are taken whatever the patterns say,
+    and of `/` not what the kernel makes up.
+
+    >>> filters(["*.log"], ["/srv/[a]"], "/var/b")[:3]
+    ('--filter=- /var/b', '--filter=+ /srv', '--filter=+ /srv/[[]a]')
+    >>> filters(["*.log", "[a]", "/cache/"], ["/srv/b"], "/var/b")[3:]
+    ('--filter=- *.log', '--filter=- [[]a]', '--filter=- /srv/b/cache')
+    """
+    options(patterns, paths)
+    rules = [f"- {_rule(own)}"]
+    if "/" in paths:
+        rules += [f"- /{name}/*" for name in ("proc", "sys", "dev", "run")]
+    rules += [f"+ {_rule(above)}" for above in _with_those_above(paths)]
+    for pattern in patterns:
+        tokens = _tokens(_without_ends(pattern))
+        if _is_anchored(pattern):
+            tops = [_plain(f"{path.rstrip('/')}/") for path in paths]
+            rules += [f"- {_wild([*top, *tokens])}" for top in tops]
+        else:
+            rules.append(f"- {_wild(tokens)}")
+    return tuple(f"--filter={rule}" for rule in rules)
+
+
+def _with_those_above(paths: Sequence[str]) -> list[str]:
+    found = []
+    for path in merged(paths):
+        parts = path.strip("/").split("/") if path != "/" else []
+        found += [f"/{'/'.join(parts[: count + 1])}" for count in range(len(parts))]
+    return list(dict.fromkeys(found))
+
+
+def _rule(path: str) -> str:
+    return _wild(_plain(path))
+
+
+def _plain(text: str) -> list[tuple[str, bool]]:
+    return [(char, False) for char in text]
+
+
+def _wild(tokens: Sequence[tuple[str, bool]]) -> str:
+    """For rsync, which takes a backslash for more only where there is a wildcard, and two stars for
+    any number of folders."""
+    if not any(wild or char in "*?[" for char, wild in tokens):
+        return "".join(char for char, _ in tokens)
+    escaped = {"*": "[*]", "?": "[?]", "[": "[[]", "\\": "\\\\"}
+    return "".join(char if wild else escaped.get(char, char) for char, wild in tokens)
 
 
 def _without_ends(pattern: str) -> str:

@@ -91,6 +91,18 @@ class Compression(StrEnum):
         return {Compression.GZIP: ".tar.gz", Compression.ZSTD: ".tar.zst"}[self]
 
 
+class Method(StrEnum):
+    """What a backup of files is on its server."""
+
+    ARCHIVE = "archive"  # one compressed file
+    TREE = "tree"  # all files as they are; those that have not changed are linked to the last tree
+
+    @property
+    def suffix(self) -> str:
+        """What a tree's name ends in."""
+        return f".{self.value}"
+
+
 class Place(StrEnum):
     """Where a copy of a backup lies."""
 

@@ -20,7 +20,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import NEXT, HasStatus, Next, Status, values_of
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import ChecksumMismatch, NotFound, UploadFailed, UploadIncomplete
-from cloudpilot.kinds import BackupType, Compression, Place, RunKind
+from cloudpilot.kinds import BackupType, Compression, Method, Place, RunKind
 
 FORMAT = 1  # of the archives that we write; docs/archive-format.md
 WARNINGS_KEPT = 200
@@ -61,6 +61,7 @@ class Backup(HasStatus, Base):
     excludes: Mapped[list[str]]
     databases: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # see Database.plan
     compression: Mapped[Compression] = mapped_column(values_of(Compression))
+    method: Mapped[Method] = mapped_column(values_of(Method), default=Method.ARCHIVE)
     retention_days: Mapped[int] = mapped_column(default=RETENTION_DAYS)
     vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))  # where it is to go, too
     streamed: Mapped[bool] = mapped_column(default=False)  # without a local file
@@ -69,7 +70,7 @@ class Backup(HasStatus, Base):
     note: Mapped[str] = mapped_column(default="")
     # Increments: see chains. The full one that a chain begins with is its own chain.
     chain_id: Mapped[UUID | None] = mapped_column(index=True)
-    base_id: Mapped[UUID | None]  # what this one continues
+    base_id: Mapped[UUID | None]  # what this one continues; of a tree, the one that it links to
     level: Mapped[int] = mapped_column(default=0)
     state_sha256: Mapped[str | None]  # of what the server keeps for the next increment
     schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("schedules.id"))
@@ -86,11 +87,12 @@ class Backup(HasStatus, Base):
     delete_requested_at: Mapped[datetime | None]  # by a person: all copies are to go
     deleted_at: Mapped[datetime | None]  # a person had it deleted and it is proven gone
 
-    archive: Mapped[str]  # the file's name
-    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes of the archive
+    archive: Mapped[str]  # the file's name; of a tree, that of the archive that is made of it
+    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes; of a tree, of all its files
+    own_size: Mapped[int | None] = mapped_column(BigInteger)  # of a tree: bytes that no other had
     usual_size: Mapped[int | None] = mapped_column(BigInteger)  # see restorable.usual
     tar_size: Mapped[int | None] = mapped_column(BigInteger)  # bytes before compression
-    sha256: Mapped[str | None]
+    sha256: Mapped[str | None]  # of the archive, or of a tree's index
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # entries of the archive by kind
     # What is in its dumps, see census.read; loaded when it is asked for: it may be a megabyte.
     census: Mapped[list[dict[str, Any]]] = mapped_column(default=list, deferred=True)
@@ -101,6 +103,11 @@ class Backup(HasStatus, Base):
     error_detail: Mapped[str | None]
 
     copies: Mapped[list[Copy]] = relationship(lazy="selectin", order_by=Copy.place)
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether it is a snapshot tree on its server, and an archive in vaults alone."""
+        return self.method is Method.TREE
 
     @property
     def offsite_status(self) -> Offsite | None:
@@ -184,6 +191,7 @@ class Backup(HasStatus, Base):
                 "excludes": self.excludes,
                 "databases": self.databases,
                 "compression": self.compression,
+                "method": self.method,
             },
             indent=2,
         ).encode()

@@ -33,7 +33,8 @@ WHY_FULL = {
 def is_wanted(session: Session, backup: Backup) -> bool:
     """Whether its schedule makes increments."""
     schedule = session.get(Schedule, backup.schedule_id) if backup.schedule_id else None
-    return bool(schedule and schedule.incremental and backup.type.has_files)
+    wanted = schedule is not None and schedule.incremental
+    return wanted and backup.type.has_files and not backup.is_tree
 
 
 def join(session: Session, backup: Backup) -> Backup | None:

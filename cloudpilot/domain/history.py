@@ -128,15 +128,19 @@ def _midnight(day: date, later: int = 0) -> datetime:
 
 
 def sizes(session: Session, site_id: UUID, limit: int) -> list[Size]:
-    """The latest completed backups of a site, the oldest first, deleted ones too."""
-    rows = select(Backup.created_at, Backup.size, Backup.id, Backup.deleted_at).where(
+    """The latest completed backups of a site, the oldest first, deleted ones too; what is larger
+    for being packed in another way is left out."""
+    columns = Backup.created_at, Backup.size, Backup.id, Backup.deleted_at, Backup.method
+    rows = select(*columns).where(
         Backup.site_id == site_id,
         cast(Backup.status, String) == Status.COMPLETED.value,
         Backup.size.is_not(None),
         Backup.level == 0,  # an increment says little of how large the site is
     )
     rows = rows.order_by(Backup.created_at.desc(), Backup.id.desc()).limit(limit)
-    found = [Size(at, size or 0, row, bool(gone)) for at, size, row, gone in session.execute(rows)]
+    read = session.execute(rows).all()
+    alike = (row for row in read if row.method is read[0].method)
+    found = [Size(at, size or 0, row, bool(gone)) for at, size, row, gone, _ in alike]
     return found[::-1]
 
 
@@ -177,7 +181,8 @@ def stores(session: Session, server_id: UUID | None = None, *, limit: int = 1) -
 def largest_last(session: Session, server_id: UUID) -> tuple[str, int] | None:
     """The site of that server whose newest completed backup is the largest, and its bytes."""
     completed = reads(Backup.status, Status.COMPLETED)
-    size = newest_of_site(Backup.size, completed, Backup.size.is_not(None))
+    taken = func.coalesce(Backup.own_size, Backup.size)  # on the server
+    size = newest_of_site(taken, completed, Backup.size.is_not(None))
     rows = select(Site.name, size).where(Site.server_id == server_id, Site.removed_at.is_(None))
     found = [(name, int(count)) for name, count in session.execute(rows) if count]
     return max(found, key=lambda one: one[1], default=None)

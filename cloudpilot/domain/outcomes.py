@@ -16,6 +16,7 @@ from cloudpilot.domain import (
     runs,
     shrinkage,
     subjects,
+    trees,
     tries,
     uploads,
 )
@@ -32,30 +33,31 @@ from cloudpilot.kinds import BackupType, Place, RunKind
 def started(session: Session, backup: Backup) -> list[Run]:
     """The server is at it; the run that brings it to its vault meanwhile, if it has one."""
     backup.move(session, Status.RUNNING, started_at=clock.now())
-    upload = uploads.begin(session, backup)
-    return [upload] if upload else []
+    return [] if backup.is_tree else uploads.begin(session, backup)
 
 
-def completed(session: Session, backup: Backup, made: Made, warnings: list[str]) -> None:
-    """The archive is there, whole and hashed; so is its copy on the server.
+def completed(session: Session, backup: Backup, made: Made, warnings: list[str]) -> list[Run]:
+    """The archive is there, whole and hashed; so is its copy on the server. Returns the run that
+    brings a tree to its vault, which begins only now.
 
     One that was streamed is not there but on its way: it is completed when the vault has it.
     """
     now = clock.now()
     _describe(session, backup, made, warnings)
     if backup.streamed:
-        return
+        return []
     backup.move(session, Status.COMPLETED, finished_at=now)
     tries.made(session, backup)
     for copy in (one for one in backup.copies if one.place is Place.SERVER):
         copy.move(
             session,
             CopyStatus.STORED,
-            size=made.size,
+            size=made.size if made.own is None else made.own,  # what it takes there
             sha256=made.sha256,
             verified_by="written",
             verified_at=now,
         )
+    return uploads.begin(session, backup) if backup.is_tree else []
 
 
 def uploaded(session: Session, run: Run) -> list[Run]:
@@ -97,7 +99,8 @@ def _describe(session: Session, backup: Backup, made: Made, warnings: list[str])
     warnings = [*shrunken, *warnings]
     chains.made(backup, made)
     backup.size, backup.sha256, backup.tar_size = made.size, made.sha256, made.tar_size
-    backup.counts, backup.tools = dict(made.counts), dict(made.tools)
+    backup.counts, backup.tools, backup.own_size = dict(made.counts), dict(made.tools), made.own
+    trees.made(backup, made)
     if made.full_because:
         backup.tools = backup.tools | {"full_because": made.full_because}
     backup.warnings = warnings[:WARNINGS_KEPT]

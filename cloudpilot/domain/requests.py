@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import chains, outcomes, restores, runs
+from cloudpilot.domain import chains, outcomes, restores, runs, trees
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
@@ -26,7 +26,7 @@ from cloudpilot.errors import (
     RestoreInProgress,
     SshNotConfigured,
 )
-from cloudpilot.kinds import BackupType, Compression, Place, RunKind
+from cloudpilot.kinds import BackupType, Compression, Method, Place, RunKind
 
 RESTORING = (RunKind.RESTORE, RunKind.UNDO)  # what is under way would be half of each
 
@@ -44,6 +44,7 @@ class Wish:
     databases: list[Database] = field(default_factory=list)
     retention_days: int = RETENTION_DAYS
     note: str = ""
+    method: Method = Method.ARCHIVE
     destination: Destination | None = None
     schedule_id: UUID | None = None
     slot_id: UUID | None = None  # the slot of that schedule
@@ -62,6 +63,7 @@ class Wish:
             raise InvalidConfig(f"{name} has no paths: only its databases can be backed up.")
         if self.type.has_databases and not self.databases:
             raise InvalidConfig(f"{name} has no database: only its files can be backed up.")
+        trees.refuse(self.method, self.type, self.server.privilege, self.destination)
 
 
 def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
@@ -82,6 +84,8 @@ def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
 def new_backup(wish: Wish, by: Person | None) -> Backup:
     """The row of a backup, with that of its copy on the server."""
     server, site, now = wish.server, wish.site, clock.now()
+    name = f"{wish.type}-{now:%Y%m%d-%H%M%S}Z"
+    archive = f"{name}{wish.compression.suffix}"
     backup = Backup(
         id=uuid4(),
         type=wish.type,
@@ -93,6 +97,7 @@ def new_backup(wish: Wish, by: Person | None) -> Backup:
         excludes=wish.excludes if wish.type.has_files else [],
         databases=[one.plan() for one in wish.databases] if wish.type.has_databases else [],
         compression=wish.compression,
+        method=wish.method,
         retention_days=wish.retention_days,
         note=wish.note,
         **(wish.destination.columns() if wish.destination else {}),
@@ -102,10 +107,11 @@ def new_backup(wish: Wish, by: Person | None) -> Backup:
         created_at=now,
         expires_at=now + timedelta(days=wish.retention_days),
         judge_at=now + timedelta(days=wish.retention_days),
-        archive=f"{wish.type}-{now:%Y%m%d-%H%M%S}Z{wish.compression.suffix}",
+        archive=archive,
     )
+    its = f"{name}{wish.method.suffix}" if wish.method is Method.TREE else archive
     backup.copies.append(
-        Copy(place=Place.SERVER, server_id=server.id, root=server.backup_root, name=backup.archive)
+        Copy(place=Place.SERVER, server_id=server.id, root=server.backup_root, name=its)
     )
     return backup
 
@@ -193,6 +199,7 @@ def expected_ratio(session: Session, backup: Backup) -> int:
         Backup.status == Status.COMPLETED,
         Backup.compression == backup.compression,
         Backup.type == backup.type,
+        Backup.tar_size.is_not(None),  # a tree has none
     )
     last = session.execute(rows.order_by(Backup.created_at.desc()).limit(1)).first()
     if not last or not last.size or not last.tar_size:

@@ -163,7 +163,7 @@ def places(session: Session, backup: Backup) -> list[UUID | None]:
     ]
     there = set.intersection(*stored) if whole else set()
     server = session.get_one(Server, backup.server_id)
-    if server.removed_at:
+    if server.removed_at or backup.is_tree:  # a tree is no archive: it comes back by rsync
         there.discard(None)
     return sorted(there, key=lambda vault_id: (vault_id is not None, str(vault_id)))
 
@@ -185,7 +185,7 @@ def _is_read(copy: Copy, vault_id: UUID | None) -> bool:
 
 def needed(session: Session, backup: Backup) -> int:
     """Bytes that it takes unpacked, all levels that are unpacked one after the other included."""
-    return sum(one.tar_size or 0 for one in chains.needed(session, backup))
+    return sum(one.tar_size or one.size or 0 for one in chains.needed(session, backup))
 
 
 def uses(session: Session, backup: Backup) -> bool:

@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased, raiseload
 
 from cloudpilot import clock
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.slots import Slot, SlotStatus
 from cloudpilot.domain.status import StatusEvent
+from cloudpilot.errors import InvalidConfig
 
 PAGE = 50
+PARTS = ("late", "next", "paused")  # of the list of all
 LATE_SHOWN = 10
 EVENTS_SHOWN = 10
 
@@ -52,20 +55,77 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a row in the list of all, as it stands in a URL: in which part, and there behind
+    which row.
+
+    >>> str(Place.parse("next_2026-01-02T03:04:05+00:00_00000000-0000-0000-0000-000000000001"))
+    'next_2026-01-02T03:04:05+00:00_00000000-0000-0000-0000-000000000001'
+    """
+
+    part: str
+    row: Cursor
+
+    def __str__(self) -> str:
+        return f"{self.part}_{self.row}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """Raises InvalidConfig."""
+        part, _, row = text.partition("_")
+        if part not in PARTS:
+            raise InvalidConfig(Cursor.DAMAGED)
+        return cls(part, Cursor.parse(row))
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> "Place":
+        """Of that row."""
+        part = "paused" if schedule.next_run_at is None else "next"
+        part = "late" if schedule.is_late else part
+        at = {"late": schedule.late_at, "next": schedule.next_run_at}.get(part)
+        return cls(part, Cursor(at or schedule.created_at, schedule.id))
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of one page, its number from 1, and whether another follows."""
+    """Rows of one page, and behind which row the next one begins (None: this is the last)."""
 
     rows: Sequence[Row]
-    number: int
-    has_more: bool
+    following: Place | None
 
 
-def page(session: Session, number: int) -> Page:
-    """Late ones first, then by when they come next; paused ones last."""
-    rank = case((Schedule.late_at <= clock.now(), 0), (Schedule.next_run_at.is_(None), 2), else_=1)
-    rows = _rows().order_by(rank, Schedule.next_run_at, Schedule.id)
-    found = _found(session, rows.offset((number - 1) * PAGE).limit(PAGE + 1))
-    return Page(found[:PAGE], number, len(found) > PAGE)
+def page(session: Session, after: Place | None = None) -> Page:
+    """Late ones first, then by when they come next; paused ones last. However many there are, what
+    is read are the rows of the page, by an index."""
+    parts = PARTS[PARTS.index(after.part) :] if after else PARTS
+    ids: list[UUID] = []
+    for part in parts:
+        behind = after.row if after and after.part == part else None
+        rows = _part(part, behind).limit(PAGE + 1 - len(ids))
+        ids += session.scalars(rows)
+        if len(ids) > PAGE:
+            break
+    found = {row.schedule.id: row for row in _found(session, _rows().where(Schedule.id.in_(ids)))}
+    shown = [found[one] for one in ids[:PAGE] if one in found]
+    more = shown and len(ids) > PAGE
+    return Page(shown, Place.of(shown[-1].schedule) if more else None)
+
+
+def _part(part: str, after: Cursor | None) -> Select[Any]:
+    """The ids of one part of the list, in its order."""
+    now = clock.now()
+    if part == "paused":
+        rows = select(Schedule.id).where(Schedule.next_run_at.is_(None))
+        rows = rows.where(Schedule.id > after.id) if after else rows
+        return rows.where(Schedule.removed_at.is_(None)).order_by(Schedule.id)
+    at, condition = {
+        "late": (Schedule.late_at, Schedule.late_at <= now),
+        "next": (Schedule.next_run_at, Schedule.late_at > now),
+    }[part]
+    rows = select(Schedule.id).where(condition, at.is_not(None))
+    if after:
+        rows = rows.where(at >= after.at, or_(at > after.at, Schedule.id > after.id))
+    return rows.order_by(at, Schedule.id)
 
 
 def one(session: Session, schedule: Schedule) -> Row:

@@ -22,7 +22,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import StatusEvent, values_of
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import NotFound
-from cloudpilot.kinds import BackupType, Compression
+from cloudpilot.kinds import BackupType, Compression, Method
 
 ON_TIME, LATE = "on time", "late"
 RULES = ("last", "daily", "weekly", "monthly", "yearly")
@@ -32,7 +32,11 @@ class Schedule(Base):
     """One plan for a site, or for paths of a server that belong to no site."""
 
     __tablename__ = "schedules"
-    __table_args__ = (Index(None, "next_run_at"), Index(None, "late_at"), Index(None, "site_id"))
+    __table_args__ = (
+        Index(None, "next_run_at", "id"),
+        Index(None, "late_at", "id"),
+        Index(None, "site_id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id), index=True)
@@ -59,6 +63,7 @@ class Schedule(Base):
     keep_monthly: Mapped[int] = mapped_column(default=0)
     keep_yearly: Mapped[int] = mapped_column(default=0)
 
+    method: Mapped[Method] = mapped_column(values_of(Method), default=Method.ARCHIVE)
     incremental: Mapped[bool] = mapped_column(default=False)
     full_every: Mapped[int] = mapped_column(default=7)  # of so many backups one is full
     full_days: Mapped[int | None]  # after so many days, too

@@ -14,7 +14,7 @@ from cloudpilot.domain.servers import Server, valid_path
 from cloudpilot.domain.status import values_of
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import InvalidConfig, InvalidPath, NotFound
-from cloudpilot.kinds import BackupType, Compression
+from cloudpilot.kinds import BackupType, Compression, Method
 from cloudpilot.text import has_controls
 
 PATHS_AT_MOST = 100
@@ -39,6 +39,7 @@ class Site(Base):
     # What its backups do unless the form says otherwise; see Backup.
     vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))
     streamed: Mapped[bool] = mapped_column(default=False)
+    method: Mapped[Method] = mapped_column(values_of(Method), default=Method.ARCHIVE)
     local_days: Mapped[int | None]
     rate: Mapped[int | None] = mapped_column(BigInteger)  # bytes a second
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

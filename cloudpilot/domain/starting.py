@@ -216,6 +216,7 @@ class _Around:
             databases=list(self.databases.get(site.id, ())) if site else [],
             retention_days=schedule.retention_days,
             note=schedule.note,
+            method=schedule.method,
             destination=self._destination(schedule),
             schedule_id=schedule.id,
             slot_id=slot.id,

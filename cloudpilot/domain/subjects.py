@@ -113,6 +113,7 @@ def usual_size(session: Session, backup: Backup) -> int | None:
     own = None if backup.site_id else session.scalar(paths)
     rows = Subject(backup.server_id, backup.site_id, backup.type, own).rows()
     rows = rows.where(Backup.id != backup.id, Backup.status == Status.COMPLETED, Backup.level == 0)
+    rows = rows.where(Backup.method == backup.method)  # an archive is smaller than what is in it
     before = session.scalars(rows.order_by(Backup.created_at.desc()).limit(LOOKED_AT))
     return restorable.usual([item_of(one) for one in before])
 

@@ -15,19 +15,17 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, runs
+from cloudpilot.domain import backups, readable, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import ARCHIVE, VaultObject
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.servers import Server
-from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.domain.status import ACTIVE
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import (
     CloudPilotError,
     InvalidState,
-    NotCompleted,
     RunKilled,
     RunLost,
     VaultDenied,
@@ -40,10 +38,10 @@ AGAIN = {CopyStatus.FAILED, CopyStatus.MISSING}  # what a vault is asked to take
 OF_UPLOADS = (RunKind.UPLOAD, RunKind.VERIFY)
 
 
-def begin(session: Session, backup: Backup) -> Run | None:
-    """The upload that goes along with the making; None if it is to go nowhere."""
+def begin(session: Session, backup: Backup) -> list[Run]:
+    """The upload that its wish asks for; none if it is to go nowhere."""
     vault = session.get(Vault, backup.vault_id) if backup.vault_id else None
-    return _begin(session, _new_copy(session, backup, vault), backup, None) if vault else None
+    return [_begin(session, _new_copy(session, backup, vault), backup, None)] if vault else []
 
 
 def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
@@ -52,7 +50,7 @@ def ask(session: Session, backup: Backup, vault: Vault, by: Person) -> Run:
     Raises NotCompleted, InvalidState if it is there or on its way, or cannot be read any more.
     """
     backup = backups.locked(session, backup.id)  # who asks at the same time sees this copy
-    refuse_what_cannot_be_read(session, backup)
+    readable.refuse_others(session, backup)
     copy = of_vault(backup, vault.id)
     _plan_anew(backup)
     if copy is None:
@@ -135,7 +133,7 @@ def stored(session: Session, run: Run) -> Copy:
         session,
         CopyStatus.STORED,
         size=archive.size,
-        sha256=backup.sha256,
+        sha256=archive.sha256 or backup.sha256,
         verified_by=archive.verified_by,
         verified_at=now,
     )
@@ -152,7 +150,7 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
         return []  # it is being deleted, which takes care of all that is there
     times = int(run.options.get("times", 0))
     if _may_go_on(session, run, copy, error) and times < GOES_ON_AT_MOST:
-        return [_follow(session, run, RunKind.UPLOAD, times=times + 1)]
+        return _go_on(session, run, copy, times + 1)
     copy.move(
         session,
         CopyStatus.FAILED,
@@ -164,34 +162,19 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
     return [] if refused else [_follow(session, run, RunKind.ABANDON)]
 
 
+def _go_on(session: Session, run: Run, copy: Copy, times: int) -> list[Run]:
+    """With the same attempt; what was made of a tree for the first one is not there any more."""
+    if not backups.find(session, copy.backup_id).is_tree:
+        return [_follow(session, run, RunKind.UPLOAD, times=times)]
+    again = _follow(session, run, RunKind.UPLOAD, times=times, attempt=str(uuid4()))
+    return [again, _follow(session, run, RunKind.ABANDON)]
+
+
 def _may_go_on(session: Session, run: Run, copy: Copy, error: CloudPilotError) -> bool:
     """What was lost with its process; without a local file what was sent is nowhere else."""
     lost = isinstance(error, RunLost | RunKilled) and run.kind is RunKind.UPLOAD
     backup = backups.find(session, copy.backup_id)
     return lost and not backup.streamed and run.stop_requested_at is None
-
-
-def refuse_what_cannot_be_read(session: Session, backup: Backup) -> None:
-    """Raises NotCompleted, or InvalidState if no server can send its archive any more."""
-    if backup.status is not Status.COMPLETED:
-        raise NotCompleted("Only a completed backup can be uploaded.")
-    local, server = backup.server_copy, session.get_one(Server, backup.server_id)
-    if server.removed_at:
-        raise InvalidState(f"CloudPilot cannot reach {server.name} any more.")
-    there = local is not None and local.status is CopyStatus.STORED
-    if not there or _is_being_removed(session, backup):
-        raise InvalidState("Its archive is not on the server, or about to go: it cannot be sent.")
-
-
-def _is_being_removed(session: Session, backup: Backup) -> bool:
-    """Whether what the server has of it goes at this moment."""
-    rows = select(Run.id).where(
-        Run.backup_id == backup.id,
-        Run.kind == RunKind.DELETE,
-        Run.vault_id.is_(None),
-        Run.status.in_(ACTIVE),
-    )
-    return session.scalar(rows.limit(1)) is not None
 
 
 def _new_copy(session: Session, backup: Backup, vault: Vault) -> Copy:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from cloudpilot.engine.logins import Login
 from cloudpilot.engine.program import quoted_words, source
 from cloudpilot.errors import InvalidConfig, InvalidPath
-from cloudpilot.excludes import distinct, is_inside, merged, options
+from cloudpilot.excludes import distinct, filters, is_inside, merged, options
 from cloudpilot.kinds import Compression, Privilege
 from cloudpilot.secrets import Secret
 
-__all__ = ["Contents", "Dump", "backup", "merged"]
+__all__ = ["Chain", "Contents", "Dump", "Tree", "backup", "merged"]
 
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
-SCRIPTS = ("words", "ending", "prelude", "rights", "measure", "judge")
+SCRIPTS = ("words", "ending", "prelude", "publish", "rights", "measure", "judge")
 DUMP_SCRIPTS = (
     "clients",
     "asking",
@@ -26,7 +26,9 @@ DUMP_SCRIPTS = (
 )
 CHAIN_SCRIPTS = ("chain",)
 STREAM_SCRIPTS = ("parts", "stream")
-LAST = ("archive",)
+LAST = ("packing", "archive")
+TREE_SCRIPTS = ("judge_rsync", "tree")
+TREE_PROGRAMS = ("tree.pl", "progress.pl")
 PROGRAMS = ("pack.pl", "entry.pl", "stream.pl")
 CHAIN_PROGRAMS = ("state.pl",)
 DUMP_PROGRAMS = ("members.pl", "rows.pl", "archive.pl", "grants.pl", "events.pl", "census.pl")
@@ -70,6 +72,24 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class Tree:
+    """A snapshot tree in place of an archive; docs/trees.md.
+
+    name         of its folder, e.g. files-20261123-053000Z.tree
+    base         the backup whose tree it links to; None: everything is copied
+    base_name    what that one's is called
+    base_sha256  of its index
+    compare      all contents are compared, not only sizes and times
+    """
+
+    name: str
+    base: str | None = None
+    base_name: str = ""
+    base_sha256: str = ""
+    compare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """Everything that a backup is made from: files, databases, or both."""
 
@@ -87,6 +107,7 @@ class Contents:
     upload_id: str = ""
     tiers: tuple[tuple[int, int], ...] = ()  # of that upload
     chain: Chain | None = None
+    tree: Tree | None = None  # files only
 
     def secrets(self) -> dict[str, Secret]:
         """What goes to the run beside the files: the option file of each login."""
@@ -99,6 +120,10 @@ def backup(what: Contents) -> dict[str, bytes]:
     Raises InvalidPath, and InvalidConfig for a pattern that would exclude a path itself or for
     patterns that are too long in all.
     """
+    if what.tree:
+        names = SCRIPTS + TREE_SCRIPTS
+        programs = {name: source(name) for name in TREE_PROGRAMS}
+        return {"script": _function(_settings(what), names), "manifest.json": what.plan} | programs
     called = PROGRAMS + (DUMP_PROGRAMS if what.dumps else ())
     called += CHAIN_PROGRAMS if what.chain else ()
     programs = {name: source(name) for name in called}
@@ -106,13 +131,17 @@ def backup(what: Contents) -> dict[str, bytes]:
 
 
 def _script(what: Contents) -> bytes:
-    """All inside one function: of a script that was cut off nothing runs."""
     names = SCRIPTS + (DUMP_SCRIPTS if what.dumps else ())
     names += CHAIN_SCRIPTS if what.chain else ()
     names += (STREAM_SCRIPTS if what.streamed else ()) + LAST
+    return _function(_settings(what), names)
+
+
+def _function(settings: tuple[bytes, ...], names: tuple[str, ...]) -> bytes:
+    """All inside one function: of a script that was cut off nothing runs."""
     parts = (
         b"main() {",
-        *_settings(what),
+        *settings,
         *(source(f"{name}.sh") for name in names),
         b'}\nmain "$@"; exit\n',
     )
@@ -145,6 +174,25 @@ def _settings(what: Contents) -> tuple[bytes, ...]:
             upload_id=what.upload_id,
         ),
         *(_chain(what.chain) if what.chain else ()),
+        *(_tree(what, what.tree) if what.tree else ()),
+    )
+
+
+def _tree(what: Contents, tree: Tree) -> tuple[bytes, ...]:
+    if what.dumps or what.chain or what.streamed:
+        raise InvalidConfig("A snapshot tree is of files alone, and stays on its server.")
+    named = all(_ARCHIVE.fullmatch(name) for name in (tree.name, tree.base_name or "none"))
+    if not named or not (tree.base is None or _BASE.fullmatch(tree.base)):
+        raise InvalidConfig("A tree's name has letters, digits, dots, - and _ only.")
+    return (
+        _array("filters", filters(what.excludes, distinct(what.paths), what.backup_root)),
+        *_values(
+            tree=tree.name,
+            base_id=tree.base or "",
+            base_tree=tree.base_name,
+            base_sha256=tree.base_sha256,
+            compare="yes" if tree.compare else "",
+        ),
     )
 
 

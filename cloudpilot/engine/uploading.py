@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from cloudpilot.engine.detached import Place
+from cloudpilot.engine.packed import PROGRAMS, Packed, packing
 from cloudpilot.engine.program import Program, quoted_words, source
 from cloudpilot.engine.reaching import Reached, reach
 from cloudpilot.engine.requests import NAMES, Request, secrets
@@ -21,15 +22,16 @@ __all__ = [
 ]  # fmt: skip
 
 SCRIPTS = (
-    "words", "ending", "prelude", "curl", "requests", "send", "senders", "follow", "free",
+    "words", "ending", "prelude", "curl", "requests", "send", "senders", "follow", "maker", "free",
     "parts", "upload",
 )  # fmt: skip
+TREE_SCRIPTS = tuple("tree_follow" if name == "maker" else name for name in SCRIPTS)
 PATIENCE = 6 * 3600  # seconds in which a part is sent again and again
 MARGIN = 150  # seconds, five of the slowest looks
 MOST_PARTS = 10_000
 LARGEST = 10**15 - 1  # bytes
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
+_NAME = re.compile(r"(?:upload-[A-Za-z0-9_-]{1,64}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NUMBER = r"(?:0|[1-9][0-9]{0,14})"
@@ -64,6 +66,7 @@ class Sending:
     streamed: bool = False  # there will be no local file
     patience: int = PATIENCE
     margin: int = MARGIN  # seconds in which nobody may come with more requests
+    tree: Packed | None = None  # the archive is made of a tree, by this very run, and freed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,13 @@ def files(what: Sending) -> dict[str, bytes]:
     parts = (
         b"main() {",
         *_settings(what),
-        *(source(f"{name}.sh") for name in SCRIPTS),
+        *(packing(what.tree) if what.tree else ()),
+        *(source(f"{name}.sh") for name in (TREE_SCRIPTS if what.tree else SCRIPTS)),
         b'}\nmain "$@"; exit\n',
     )
-    return {"script": b"\n".join(parts)}
+    beside = {name: source(name) for name in PROGRAMS} if what.tree else {}
+    plan = {"manifest.json": what.tree.plan} if what.tree else {}
+    return {"script": b"\n".join(parts)} | beside | plan
 
 
 def feed(

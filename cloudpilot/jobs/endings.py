@@ -40,9 +40,9 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
     if backup.status.is_final:
         return []  # it was streamed to an upload that has failed
     if ending.made:
-        outcomes.completed(session, backup, ending.made, list(ending.warnings))
+        following = outcomes.completed(session, backup, ending.made, list(ending.warnings))
         waiting = proofs.archive_is_known(session, backup)
-        return [*waiting, *restore_steps.saved(session, backup)]
+        return [*following, *waiting, *restore_steps.saved(session, backup)]
     if ending.error is None:
         return []
     restore_steps.not_saved(session, backup, ending.error)

@@ -3,14 +3,14 @@
 from sqlalchemy.orm import Session as OrmSession
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, chains, requests
+from cloudpilot.domain import backups, chains, requests, trees
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
-from cloudpilot.engine.script import Chain, Contents
+from cloudpilot.engine.script import Chain, Contents, Tree
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import RunLost
 from cloudpilot.jobs import dumps
@@ -31,7 +31,7 @@ def place(run: Run) -> Place:
 
 def payload(run: Run) -> Payload:
     """The script, with everything that it is made from."""
-    contents = _contents(run, _chain(run))
+    contents = _contents(run, _chain(run), _tree(run))
     return Payload(script.backup(contents), contents.secrets())
 
 
@@ -58,7 +58,21 @@ def _chain(run: Run) -> Chain | None:
         return Chain(key, str(base.id), base.state_sha256 or "", backup.level)
 
 
-def _contents(run: Run, chain: Chain | None) -> Contents:
+def _tree(run: Run) -> Tree | None:
+    """What the tree is called and what it links to, if it is to be one."""
+    with transaction() as session:
+        backup = backups.find(session, run.backup_id) if run.backup_id else None
+        if backup is None or backup.server_copy is None or not backup.is_tree:
+            return None
+        base = trees.base_of(session, backup)
+        backup.base_id = base.id if base else None
+        name, compare = backup.server_copy.name, trees.must_compare(session, backup)
+        if base is None or base.server_copy is None:
+            return Tree(name)
+        return Tree(name, str(base.id), base.server_copy.name, base.sha256 or "", compare)
+
+
+def _contents(run: Run, chain: Chain | None, tree: Tree | None) -> Contents:
     """What the backup is made from, as its row and those of its databases say."""
     with reading() as session:
         backup = backups.find(session, run.backup_id) if run.backup_id else None
@@ -78,6 +92,7 @@ def _contents(run: Run, chain: Chain | None) -> Contents:
             upload_id=str(backup.id),
             tiers=_tiers(session, backup),
             chain=chain,
+            tree=tree,
         )
 
 

@@ -75,10 +75,10 @@ def _what(run: Run) -> Restoration:
 
 
 def _archive(backup: Backup, copy: Copy) -> Archive:
-    if backup.size is None or backup.sha256 is None:
+    if copy.size is None or copy.sha256 is None:
         raise InvalidState("A part of this backup has no size or no SHA-256.")
     path = "" if copy.vault_id else copy.path
-    return Archive(copy.name, backup.size, backup.sha256, path)
+    return Archive(signing.file_of(backup, ARCHIVE), copy.size, copy.sha256, path)
 
 
 def _secrets(run: Run, numbers: Sequence[int]) -> Mapping[str, Secret]:

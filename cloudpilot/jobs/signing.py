@@ -27,8 +27,17 @@ AHEAD_TEXT = 2_000_000  # letters at most: about 2,500 requests, signed and hand
 OF_DESCRIPTIONS = 16  # parts: an index of 256 MiB
 
 
+def sent_from(backup: Backup, run: Run, name: str) -> str:
+    """The file of an object below the backup's directory. What is made of a tree lies beside the
+    receipts of the upload that has made it."""
+    if backup.is_tree and name != ARCHIVE:
+        file = {INDEX: "index.gz", MANIFEST: "manifest.json"}[name]
+        return f"upload-{uploads.attempt_of(run)}/{file}"
+    return file_of(backup, name)
+
+
 def file_of(backup: Backup, name: str) -> str:
-    """What an object's file is called in the backup's directory."""
+    """What an object is called."""
     return {
         ARCHIVE: backup.archive,
         INDEX: f"{backup.archive}.index.gz",
@@ -97,8 +106,9 @@ def _ahead(vault: Vault, upload: Upload, first: int, rate: int) -> int:
 
 def _begin(run: Run, vault: Vault, backup: Backup, copy: Copy, name: str) -> VaultObject:
     key = f"{folder_of(backup)}{uploads.attempt_of(run)}/{file_of(backup, name)}"
-    expected = backup.size if name == ARCHIVE else None
-    upload = vault.begin(key, expected, streamed=backup.streamed and name == ARCHIVE)
+    expected = backup.size if name == ARCHIVE and not backup.is_tree else None
+    freed = (backup.streamed or backup.is_tree) and name == ARCHIVE
+    upload = vault.begin(key, expected, streamed=freed)
     sealer: Sealer = current_app.extensions["sealer"]
     row = VaultObject(
         id=uuid4(),

@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sqlalchemy.orm import Session as OrmSession
+
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import backups, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.objects import ARCHIVE, NAMES
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault as VaultRow
 from cloudpilot.engine import detached, uploading
 from cloudpilot.engine.detached import Place
+from cloudpilot.engine.packed import Packed
+from cloudpilot.engine.script import merged
 from cloudpilot.engine.ssh import Session
 from cloudpilot.engine.uploading import Item, Sending, Sent
 from cloudpilot.errors import ChecksumMismatch, CloudPilotError, CommandFailed, SshUnreachable
@@ -33,25 +38,52 @@ def payload(run: Run) -> Payload:
         backup = backups.find(session, uploads.copy_of(session, run).backup_id)
         making = backups.latest_run(session, backup, RunKind.MAKE)
         row = session.get_one(VaultRow, run.vault_id)
-    whole = backup.sha256 is not None
+        packed = _packed(session, backup)
+    following, whole = _followed(run, backup, making), not packed and backup.sha256 is not None
     sending = Sending(
         upload_id=str(run.options["attempt"]),
         items=tuple(
-            Item(name, signing.file_of(backup, name), begun[name].plan.tiers) for name in NAMES
+            Item(name, signing.sent_from(backup, run, name), begun[name].plan.tiers)
+            for name in NAMES
         ),
-        following=None if whole or making is None else str(making.id),
-        size=backup.size,
-        sha256=backup.sha256,
+        following=following,
+        size=backup.size if whole else None,
+        sha256=backup.sha256 if whole else None,
         parallel=min(PARALLEL, vault.abilities.parallel),
         whole_md5=vault.abilities.needs_whole_md5,
         in_clear=row.in_clear,
         rate=backup.rate,
-        streamed=backup.streamed,
+        streamed=backup.streamed or backup.is_tree,
         margin=round(LOOKS_MISSED * lifecycle.settings().look_seconds_at_most),
+        tree=packed,
     )
     signed = signing.requests(vault, run, [(name, 1) for name in NAMES])
     secrets = uploading.secrets(signed, seconds=signing.SIGNED_SECONDS)
     return Payload(uploading.files(sending), secrets)
+
+
+def _followed(run: Run, backup: Backup, making: Run | None) -> str | None:
+    """The run that makes the archive, if it is not whole by now: of a tree, the upload itself."""
+    if backup.is_tree:
+        return str(run.id)
+    return None if backup.sha256 or making is None else str(making.id)
+
+
+def _packed(session: OrmSession, backup: Backup) -> Packed | None:
+    """The tree that an archive is made of; what lies inside another of its paths is in that."""
+    copy = backup.server_copy
+    if not backup.is_tree or copy is None:
+        return None
+    return Packed(
+        name=copy.name,
+        size=backup.size or 0,
+        sha256=backup.sha256 or "",
+        paths=merged(backup.paths),
+        backup_root=copy.root or "",
+        compression=backup.compression,
+        privilege=session.get_one(Server, backup.server_id).privilege,
+        plan=backup.plan(),
+    )
 
 
 def undo(ssh: Session, where: Place) -> None:
@@ -91,5 +123,7 @@ def _keep(run: Run, sent: Mapping[str, Sent]) -> None:
 
 def _compare(backup: Backup, archive: Sent) -> None:
     """If the archive is known by now, what was sent has to be it; else that is asked later."""
+    if backup.is_tree:
+        return  # its server has compared it with what it made of the tree, and that with the tree
     if backup.sha256 and (archive.sha256, archive.size) != (backup.sha256, backup.size):
         raise ChecksumMismatch("What the server has sent is not the archive.")

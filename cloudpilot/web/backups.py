@@ -21,6 +21,7 @@ from cloudpilot.domain import (
     restores,
     servers,
     sites,
+    trees,
     vaults,
 )
 from cloudpilot.domain.audit import Action
@@ -94,6 +95,7 @@ def new() -> BaseResponse:
         its_databases = databases.of_site(session, site.id) if site else []
         choices = _destinations(session, site) if server else _choices(session)
         trap = trap_of(server, servers.latest_checkup(session, server.id)) if server else None
+        trees_too = trees.are_possible(session, server) if server else False
     if server is None:
         return make_response(render_template("backups/choose.html", **choices))
     form = BackUpSiteForm() if site else BackUpPathsForm()
@@ -101,6 +103,7 @@ def new() -> BaseResponse:
     if isinstance(form, BackUpSiteForm):
         form.offer_types(types)
     form.offer(choices["vaults"], choices["destination"])
+    form.offer_methods(trees.usual(site, types), trees=trees_too)
     context = {"server": server, "site": site, "databases": its_databases, "types": types}
     return sent(form, lambda: _back_up(form, server.id, site_id, trap)) or page(
         "backups/new.html", form, trap=trap, **context

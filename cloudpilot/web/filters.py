@@ -14,6 +14,7 @@ from cloudpilot.catalogue import by_code
 from cloudpilot.domain import goodness, removals
 from cloudpilot.domain.chains import WHY_FULL
 from cloudpilot.domain.retention import policy_sentence
+from cloudpilot.domain.trees import WHY_WHOLE
 from cloudpilot.sizes import human_bytes
 from cloudpilot.web import pictures, verdict, words
 
@@ -117,6 +118,7 @@ def register(app: Flask) -> None:
         day_words=verdict.day_words,
         growth=verdict.growth_words,
         why_full=lambda word: WHY_FULL.get(word, word),
+        why_whole=lambda word: WHY_WHOLE.get(word, word),
         policy=lambda rules, days: policy_sentence(days, rules),
         share=pictures.share,
         serious=goodness.is_serious,

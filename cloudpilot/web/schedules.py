@@ -1,5 +1,6 @@
 """Schedules: the list, a new one, and the page that says what became of each of its slots."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,6 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
-    audit,
     databases,
     destinations,
     overview,
@@ -20,21 +20,23 @@ from cloudpilot.domain import (
     sites,
     slots,
     starting,
+    trees,
     vaults,
 )
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Right
+from cloudpilot.domain.scheduled import Place
+from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.errors import InvalidConfig
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import BackupType
+from cloudpilot.web import planning
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
 from cloudpilot.web.forms.schedules import ScheduleForm, SchedulePathsForm, read, typed
 from cloudpilot.web.ids import id_of
-from cloudpilot.web.paging import page_number
 
 bp = Blueprint("schedules", __name__, url_prefix="/schedules")
 
@@ -47,10 +49,10 @@ SLOTS_SHOWN = 30
 @needs(Right.VIEW)
 def index() -> str:
     """All schedules, those that need attention first, a page at a time."""
-    number = page_number(request.args.get("page"))
+    after = request.args.get("after")
     with reading() as session:
-        found = scheduled.page(session, number)
-    return render_template("schedules/index.html", page=found)
+        found = scheduled.page(session, Place.parse(after) if after else None)
+    return render_template("schedules/index.html", page=found, after=after)
 
 
 @bp.get("/reading")
@@ -73,11 +75,12 @@ def new() -> BaseResponse:
         types = _types(session, site)
         all_vaults = vaults.listed(session)
         now = destinations.of(session, site) if site else Destination()
-        zone = scheduled.usual_zone(session)
+        zone, trees_too = scheduled.usual_zone(session), trees.are_possible(session, server)
     form = ScheduleForm(data={"zone": zone}) if site else SchedulePathsForm(data={"zone": zone})
     form.offer_types(types)
     form.offer(all_vaults, now)
-    return sent(form, lambda: _add(form, server.id, site_id, types)) or _page(
+    form.offer_methods(trees.usual(site, types), trees=trees_too)
+    return sent(form, lambda: planning.add(form, server.id, site_id, types)) or _page(
         "schedules/new.html", form, server=server, site=site, types=types
     )
 
@@ -112,11 +115,13 @@ def edit(schedule_id: UUID) -> BaseResponse:
         row = scheduled.one(session, schedules.find(session, schedule_id))
         types = _types(session, row.site)
         all_vaults, now = vaults.listed(session), destinations.of(session, row.schedule)
+        trees_too = trees.are_possible(session, row.server)
     values = typed(row.schedule)
     form = ScheduleForm(data=values) if row.site else SchedulePathsForm(data=values)
     form.offer_types(types)
     form.offer(all_vaults, now)
-    return sent(form, lambda: _change(form, schedule_id, types)) or _page(
+    form.offer_methods(row.schedule.method, trees=trees_too)
+    return sent(form, lambda: planning.change(form, schedule_id, types)) or _page(
         "schedules/edit.html", form, row=row, server=row.server, site=row.site, types=types
     )
 
@@ -138,22 +143,14 @@ def run(schedule_id: UUID) -> BaseResponse:
 @needs(Right.SERVERS)
 def pause(schedule_id: UUID) -> BaseResponse:
     """Nothing of it is due until somebody resumes it."""
-    with transaction() as session:
-        schedule = schedules.locked(session, schedule_id)
-        schedules.pause(session, schedule)
-        note(session, Action.SCHEDULE_PAUSED, schedule, name=scheduled.title(session, schedule))
-    return redirect(url_for(".show", schedule_id=schedule_id), 303)
+    return _set(schedule_id, schedules.pause, Action.SCHEDULE_PAUSED)
 
 
 @bp.post("/<uuid:schedule_id>/resume")
 @needs(Right.SERVERS)
 def resume(schedule_id: UUID) -> BaseResponse:
     """From its next slot on."""
-    with transaction() as session:
-        schedule = schedules.locked(session, schedule_id)
-        schedules.resume(session, schedule)
-        note(session, Action.SCHEDULE_RESUMED, schedule, name=scheduled.title(session, schedule))
-    return redirect(url_for(".show", schedule_id=schedule_id), 303)
+    return _set(schedule_id, schedules.resume, Action.SCHEDULE_RESUMED)
 
 
 @bp.route("/<uuid:schedule_id>/remove", methods=["GET", "POST"])
@@ -175,47 +172,14 @@ def remove(schedule_id: UUID) -> BaseResponse:
     return sent(form, act) or page("schedules/remove.html", form, row=row)
 
 
-def _add(
-    form: ScheduleForm, server_id: UUID, site_id: UUID | None, types: tuple[BackupType, ...]
-) -> str:
-    with transaction() as session:
-        server = servers.find(session, server_id)
-        site = sites.find(session, site_id) if site_id else None
-        columns = _columns(session, form, types) | {
-            "server_id": server.id,
-            "site_id": site.id if site else None,
-        }
-        schedule = schedules.add(session, columns, me())
-        note(
-            session,
-            Action.SCHEDULE_ADDED,
-            schedule,
-            name=scheduled.title(session, schedule),
-            cron=schedule.cron,
-            zone=schedule.zone,
-        )
-    return url_for(".show", schedule_id=schedule.id)
-
-
-def _change(form: ScheduleForm, schedule_id: UUID, types: tuple[BackupType, ...]) -> str:
+def _set(
+    schedule_id: UUID, change: Callable[[Session, Schedule], None], action: Action
+) -> BaseResponse:
     with transaction() as session:
         schedule = schedules.locked(session, schedule_id)
-        columns, to = _columns(session, form, types), form.destination(vaults.listed(session))
-        told = {name: value for name, value in columns.items() if name not in to.columns()}
-        changed = audit.changes(schedule, told)
-        changed |= destinations.of(session, schedule).changes(to)
-        schedules.change(session, schedule, columns)
-        name = scheduled.title(session, schedule)
-        note(session, Action.SCHEDULE_CHANGED, schedule, name=name, changes=changed)
-    return url_for(".show", schedule_id=schedule_id)
-
-
-def _columns(session: Session, form: ScheduleForm, types: tuple[BackupType, ...]) -> dict[str, Any]:
-    if not types:
-        raise InvalidConfig("There is nothing to back up yet: add paths or a database.")
-    contents = form.contents() if isinstance(form, SchedulePathsForm) else {}
-    to = form.destination(vaults.listed(session))
-    return form.plan(types) | contents | to.columns()
+        change(session, schedule)
+        note(session, action, schedule, name=scheduled.title(session, schedule))
+    return redirect(url_for(".show", schedule_id=schedule_id), 303)
 
 
 def _types(session: Session, site: Site | None) -> tuple[BackupType, ...]:

@@ -22,16 +22,19 @@ from cloudpilot.domain import (
     servers,
     sites,
     suggestions,
+    trees,
     vaults,
 )
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.protection import Around
+from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.suggestions import Suggestion
 from cloudpilot.errors import BackupInProgress
 from cloudpilot.jobs import queue
+from cloudpilot.kinds import BackupType, Method
 from cloudpilot.web import pictures
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.databases import looked_at
@@ -55,8 +58,10 @@ def new(server_id: UUID) -> BaseResponse:
             servers.latest_checkup(session, server_id), sites.listed(session, server_id)
         )
         all_vaults = vaults.listed(session)
+        trees_too = trees.are_possible(session, server)
     form = SiteForm(data=_filled(found, request.args.get("path", "")))
     form.offer(all_vaults, Destination())
+    form.offer_methods(Method.ARCHIVE, trees=trees_too)
     return sent(form, lambda: _add(form, server_id)) or page(
         "sites/new.html", form, server=server, found=found
     )
@@ -111,9 +116,11 @@ def edit(site_id: UUID) -> BaseResponse:
         site = sites.find(session, site_id)
         server = servers.find(session, site.server_id)
         all_vaults, now = vaults.listed(session), destinations.of(session, site)
+        trees_too = trees.are_possible(session, server)
     typed = {"paths": "\n".join(site.paths), "excludes": "\n".join(site.excludes)}
     form = SiteForm(data={"name": site.name, "compression": site.compression.value} | typed)
     form.offer(all_vaults, now)
+    form.offer_methods(site.method, trees=trees_too)
     return sent(form, lambda: _change(form, site_id)) or page(
         "sites/edit.html", form, site=site, server=server
     )
@@ -131,7 +138,7 @@ def _add(form: SiteForm, server_id: UUID) -> str:
     with transaction() as session:
         server = servers.find(session, server_id)
         to = form.destination(vaults.listed(session))
-        site = Site(server_id=server.id, **form.chosen(), **to.columns())
+        site = Site(server_id=server.id, **_columns(form, server, to))
         session.add(site)
         session.flush()
         note(session, Action.SITE_ADDED, site, server=server.name, paths=site.paths)
@@ -143,12 +150,20 @@ def _change(form: SiteForm, site_id: UUID) -> str:
     with transaction() as session:
         site = sites.find(session, site_id)
         to, now = form.destination(vaults.listed(session)), destinations.of(session, site)
-        changed = audit.changes(site, form.chosen()) | now.changes(to)
+        columns = _columns(form, servers.find(session, site.server_id), to)
+        told = {name: value for name, value in columns.items() if name not in to.columns()}
+        changed = audit.changes(site, told) | now.changes(to)
         note(session, Action.SITE_CHANGED, site, changes=changed)
-        for name, value in (form.chosen() | to.columns()).items():
+        for name, value in columns.items():
             setattr(site, name, value)
         _preview_too(session, site)
     return url_for(".show", site_id=site_id)
+
+
+def _columns(form: SiteForm, server: Server, to: Destination) -> dict[str, Any]:
+    method = form.chosen_method()
+    trees.refuse(method, BackupType.FILES, server.privilege, to)
+    return form.chosen() | to.columns() | {"method": method}
 
 
 def _preview_too(session: Session, site: Site) -> None:

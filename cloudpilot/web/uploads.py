@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import RadioField
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, outcomes, uploads, vaults
+from cloudpilot.domain import backups, outcomes, readable, uploads, vaults
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -103,7 +103,7 @@ def in_vaults(session: Session, backup: Backup) -> list[InVault]:
 def vaults_for(session: Session, backup: Backup) -> list[Vault]:
     """The vaults that it can be brought to now."""
     try:
-        uploads.refuse_what_cannot_be_read(session, backup)
+        readable.refuse_others(session, backup)
     except (NotCompleted, InvalidState):
         return []
     there = {copy.vault_id: copy.status for copy in backup.in_vaults()}

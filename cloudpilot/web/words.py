@@ -9,6 +9,8 @@ from cloudpilot.kinds import BackupType, Engine, RunKind, VaultKind
 _STAGES = {
     "measure": "Measuring what there is",
     "archive": "Packing",
+    "copy": "Copying",
+    "prove": "Comparing the tree with what it is of",
     "finish": "Writing it to the disk for good",
     "delete": "Deleting from the server",
     "check": "Checking the server",

@@ -17,6 +17,7 @@ from cloudpilot.domain import (
     overview,
     presence,
     proofs,
+    readable,
     requests,
     runs,
     uninstalls,
@@ -181,8 +182,8 @@ def test_what_is_not_completed_is_not_uploaded(core: Flask, make_run: UUID) -> N
     with transaction() as session:
         backup = session.scalars(select(Backup)).one()
         with pytest.raises(NotCompleted):
-            uploads.refuse_what_cannot_be_read(session, backup)
-        assert uploads.begin(session, backup) is None
+            readable.refuse_others(session, backup)
+        assert uploads.begin(session, backup) == []
 
 
 def test_a_row_that_says_too_little_is_a_lost_run(backup_id: UUID) -> None:

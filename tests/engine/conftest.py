@@ -123,14 +123,14 @@ class Backups:
         place = self.start(*paths, **what)
         report = self.over(place)
         assert report.error is None, (report.error, report.log)
-        return Made(report, place, report.result["archive"])
+        return Made(report, place, report.result.get("archive") or report.result["tree"])
 
 
 def left_of(place: Place) -> list[str]:
     """What there is of an archive, whole or in part."""
     words = {"exit", "error", "warnings", "log", "pid", "progress", "stop", "made", "expected"}
     inputs = {"script", "manifest.json", *script.PROGRAMS, *script.DUMP_PROGRAMS}
-    inputs |= set(script.CHAIN_PROGRAMS)
+    inputs |= {*script.CHAIN_PROGRAMS, *script.TREE_PROGRAMS}
     run = {path.name for path in Path(place.run_directory).iterdir()} - words - inputs
     beside = {path.name for path in Path(place.backup_directory).iterdir()}
     return sorted(run | (beside - {Path(place.run_directory).name}))

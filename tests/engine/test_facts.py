@@ -203,11 +203,25 @@ def test_what_no_backup_needs_is_no_fault_but_a_tip() -> None:
     assert levels(checkup) == {}
     said = line_of(checkup, "optional")
     assert said
-    assert "rsync 3.2.7" in said.detail
     assert "cannot say why" in said.detail
     assert "not needed now: zstd, age" in said.detail
     assert "apt-get install isal" in str(line_of(checkup, "compressor"))
     assert "apt-get install openssl" in str(line_of(checkup, "hash"))
+
+
+def test_who_can_make_snapshot_trees_is_said_and_known() -> None:
+    for said, version, words in (
+        ("rsync  version 3.2.7  protocol version 31", "3.2.7", "3.2.7: they can be made"),
+        ("rsync  version 3.1.2  protocol version 31", "", "3.1.2 is too old"),
+        (None, "", "only changes take room"),
+    ):
+        checkup = changed(rsync=said)
+        line = line_of(checkup, "trees")
+        assert line
+        assert line.level == "ok"
+        assert words in line.detail
+        assert checkup.facts["rsync"] == version
+    assert "apt-get install rsync" in str(line_of(changed(rsync=None), "trees"))
 
 
 @pytest.mark.parametrize(

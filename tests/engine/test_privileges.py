@@ -10,7 +10,7 @@ import pytest
 
 from cloudpilot.engine import detached
 from cloudpilot.engine.detached import Place
-from cloudpilot.engine.script import Chain
+from cloudpilot.engine.script import Chain, Tree
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import (
     PathIsLink,
@@ -289,3 +289,67 @@ def work_of(place: Place) -> list[int]:
             if f"CLOUDPILOT_RUN={place.backup_id}".encode() in (folder / "environ").read_bytes():
                 found.append(int(folder.name))
     return found
+
+
+OF_ALL = """
+mkdir -p /home/tree/closed /home/tree/empty
+echo 'of root' >/home/tree/closed/file
+echo 'of the web' >/home/tree/page
+ln -f /home/tree/page /home/tree/second
+cp /bin/true /home/tree/suid; chmod 4755 /home/tree/suid
+mkfifo /home/tree/fifo 2>/dev/null
+chown 33:33 /home/tree/page; chown 1000:1000 /home/tree/empty
+chmod 500 /home/tree/closed /home/tree/empty
+"""
+LISTED = (
+    "find . ! -name . -printf '%p %y %m %U %G %T@ %l\\n' | sort;"
+    " find . -type f | sort | xargs sha256sum"
+)
+
+
+def test_with_all_rights_a_tree_is_everybodys_files_and_goes_whole(
+    server: Machine, session: Session
+) -> None:
+    server.set_up(Privilege.FULL)
+    server.as_root(OF_ALL)
+    first = server.start(session, Privilege.FULL, "/home/tree", tree=Tree("a.tree"))
+    report = server.over(session, first)
+    assert report.error is None, (report.error, report.log)
+    tree = Tree("a.tree", first.backup_id, "a.tree", report.result["sha256"])
+    second = server.start(session, Privilege.FULL, "/home/tree", tree=tree)
+    report = server.over(session, second)
+    assert report.error is None, (report.error, report.log)
+    assert (report.result["base"], report.warnings) == (first.backup_id, ())
+    kept = f"{second.backup_directory}/a.tree"
+    assert server.as_root(f"stat -c '%U %a' {kept}") == "cloudpilot 700\n"
+    as_it_is = server.as_root(f"cd /home/tree; {LISTED}")
+    assert server.as_root(f"cd {kept}/files/home/tree; {LISTED}") == as_it_is
+    server.as_root(f"rm -rf /home/back; mkdir /home/back; cd {second.backup_directory}; "
+                   "rsync -aHAXS --numeric-ids a.tree/files/home/tree/ /home/back/")  # fmt: skip
+    assert server.as_root(f"cd /home/back; {LISTED}") == as_it_is
+    detached.remove(session, first.root, first.backup_id, stored=True)
+    assert server.as_root(f"ls {first.root}").split() == [second.backup_id]
+    assert server.as_root(f"cd {kept}/files/home/tree; {LISTED}") == as_it_is
+
+
+def test_a_tree_that_is_stopped_leaves_nothing_of_roots(server: Machine, session: Session) -> None:
+    server.set_up(Privilege.FULL)
+    server.as_root(f"{OF_ALL}head -c 400000000 /dev/urandom >/home/tree/large")
+    try:
+        place = server.start(session, Privilege.FULL, "/home/tree", tree=Tree("a.tree"))
+        until(lambda: detached.look(session, place).stage not in {"", "measure"}, bool)
+        detached.stop(session, place)
+        assert isinstance(server.over(session, place).error, RunStopped)
+    finally:
+        server.as_root("rm /home/tree/large")
+    left = server.as_root(f"find {place.backup_directory} -mindepth 1 ! -user cloudpilot")
+    assert left == ""
+    assert "work" not in server.as_root(f"ls {place.run_directory}").split()
+
+
+def test_to_read_everything_is_not_enough_for_a_tree(server: Machine, session: Session) -> None:
+    server.set_up(Privilege.READ_ALL)
+    place = server.start(session, Privilege.READ_ALL, "/home/open", tree=Tree("a.tree"))
+    report = server.over(session, place)
+    assert isinstance(report.error, PrivilegeMissing)
+    assert "it takes root to keep owners" in str(report.error)

@@ -54,7 +54,8 @@ def test_scripts_that_go_together_have_no_function_twice() -> None:
         *script_of_a_backup.LAST,
     )
     restoring = ("words", "ending", "prelude", "clients", *restored_databases.SCRIPTS)
-    for names in (together, uploading.SCRIPTS, restoring):
+    trees = (*script_of_a_backup.SCRIPTS, *script_of_a_backup.TREE_SCRIPTS)
+    for names in (together, trees, uploading.SCRIPTS, uploading.TREE_SCRIPTS, restoring):
         found = [
             line.removesuffix("() {")
             for name in names

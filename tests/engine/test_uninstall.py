@@ -57,6 +57,8 @@ def test_archives_that_are_kept_become_root_s(server: Machine) -> None:
     server.as_root(
         f"runuser -u {USER} -- mkdir {ROOT}/{BACKUP}; runuser -u {USER} -- touch {ROOT}/{BACKUP}/a"
     )
+    its = f"{ROOT}/{BACKUP}/x.tree/files/page"
+    server.as_root(f"mkdir -p {its.removesuffix('/page')}; touch {its}; chown 33:33 {its}")
     answer = server.as_root(removing(server, keep=True))
     assert said(server, answer) == ALL - {"directories"}
     assert f"Stays, and belongs to root: {ROOT}" in answer
@@ -64,6 +66,7 @@ def test_archives_that_are_kept_become_root_s(server: Machine) -> None:
         f"root {ROOT}",
         f"root {ROOT}/{BACKUP}/a",
     ]
+    assert server.as_root(f"stat -c '%u:%g' {its}") == "33:33\n"  # in a tree owners are kept
 
 
 def test_what_is_not_empty_stays_with_its_owner(server: Machine) -> None:

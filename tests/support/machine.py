@@ -17,7 +17,7 @@ from cloudpilot.engine.address import Address
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import Ready, parse_ready, setup_command
-from cloudpilot.engine.script import Chain, Contents
+from cloudpilot.engine.script import Chain, Contents, Tree
 from cloudpilot.engine.ssh import Session, connect
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import Compression, Privilege
@@ -83,7 +83,12 @@ class Machine:
         return connect(self.address, self.private_key)
 
     def start(
-        self, session: Session, level: Privilege, *paths: str, chain: Chain | None = None
+        self,
+        session: Session,
+        level: Privilege,
+        *paths: str,
+        chain: Chain | None = None,
+        tree: Tree | None = None,
     ) -> Place:
         """Begin a backup."""
         place = Place(self.root, str(uuid4()), "r1")
@@ -96,6 +101,7 @@ class Machine:
             plan=b"{}",
             privilege=level,
             chain=chain,
+            tree=tree,
         )
         detached.launch(session, place, script.backup(what))
         return place

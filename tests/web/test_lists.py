@@ -17,6 +17,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.lists import PAGE
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import BackupType, Compression, Place, Role, RunKind
@@ -78,7 +79,7 @@ def fill(app: Flask, count: int) -> list[str]:
         return [str(server.id) for server in servers]
 
 
-def walk(browser: Browser, path: str, mark: str) -> list[str]:
+def walk(browser: Browser, path: str, mark: str, link: str = "Older") -> list[str]:
     """What is marked on each page of a list, by following its links."""
     found: list[str] = []
     while path:
@@ -86,7 +87,7 @@ def walk(browser: Browser, path: str, mark: str) -> list[str]:
         rows = re.findall(mark, page.text)
         assert len(rows) <= PAGE
         found += rows
-        path = next((a.attrs["href"] for a in page.all("a") if a.text == "Older"), "")
+        path = next((a.attrs["href"] for a in page.all("a") if a.text == link), "")
     return found
 
 
@@ -167,6 +168,53 @@ def test_a_hundred_thousand_rows_are_as_fast_as_few(crowded: Browser) -> None:
     assert max(timed.values()) < 150, json.dumps(timed, indent=1)
 
 
+def plan(app: Flask, count: int) -> None:
+    """So many schedules: of ten one is late, one paused, one removed; many at the same moment."""
+    now = clock.now()
+    soon, ago = now + timedelta(hours=1), now - timedelta(hours=1)
+    with app.app_context(), transaction() as session:
+        server = add_server(session)
+        made = []
+        for n in range(count):
+            stopped = {8: "paused_at", 9: "removed_at"}.get(n % 10)
+            made.append(
+                {"id": uuid4(), "server_id": server.id, "type": BackupType.FILES}
+                | {"paths": ["/etc"], "excludes": [], "cron": "0 3 * * *", "note": f"number {n}."}
+                | {"paused_at": None, "removed_at": None}
+                | ({stopped: now} if stopped else {})
+                | {"next_run_at": None if stopped else soon + timedelta(minutes=n // 30)}
+                | {"late_at": None if stopped else ago if n % 10 == 7 else soon + timedelta(days=2)}
+            )
+        session.execute(insert(Schedule), made)
+
+
+def test_every_schedule_is_on_exactly_one_page_in_order(app: Flask, owner: Browser) -> None:
+    plan(app, 700)
+    found = [int(n) for n in walk(owner, "/schedules", r"number (\d+)\.", "More")]
+    there = [n for n in range(700) if n % 10 != 9]
+    assert sorted(found) == there
+    parts = [7 if n % 10 == 7 else 8 if n % 10 == 8 else 0 for n in found]
+    assert parts == [7] * 70 + [0] * 490 + [8] * 70
+    coming = [n // 30 for n in found[70:560]]
+    assert coming == sorted(coming)
+
+
+def test_a_hundred_thousand_schedules_are_as_fast_as_few(app: Flask, owner: Browser) -> None:
+    plan(app, MANY)
+    deep = f"/schedules?after=next_{(clock.now() + timedelta(days=1)).isoformat()}_{UUID(int=1)}"
+    paused = f"/schedules?after=paused_2026-01-01T00:00:00+00:00_{UUID(int=2**127)}"
+    timed = {}
+    for path in ("/schedules", deep.replace("+", "%2B"), paused.replace("+", "%2B")):
+        assert len(re.findall(r"number \d+\.", owner.get(path).text)) == PAGE
+        seconds = []
+        for _ in range(20):
+            begin = time.process_time()
+            assert owner.client.get(path).status_code == 200
+            seconds.append(time.process_time() - begin)
+        timed[path] = round(sorted(seconds)[18] * 1000)
+    assert max(timed.values()) < 150, json.dumps(timed, indent=1)
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -178,6 +226,12 @@ def test_a_hundred_thousand_rows_are_as_fast_as_few(crowded: Browser) -> None:
 )
 def test_the_end_of_time_is_no_fault(owner: Browser, address: str) -> None:
     assert owner.client.get(address).status_code == 200
+
+
+def test_a_place_in_no_part_of_the_schedules_is_refused(owner: Browser) -> None:
+    place = f"2026-01-01T00:00:00%2B00:00_{UUID(int=1)}"
+    assert "INVALID_CONFIG" in owner.get(f"/schedules?after=soon_{place}", 422).text
+    assert "There are no more schedules" in owner.get(f"/schedules?after=paused_{place}").text
 
 
 @pytest.mark.parametrize("path", ["/backups", "/activity", "/audit"])

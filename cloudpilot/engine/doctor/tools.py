@@ -2,12 +2,14 @@
 
 from cloudpilot.engine.doctor.line import Line
 from cloudpilot.engine.findings import Found, version
+from cloudpilot.kinds import Privilege
 
 BASH_AT_LEAST = (4, 4)
 TAR_AT_LEAST = (1, 29)
 CURL_TELLS_WHY = (7, 76)  # --fail-with-body
 NEEDED = ("perl", "gzip", "setsid")
-OPTIONAL = ("zstd", "curl", "rsync", "age")
+RSYNC_AT_LEAST = (3, 1, 3)  # compares times to the nanosecond
+OPTIONAL = ("zstd", "curl", "age")
 
 
 def dotted(text: str | None) -> tuple[int, ...]:
@@ -81,6 +83,27 @@ def hashing(found: Found) -> Line:
         detail = "sha256sum. openssl would be about four times as fast."
         return Line("hash", "ok", "SHA-256", detail, tip)
     return Line("hash", "failed", "SHA-256", "No tool for it.", tip)
+
+
+def rsync_of_trees(found: Found) -> str:
+    """The version of an rsync that makes snapshot trees; nothing if there is none."""
+    said: str = found["rsync"] or ""
+    return said if dotted(said) >= RSYNC_AT_LEAST else ""
+
+
+def trees(found: Found) -> Line:
+    """No backup needs it; it is what lets full trees of every day take little room."""
+    title, tip = "Snapshot trees", f"`{found.install('rsync')}`"
+    if rsync_of_trees(found) and found.asked.privilege is Privilege.READ_ALL:
+        detail = f"rsync {found['rsync']}. Trees take all rights, not that to read everything."
+        return Line("trees", "ok", title, detail)
+    if rsync_of_trees(found):
+        return Line("trees", "ok", title, f"rsync {found['rsync']}: they can be made.")
+    if found.has("rsync"):
+        detail = f"rsync {found['rsync'] or 'of no known version'} is too old: 3.1.3 or later."
+        return Line("trees", "ok", title, detail)
+    detail = "With rsync each backup of files can be a full tree; only changes take room."
+    return Line("trees", "ok", title, detail, tip)
 
 
 def optional(found: Found) -> Line:

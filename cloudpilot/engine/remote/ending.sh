@@ -69,9 +69,20 @@ signal() {
 # discard RUN_DIRECTORY: what an ended run has left of an archive; its log and words stay.
 discard() {
   local name
-  rm -rf -- "$1/work" "$1/reserve"
+  wipe "$1/work" "$1/reserve"
   [ -f "$1/made" ] || return 0
   while IFS= read -r name; do
-    rm -f -- "${1%/*}/$name"
+    wipe "${1%/*}/$name"
   done <"$1/made"
+}
+
+# wipe PATH…: removes them with all that is in them. A folder that its owner may not enter is opened first;
+# the mode of a file is left as it is, since it may have other names in other snapshot trees. What root has
+# copied, root removes.
+wipe() {
+  rm -rf --one-file-system -- "$@" 2>/dev/null && return
+  find "$@" -xdev -type d -user "$EUID" ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
+  rm -rf --one-file-system -- "$@" 2>/dev/null && return
+  [ -n "$(find "$@" -xdev ! -user "$EUID" -print -quit 2>/dev/null)" ] || return
+  as_root rm -rf --one-file-system -- "$@" 2>/dev/null
 }

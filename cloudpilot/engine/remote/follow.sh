@@ -28,30 +28,6 @@ follow() {
     fail 94 "$file has $there bytes and was made with $size."
 }
 
-# ask_maker: whether the archive is finished, or never will be. Who is found dead has written `exit` before.
-ask_maker() {
-  local pid='' start boot gone='' status='' key value complete=''
-  if read -r pid start boot 2>/dev/null <"$make/pid"; then
-    [ "$boot" = "$our_boot" ] && lives "$pid" "$start" || gone=yes
-  elif [ -e "$make/stop" ]; then
-    gone=yes
-  fi
-  read -r status 2>/dev/null <"$make/exit"
-  while IFS='=' read -r key value; do
-    case $key in
-      size) size=$value ;;
-      sha256) sha256=$value ;;
-      complete) complete=$value ;;
-    esac
-  done 2>/dev/null <"$make/result"
-  # One that is streamed is kept by its maker until we say that we have it.
-  if [ -n "$streamed" ] && [ -n "$gone" ] && [ -z "$status" ]; then complete=''; fi
-  if ((${status:-0})) || { [ "$complete" != 1 ] && [ -n "$gone$status" ]; }; then
-    fail 96 'The archive was not completed: the run that makes it has ended without it.'
-  fi
-  [ "$complete" != 1 ] || whole=yes
-}
-
 # range_of OFFSET SIZE: these bytes. A descriptor's position is shared by all who have it, so each
 # reader opens the file for itself.
 range_of() {

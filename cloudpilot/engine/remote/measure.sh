@@ -13,9 +13,7 @@ measure() {
   need_tools
   choose_compressor
   choose_hash
-  gently=()
-  has nice && gently+=(nice -n 10)
-  has ionice && ionice -c 2 -n 7 true 2>/dev/null && gently+=(ionice -c 2 -n 7)
+  choose_gently
   tar_bytes=0
   ((${#paths[@]} == 0)) || measure_files
   ((${#engines[@]} == 0)) || measure_databases
@@ -29,6 +27,14 @@ note_expected() {
   expected=$(((tar_bytes + dump_bytes) * expected_ratio / 100))
   printf '%s\n' "$expected" >work/expected && mv -T work/expected expected && return
   fail 71 "The disk of $(shown "$backup_root") is full."
+}
+
+# choose_gently: what serves the site goes first.
+choose_gently() {
+  gently=()
+  has nice && gently+=(nice -n 10)
+  has ionice && ionice -c 2 -n 7 true 2>/dev/null && gently+=(ionice -c 2 -n 7)
+  return 0
 }
 
 measure_files() {

@@ -109,7 +109,7 @@ on_exit() {
   trap '' TERM INT HUP
   if [ -n "$(jobs -p)" ] || { ((status)) && [ -n "${CLOUDPILOT_RUN:-}" ]; }; then end_children; fi
   ((status == 0)) || ! declare -F let_go >/dev/null || let_go
-  rm -rf -- work reserve
+  wipe work reserve
   [ -n "$(readers "${CLOUDPILOT_RUN:-}" "$run")" ] || rm -f reader # else who stops or deletes needs it
   [ -z "$memory_folder" ] || rm -rf -- "$memory_folder"
   if ((status != 0)); then

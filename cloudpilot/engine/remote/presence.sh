@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # presence ROOT BACKUP_ID NAME SIZE …: whether archives are there and how large they are; it reads
-# none. Each line of the answer is WORD NUMBER, where the first archive is 0: there, size (with what
+# none. Of a snapshot tree (NAME.tree) it looks whether anything is in it, and its index beside it. Each line of the answer is WORD NUMBER, where the first archive is 0: there, size (with what
 # it is now), absent, root (the directory is not there, or nothing of what was looked for in it).
 # What we are not allowed to look at, or have no time for, is not mentioned.
 
@@ -30,7 +30,10 @@ roots() {
 # one NUMBER ROOT BACKUP_ID NAME SIZE …
 one() {
   local file=$2/$3/$4 size
-  if [ -f "$file" ] && ! [ -L "$file" ]; then
+  if [[ $4 == *.tree ]] && holds_tree "$file"; then
+    echo "there $1"
+    return
+  elif [ -f "$file" ] && ! [ -L "$file" ]; then
     size=$(stat -c %s -- "$file") || return
     if [ "$size" = "$5" ]; then echo "there $1"; else echo "size $1 $size"; fi
     return
@@ -42,6 +45,12 @@ one() {
   else
     echo "root $1"
   fi
+}
+
+# holds_tree FOLDER
+holds_tree() {
+  [ -d "$1/files" ] && ! [ -L "$1" ] && [ -f "$1.index.gz" ] &&
+    [ -n "$(find "$1/files" -mindepth 1 -maxdepth 1 -print -quit 2>/dev/null)" ]
 }
 
 presence "$@"

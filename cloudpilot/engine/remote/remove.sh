@@ -29,12 +29,11 @@ bury() {
   return 0
 }
 
-# delete DIRECTORY: a folder that its owner may not enter is opened first.
+# delete DIRECTORY
 delete() {
   local error
-  rm -rf -- "$1" 2>/dev/null && return
-  chmod -R u+rwx -- "$1" 2>/dev/null
-  error=$(rm -rf -- "$1" 2>&1) && return
+  wipe "$1" && return
+  error=$(rm -rf --one-file-system -- "$1" 2>&1) && return
   error=${error%%$'\n'*}
   case $error in
     *': Permission denied' | *': Operation not permitted') fail 77 "${error#rm: }." ;;

@@ -127,7 +127,8 @@ hand_over() {
   local path others=''
   for path in "$1"/* "$1"/.[!.]*; do
     if [[ ${path##*/} =~ ^$UUID$ ]] && [ -d "$path" ] && ! [ -L "$path" ]; then
-      chown -R -h root:root "$path"
+      # What is in a snapshot tree belongs to whom it belonged.
+      find "$path" -path "$path/*.tree/files" -prune -o -exec chown -h root:root {} +
     elif [ -e "$path" ]; then
       others=1
     fi

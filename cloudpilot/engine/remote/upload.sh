@@ -4,7 +4,7 @@
 #   archive_size=BYTES archive_sha256=HEX parallel=COUNT whole_md5=yes in_clear=yes rate=BYTES
 #   patience=SECONDS margin=SECONDS streamed=yes
 # Sends a backup's files in parts, straight to a store. After curl.sh, requests.sh, send.sh,
-# senders.sh, follow.sh, free.sh and parts.sh. One pass reads and hashes; beside it senders read their parts again and say on
+# senders.sh, follow.sh, maker.sh or tree_follow.sh, free.sh and parts.sh. One pass reads and hashes; beside it senders read their parts again and say on
 # descriptor 7 what has become of them. Receipts are in BACKUP/upload-ID/ITEM, a line for each part
 # that was taken, NUMBER SIZE MD5 ANSWER, and "= SIZE SHA256 MD5" when all were: they outlive the run.
 
@@ -169,6 +169,7 @@ begin
 stage upload
 said_at=-1 said_wants=
 prepare
+begin_packing
 say "Sending ${items[*]}."
 for ((number_of_item = 0; number_of_item < ${#items[@]}; number_of_item++)); do
   send_item "${items[@]:number_of_item}"

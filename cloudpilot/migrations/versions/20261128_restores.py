@@ -1,7 +1,7 @@
 """restores
 
 Revision ID: 4922329679d9
-Revises: 9c4f1d0e7a62
+Revises: 3d7a90b1c4e8
 Create Date: 2026-11-28 21:08:58.048772
 """
 
@@ -11,7 +11,7 @@ from alembic import op
 import cloudpilot.db
 
 revision = "4922329679d9"
-down_revision = "9c4f1d0e7a62"
+down_revision = "3d7a90b1c4e8"
 branch_labels = None
 depends_on = None
 

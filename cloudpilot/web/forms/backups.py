@@ -11,10 +11,11 @@ from cloudpilot.domain.plans import NOTE_LENGTH, RETENTION_DAYS, RETENTION_DAYS_
 from cloudpilot.kinds import BackupType
 from cloudpilot.web.forms import Text
 from cloudpilot.web.forms.destination import DestinationForm
+from cloudpilot.web.forms.method import MethodForm
 from cloudpilot.web.forms.sites import PathsForm
 
 
-class Asked(DestinationForm):
+class Asked(DestinationForm, MethodForm):
     """What is said of every backup."""
 
     retention_days = Text(
@@ -28,7 +29,8 @@ class Asked(DestinationForm):
 
     def asked(self) -> dict[str, Any]:
         """What is said of every backup, but for where it goes."""
-        return {name: self[name].value for name in ("retention_days", "note")}
+        said = {name: self[name].value for name in ("retention_days", "note")}
+        return said | {"method": self.chosen_method()}
 
 
 TYPES = {

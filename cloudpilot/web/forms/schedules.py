@@ -11,10 +11,11 @@ from cloudpilot.domain import plans, recurrence
 from cloudpilot.domain.plans import NOTE_LENGTH, RETENTION_DAYS, RETENTION_DAYS_AT_MOST
 from cloudpilot.domain.schedules import RULES, Schedule
 from cloudpilot.errors import InvalidConfig
-from cloudpilot.kinds import BackupType
+from cloudpilot.kinds import BackupType, Method
 from cloudpilot.web.forms import Text
 from cloudpilot.web.forms.backups import TYPES
 from cloudpilot.web.forms.destination import DestinationForm
+from cloudpilot.web.forms.method import MethodForm
 from cloudpilot.web.forms.sites import PathsForm
 
 UPCOMING_SHOWN = 5
@@ -27,7 +28,7 @@ def _kept(label: str) -> Text:
     return Text(label, plans.valid_kept, default="")
 
 
-class ScheduleForm(DestinationForm):
+class ScheduleForm(DestinationForm, MethodForm):
     """What is said of every schedule."""
 
     type = RadioField("What")
@@ -103,7 +104,10 @@ class ScheduleForm(DestinationForm):
         wanted = bool(self.incremental.data)
         if wanted and not kind.has_files:
             raise InvalidConfig("Increments are of files: a database is dumped whole each time.")
-        return named | kept | {"type": kind, "incremental": wanted}
+        method = self.chosen_method()
+        if wanted and method is Method.TREE:
+            raise InvalidConfig("Choose one: a snapshot tree takes room for changes alone anyway.")
+        return named | kept | {"type": kind, "incremental": wanted, "method": method}
 
 
 class SchedulePathsForm(PathsForm, ScheduleForm):
@@ -125,6 +129,7 @@ def typed(schedule: Schedule) -> dict[str, Any]:
         "excludes": "\n".join(schedule.excludes),
         "compression": schedule.compression.value,
         "incremental": schedule.incremental,
+        "method": schedule.method.value,
         **{name: "" if number is None else str(number) for name, number in optional.items()},
         **{name: str(getattr(schedule, name) or "") for name in numbers},
         **{name: getattr(schedule, name) for name in ("cron", "zone", "note")},

@@ -9,6 +9,7 @@ from cloudpilot.domain.servers import valid_name
 from cloudpilot.kinds import Compression
 from cloudpilot.web.forms import Form, Lines, Text, checked
 from cloudpilot.web.forms.destination import DestinationForm, without_destination
+from cloudpilot.web.forms.method import MethodForm
 
 COMPRESSIONS = [
     SelectChoice(Compression.GZIP.value, "gzip: opens everywhere"),
@@ -46,7 +47,7 @@ class PathsForm(Form):
         return values | {"compression": Compression(self.compression.data)}
 
 
-class SiteForm(PathsForm, DestinationForm):
+class SiteForm(PathsForm, DestinationForm, MethodForm):
     """A site; it may be a database only."""
 
     paths = Lines(
