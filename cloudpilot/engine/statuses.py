@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cloudpilot.errors import (
+    ArchiveMissing,
     BackupDirMissing,
     BackupDirUnsafe,
     ChecksumMismatch,
@@ -16,7 +17,9 @@ from cloudpilot.errors import (
     DbUnreachable,
     DiskFull,
     DumpIncomplete,
+    IndexMissing,
     InvalidConfig,
+    NoBackupDir,
     NotCompleted,
     PathIsLink,
     PathMissing,
@@ -61,6 +64,9 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     94: ChecksumMismatch,
     95: VaultMissing,
     96: NotCompleted,
+    110: NoBackupDir,
+    111: ArchiveMissing,
+    112: IndexMissing,
     127: ToolMissing,  # the shell's own: no such command
 }
 

@@ -18,6 +18,7 @@ from cloudpilot.domain import (
     backups,
     daily,
     expiry,
+    listings,
     outcomes,
     runs,
     schedules,
@@ -48,6 +49,7 @@ def tick() -> None:
     ask_for_checks()
     ask_for_removals()
     ask_for_expiry()
+    drop_listings()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
@@ -104,6 +106,15 @@ def ask_for_expiry() -> None:
         with _unless_another_clock_does(), transaction() as session:
             for run in expiry.expire(session, subject):
                 queue.ring(session, run)
+
+
+def drop_listings() -> None:
+    """What nobody looks at any more of what archives hold."""
+    with reading() as session:
+        if not listings.is_anything_old(session):
+            return
+    with transaction() as session:
+        listings.dropped(session)
 
 
 def ask_for_checks() -> None:

@@ -13,6 +13,7 @@ _STAGES = {
     "delete": "Deleting from the server",
     "check": "Checking the server",
     "preview": "Counting files",
+    "list-files": "Reading the list of files",
     "inspect": "Asking the database server",
     "dump": "Dumping databases",
     "rotate": "Changing the key",
@@ -32,6 +33,7 @@ _KINDS = {
     RunKind.CHECK_VAULT: "Check of a vault",
     RunKind.PREVIEW: "Preview",
     RunKind.INSPECT: "Look at databases",
+    RunKind.LIST: "List of files",
     RunKind.ROTATE: "Key change",
     RunKind.UNINSTALL: "Removal",
 }
