@@ -24,7 +24,7 @@ BATCH = 50  # blocks that are written at once: nobody waits long for the databas
 PACKED_AT_MOST = 256 * 1024 * 1024  # bytes of an index
 UNPACKED_AT_MOST = 2 * 1024 * 1024 * 1024
 STORED_AT_MOST = 128 * 1024 * 1024  # of a listing
-LINE_AT_MOST = 128 * 1024
+LINE_AT_MOST = 64 * 1024  # bytes
 SIGNED_SECONDS = 300
 _STEP = 1024 * 1024
 
@@ -139,7 +139,7 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > LINE_AT_MOST:
+        if max(map(len, (*whole, rest))) > LINE_AT_MOST:
             raise IndexDamaged("A line of the index is too long.")
         for line in whole:
             yield line.decode("ascii", "replace")
