@@ -93,6 +93,11 @@ def add(session: Session, listing_id: UUID, number: int, found: list[Block]) -> 
         session.add(ListingBlock(listing_id=listing_id, number=at, content=block.content))
 
 
+def discard(session: Session, listing_id: UUID) -> None:
+    """It will not become whole."""
+    _remove(session, [listing_id])
+
+
 def finish(
     session: Session, listing_id: UUID, firsts: list[str], stored: int, pieces: Pieces, names: int
 ) -> None:

@@ -60,9 +60,14 @@ def _read(backup: Backup, copy: Copy) -> int:
     index = Index(backup.tar_size, backup.size)
     with transaction() as session:
         listing_id = listings.begin(session, backup.id).id
-    with _packed(backup, copy) as chunks:
-        found = blocks.cut(index.entries(lines(unpacked(chunks))))
-        firsts, size = _keep(listing_id, found)
+    try:
+        with _packed(backup, copy) as chunks:
+            found = blocks.cut(index.entries(lines(unpacked(chunks))))
+            firsts, size = _keep(listing_id, found)
+    except CloudPilotError:
+        with transaction() as session:
+            listings.discard(session, listing_id)
+        raise
     with transaction() as session:
         listings.finish(session, listing_id, firsts, size, index.pieces, index.names)
     return index.names

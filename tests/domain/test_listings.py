@@ -180,6 +180,9 @@ def test_what_nobody_needs_goes(backup_id: UUID) -> None:
     assert drop() == 0
     change(begun, begun_at=clock.now() - timedelta(hours=2))
     assert drop() == 1
+    with transaction() as session:
+        listings.discard(session, listings.begin(session, backup_id).id)
+    assert count(Listing) == 0
     keep(backup_id)
     with transaction() as session:
         session.get_one(Backup, backup_id).deleted_at = clock.now()

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 
 from cloudpilot import create_app
 from cloudpilot.db import db, transaction
@@ -61,7 +61,8 @@ class Panel:
         return Path(there.path)
 
     def browser(self, role: Role = Role.OWNER) -> Browser:
-        """Of somebody with that role."""
+        """Of somebody with that role; the one before is forgotten."""
+        g.pop("_login_user", None)  # Flask-Login's, in the context that this fixture keeps open
         with transaction() as session:
             person = session.query(Person).filter_by(role=role).one()
             token = sessions.begin(session, person, "127.0.0.1", "tests")
