@@ -2,7 +2,7 @@
 
 import select
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from threading import Event
 from typing import Protocol
 
@@ -14,6 +14,7 @@ OUTPUT_AT_MOST = 1024 * 1024  # bytes of a program's standard output
 ERRORS_KEPT = 8 * 1024  # bytes, the last ones, of its standard error
 CHUNK = 64 * 1024
 STREAMED = 256 * 1024  # bytes of a stream at once
+ALL = 64 * 1024 * 1024  # bytes: more than any window
 
 
 class Channel(Protocol):
@@ -40,9 +41,7 @@ def read(channel: Channel, deadline: float) -> tuple[bytes, bytes]:
         finished = channel.eof_received or channel.closed  # asked before the last of it is taken
         while channel.recv_ready():
             output += channel.recv(CHUNK)
-        while channel.recv_stderr_ready():
-            errors += channel.recv_stderr(CHUNK)
-            del errors[:-ERRORS_KEPT]
+        _hear(channel, errors)
         if len(output) > OUTPUT_AT_MOST:
             raise CommandFailed("The server's answer is longer than 1 MiB.")
         if finished:
@@ -62,13 +61,11 @@ def pieces(channel: Channel, silence: float) -> Generator[bytes, None, tuple[int
     readable.register(channel.fileno(), select.POLLIN)
     while True:
         finished = channel.eof_received or channel.closed
-        while channel.recv_stderr_ready():
-            errors += channel.recv_stderr(CHUNK)
-            del errors[:-ERRORS_KEPT]
-        while channel.recv_ready():
+        _hear(channel, errors)
+        for piece in _there(channel):
             if held:
                 yield held
-            held = channel.recv(STREAMED)
+            held = piece
         if finished:
             break
         if not readable.poll(silence * 1000):
@@ -93,6 +90,21 @@ def last_line(errors: bytes) -> str:
     """The sentence for a person."""
     said = [line for line in lines(decode(errors)) if line.strip()]
     return redacted(said[-1][:1000]) if said else ""
+
+
+def _hear(channel: Channel, errors: bytearray) -> None:
+    """What was said on standard error meanwhile; the last of it is kept."""
+    while channel.recv_stderr_ready():
+        errors += channel.recv_stderr(CHUNK)
+        del errors[:-ERRORS_KEPT]
+
+
+def _there(channel: Channel) -> Iterator[bytes]:
+    """What has come, cut. All at once: paramiko moves what is left in its buffer at each look."""
+    while channel.recv_ready():
+        all_of_it = channel.recv(ALL)
+        for at in range(0, len(all_of_it), STREAMED):
+            yield all_of_it[at : at + STREAMED]
 
 
 def _remaining(deadline: float) -> float:

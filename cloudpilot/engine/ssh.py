@@ -28,8 +28,8 @@ from cloudpilot.secrets import Secret
 SHELL = "bash -s"  # a constant: whatever the login shell is, it has nothing to interpret
 # What may be on its way without an answer: throughput is this by the time there and back. It is
 # also what a stream may take of memory, if whoever reads it is slow.
-WINDOW = 8 * 1024 * 1024
-PACKET = 64 * 1024  # bytes; paramiko's work is for each packet
+WINDOW = 4 * 1024 * 1024
+PACKET = 128 * 1024  # bytes; paramiko's work is for each packet
 # AES-GCM first: it takes half the time of what paramiko likes best.
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 # A peer that vanished without a word is noticed after about half a minute of silence.
