@@ -10,7 +10,7 @@ from cloudpilot.errors import ChecksumMismatch, CloudPilotError, DownloadFailed,
 
 log = logging.getLogger(__name__)
 
-# Of the web's 16 threads: the others answer pages. Each may take some 10 MB of memory.
+# Of the web's 16 threads: the others answer pages. What each may take of memory is tested.
 AT_ONCE = 6
 _places = BoundedSemaphore(AT_ONCE)
 

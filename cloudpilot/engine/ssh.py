@@ -30,7 +30,7 @@ SHELL = "bash -s"  # a constant: whatever the login shell is, it has nothing to 
 # also what a stream may take of memory, if whoever reads it is slow.
 WINDOW = 4 * 1024 * 1024
 PACKET = 128 * 1024  # bytes; paramiko's work is for each packet
-# AES-GCM first: it takes half the time of what paramiko likes best.
+# AES-GCM first: it was faster than what paramiko likes best when both were tried.
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 # A peer that vanished without a word is noticed after about half a minute of silence.
 KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 4}
