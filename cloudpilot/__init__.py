@@ -1,13 +1,14 @@
 """CloudPilot: an agentless backup control panel. This page is the map.
 
-    web          pages and fragments; asks the database, never a server or a cloud
+    web          pages and fragments; asks the database; of servers and clouds only downloads
     cli          commands of `flask --app wsgi`
     embedded     the Redis of `make run`
     scheduling   the clock: what is due is rung for
+    downloads    bytes on their way to a person, for two modules of web
     jobs         the only place where rows meet the network; what RQ calls
     domain       what is true and what is allowed: rows and rules, no network
     engine       a server, over SSH: commands, parsers, runs that outlive us
-    vaults       object storage: signs, verifies, lists, deletes; no byte of a backup
+    vaults       object storage: signs, verifies, lists, deletes; reads what is small
     db           the database: sessions, transactions, types
     reports      the word that all share: how is the work going?
     outbound     the only way to an address that somebody has typed

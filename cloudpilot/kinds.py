@@ -47,6 +47,7 @@ class RunKind(StrEnum):
     DELETE = "delete"  # removes a backup's copy and proves that it is gone
     PREVIEW = "preview"  # counts what a site holds and what its exclude patterns leave out
     INSPECT = "inspect"  # asks a site's database server what is there and what may be read
+    LIST = "list-files"  # reads an archive's index, so that its files can be looked through
     UPLOAD = "upload"  # sends a backup to its vault, from the server, for as long as it takes
     VERIFY = "verify"  # makes an object of what was sent, proven by the vault
     ABANDON = "abandon"  # takes back an upload that has failed, until nothing of it is left

@@ -9,6 +9,7 @@ def load() -> None:
         backups,  # noqa: F401
         databases,  # noqa: F401
         links,  # noqa: F401
+        listings,  # noqa: F401
         restores,  # noqa: F401
         schedules,  # noqa: F401
         servers,  # noqa: F401

@@ -24,6 +24,7 @@ _WORK = {
     RunKind.ABANDON: "The end of an upload",
     RunKind.CHECK_VAULT: "A check",
     RunKind.PREVIEW: "A preview",
+    RunKind.LIST: "A list of files",
     RunKind.INSPECT: "A look at the databases",
     RunKind.ROTATE: "A key change",
     RunKind.UNINSTALL: "The removal",

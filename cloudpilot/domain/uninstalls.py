@@ -21,6 +21,7 @@ ANOTHER_RUN = (
     RunKind.UPLOAD,
     RunKind.PREVIEW,
     RunKind.INSPECT,
+    RunKind.LIST,
     RunKind.ROTATE,
     RunKind.UNINSTALL,
     RunKind.SURVEY,

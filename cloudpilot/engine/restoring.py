@@ -17,7 +17,7 @@ from cloudpilot.kinds import Privilege
 from cloudpilot.secrets import Secret
 
 SCRIPTS = ("words", "ending", "prelude", "rights", "rootly")
-RESTORE = ("measure", "curl", "requests", "fetch", "unpack", "swap")
+RESTORE = ("measure", "curl", "requests", "archives", "unpack", "swap")
 DATABASES = ("clients", *restored_databases.SCRIPTS, "members")
 PROGRAMS = ("swap.pl",)
 

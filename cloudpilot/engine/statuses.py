@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cloudpilot.errors import (
+    ArchiveMissing,
     BackupDirMissing,
     BackupDirUnsafe,
     ChecksumMismatch,
@@ -17,8 +18,11 @@ from cloudpilot.errors import (
     DbPrivilegeMissing,
     DbUnreachable,
     DiskFull,
+    DownloadFailed,
     DumpIncomplete,
+    IndexMissing,
     InvalidConfig,
+    NoBackupDir,
     NotCompleted,
     PathIsLink,
     PathMissing,
@@ -67,6 +71,10 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     97: TooLargeForVault,
     110: DbInTheWay,
     111: DbImportFailed,
+    113: NoBackupDir,
+    114: ArchiveMissing,
+    115: IndexMissing,
+    116: DownloadFailed,
     127: ToolMissing,  # the shell's own: no such command
 }
 

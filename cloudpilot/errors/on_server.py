@@ -92,3 +92,4 @@ class StillThere(CloudPilotError):
 class ArchiveMissing(CloudPilotError):
     code = "ARCHIVE_MISSING"
     remedy = "Mount its disk, or put the archive back: the next Check finds it. If it is lost, delete the backup here and make a new one."
+    http_status = 404

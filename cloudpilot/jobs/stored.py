@@ -14,10 +14,15 @@ ANOTHER = "Another object has its place in the vault."
 
 def archive_of(copy: Copy) -> VaultObject:
     """The object that is the backup; raises ObjectMissing if no row says where it is."""
+    return object_of(copy, ARCHIVE)
+
+
+def object_of(copy: Copy, name: str) -> VaultObject:
+    """The object of that name, of those that a copy consists of; raises ObjectMissing."""
     with reading() as session:
         rows = select(VaultObject).where(
             VaultObject.copy_id == copy.id,
-            VaultObject.name == ARCHIVE,
+            VaultObject.name == name,
             VaultObject.stored_at.is_not(None),
             VaultObject.gone_at.is_(None),
         )

@@ -18,6 +18,7 @@ from cloudpilot.domain import (
     backups,
     daily,
     expiry,
+    listings,
     outcomes,
     restore_steps,
     restores,
@@ -51,6 +52,7 @@ def tick() -> None:
     ask_for_removals()
     ask_for_expiry()
     ask_to_forget()
+    drop_listings()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
@@ -117,6 +119,15 @@ def ask_to_forget() -> None:
         with _unless_another_clock_does(), transaction() as session:
             run = restore_steps.forget(session, restores.find(session, restore_id), None)
             queue.ring(session, run)
+
+
+def drop_listings() -> None:
+    """What nobody looks at any more of what archives hold."""
+    with reading() as session:
+        if not listings.is_anything_old(session):
+            return
+    with transaction() as session:
+        listings.dropped(session)
 
 
 def ask_for_checks() -> None:

@@ -86,7 +86,7 @@ class Abilities:
 
 
 class Vault(Protocol):
-    """Object storage, as a backup needs it: the bytes never pass through here.
+    """Object storage, as a backup needs it: on their way there bytes never pass through here.
 
     A server uploads by itself: it is given a signed request for each part, PUTs the bytes and
     keeps what the store answers as a receipt. It holds no credential and can neither read nor

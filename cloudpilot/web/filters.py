@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined
 
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
-from cloudpilot.domain import goodness, removals
+from cloudpilot.domain import goodness, index, removals
 from cloudpilot.domain.chains import WHY_FULL
 from cloudpilot.domain.retention import policy_sentence
 from cloudpilot.domain.trees import WHY_WHOLE
@@ -130,6 +130,7 @@ def register(app: Flask) -> None:
         provider=words.provider,
         pending=removals.pending,
         remedy_parts=words.remedy_parts,
+        file_path=index.shown,
         advice=lambda code: by_code(code).remedy,
     )
     env.globals.update(asset=asset, percent=percent, now=lambda: round(clock.now().timestamp()))

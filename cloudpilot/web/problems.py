@@ -6,7 +6,14 @@ from flask import Flask, Response, g, make_response, render_template
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 
-from cloudpilot.errors import CloudPilotError, FormExpired, NotFound, TooManyAttempts, Unexpected
+from cloudpilot.errors import (
+    CloudPilotError,
+    DownloadsBusy,
+    FormExpired,
+    NotFound,
+    TooManyAttempts,
+    Unexpected,
+)
 from cloudpilot.web import limits
 from cloudpilot.web.filters import duration
 from cloudpilot.web.htmx import is_htmx, to_problem
@@ -28,7 +35,8 @@ class Problem:
         if isinstance(error, TooManyAttempts) and error.seconds:
             remedy = f"Wait {duration(error.seconds)}, then try again."
             return cls(error.code, str(error), remedy, error.http_status, error.seconds)
-        return cls(error.code, str(error), error.remedy, error.http_status)
+        wait = error.seconds if isinstance(error, DownloadsBusy) else None
+        return cls(error.code, str(error), error.remedy, error.http_status, wait)
 
 
 _BY_STATUS = {

@@ -1,5 +1,6 @@
 """Increments on the real sshd: a chain restored by hand, as the docs say, is the tree."""
 
+import gzip
 import json
 import os
 import re
@@ -11,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from cloudpilot.engine import detached, script
+from cloudpilot.domain.cuts import cuts, ranges
+from cloudpilot.domain.index import Index, escaped
+from cloudpilot.downloads import content
+from cloudpilot.engine import detached, fetching, script
+from cloudpilot.engine.fetching import Stored
 from cloudpilot.engine.script import Chain
 from cloudpilot.errors import InvalidConfig
+from cloudpilot.kinds import Compression
 from tests.engine.conftest import Backups, Made, mounted
 from tests.support.sshd import IS_ROOT
 from tests.support.tree import assert_same
@@ -293,3 +299,21 @@ def test_a_state_folder_that_is_somebody_elses_is_refused(
 def test_names_of_a_chain_are_no_paths(backups: Backups, site: Path, chain: Chain) -> None:
     with pytest.raises(InvalidConfig):
         script.backup(backups.contents(site, chain=chain))
+
+
+def test_an_increment_can_be_looked_through(backups: Backups, site: Path) -> None:
+    """Its index leads to what had changed."""
+    full = backups.make(site, chain=following(None))
+    (site / "deep" / "changed").write_text("new")
+    made = backups.make(site, chain=following(full))
+    result = made.report.result
+    index = Index(int(result["tar_bytes"]), int(result["size"]))
+    text = gzip.decompress(Path(f"{made.archive}.index.gz").read_bytes()).decode()
+    files = {one.path: one for one in index.entries(text.splitlines()) if one.is_file}
+    changed = f"files{escaped(str(site))}/deep/changed"
+    assert changed in files
+    one = files[changed]
+    where = [cut.numbers() for cut in cuts(index.pieces, ranges([one]))]
+    stored = Stored(str(backups.root), made.place.backup_id, made.name, int(result["size"]))
+    tar = fetching.read_tar(backups.session, stored, Compression.GZIP, where)
+    assert b"".join(content.of(one, tar)) == b"new"

@@ -11,7 +11,7 @@ import pytest
 from cloudpilot.engine import detached, requests, restoring, uploading
 from cloudpilot.engine.requests import Request
 from cloudpilot.engine.restoring import Restoration
-from cloudpilot.errors import CloudPilotError, UploadFailed, VaultDenied
+from cloudpilot.errors import CloudPilotError, DownloadFailed, VaultDenied
 from cloudpilot.reports import Report
 from cloudpilot.secrets import Secret
 from tests.engine.conftest import Made
@@ -96,7 +96,7 @@ def test_what_is_interrupted_goes_on_where_it_was(
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ((404, b"<Error><Code>NoSuchKey</Code></Error>"), UploadFailed),
+        ((404, b"<Error><Code>NoSuchKey</Code></Error>"), DownloadFailed),
         ((403, b"<Error><Code>AccessDenied</Code></Error>"), VaultDenied),
     ],
 )

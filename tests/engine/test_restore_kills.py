@@ -232,7 +232,7 @@ def test_a_thousand_mutations_and_none_is_taken(backups: Backups, tmp_path: Path
         (
             b'set -u\nin_background() { "$@"; }\nstage() { :; }\nprogress() { :; }\nsay() { :; }',
             b'shown() { printf %s "$1"; }\nhuman() { :; }\nfail() { exit "$1"; }',
-            (REMOTE / "fetch.sh").read_bytes(),
+            (REMOTE / "archives.sh").read_bytes(),
             b"hash_command=(openssl dgst -sha256 -r)\nmkdir work\naccepted=0",
             b"archives=(a.tar.gz) archive_hashes=(" + digest,
             f") archive_sizes=({len(text)})".encode(),

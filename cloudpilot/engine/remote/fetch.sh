@@ -1,152 +1,98 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2154 # what is restored stands before this, see restore.sh
-# The archives of a restore: those that lie in a vault are read from there by signed requests, each
-# one going on where it was; all are proven before anything is touched. After curl.sh and requests.sh.
+# fetch.sh WORD ROOT BACKUP_ID NAME SIZE FIRST LENGTH SHA256: some bytes of a backup's file, from FIRST
+# on; LENGTH is - for all that follow, SIZE - if nobody knows it. With SHA256 the whole file is hashed
+# meanwhile, and it is an error if that is not its hash: so a piece is not the end of something damaged.
+#
+# fetch.sh WORD ROOT BACKUP_ID NAME SIZE tar TOOL PACKED_FIRST PACKED_LENGTH SKIP LENGTH …: bytes of the
+# tar inside: the pieces in PACKED_LENGTH bytes of the archive from PACKED_FIRST on are unpacked to their
+# ends, so that their own checks are made; after SKIP bytes of what comes out LENGTH are given.
+#
+# Before the first byte comes a line: WORD and the file's size. It changes nothing.
 
-PATIENCE=21600 # seconds in which an archive is asked for again and again
+set -o pipefail
+hashing=''
 
-# fetch_all: sets files, where each archive lies now.
-fetch_all() {
-  local number
-  files=()
-  stage fetch
-  items=(archive) to_fetch=0 fetched=0
-  for number in "${!archives[@]}"; do
-    [ -n "${archive_places[number]}" ] || ((to_fetch += archive_sizes[number]))
-  done
-  if ((to_fetch)); then
-    has curl || fail 78 'curl is not installed.'
-    choose_curl "$in_clear"
-    room_for "$to_fetch" "$run"
-    memory
-    take_launched
+# find ROOT BACKUP_ID NAME SIZE: opens the file as descriptor 3, and sets its size.
+find_file() {
+  local file=$1/$2/$3
+  if ! [ -d "$1/$2" ] || [ -L "$1/$2" ]; then
+    (is_absent "$1/$2") || fail 77 "Cannot look into $(shown "$1/$2")."
+    fail 113 "$(shown "$1/$2") is not there."
   fi
-  for number in "${!archives[@]}"; do
-    files[number]=${archive_places[number]}
-    [ -n "${files[number]}" ] || fetch "$number"
-  done
+  if ! [ -f "$file" ] || [ -L "$file" ]; then
+    (is_absent "$file") || fail 114 "$(shown "$file") is not a file."
+    [[ $3 != *.index.gz ]] || fail 115 "$(shown "$file") is not there."
+    fail 114 "$(shown "$file") is not there."
+  fi
+  { exec 3<"$file"; } 2>/dev/null || fail 77 "Cannot read $(shown "$file")."
+  size=$(stat -L -c %s /dev/fd/3) || fail 74 "Cannot look at $(shown "$file")."
+  [ "$4" = - ] || [ "$size" = "$4" ] || fail 114 "$(shown "$file") has $size bytes; $4 were written."
 }
 
-# room_for BYTES PATH
-room_for() {
-  local free block
-  read -r free block < <(stat -f -c '%a %S' -- "$2")
-  ((free * block >= $1 + SPARE)) ||
-    fail 71 "$(human "$(($1 + SPARE))") needed in $(shown "$2"), $(human $((free * block))) free."
+# bytes FIRST LENGTH: of the file.
+bytes() {
+  if (($1 == 0 && $2 == size)); then
+    cat <&3
+  else
+    # Opened anew: each reader has a place of its own.
+    tail -c "+$(($1 + 1))" /dev/fd/3 | head -c "$2"
+    # 141 is SIGPIPE: what has enough hears no more.
+    [[ ${PIPESTATUS[*]} =~ ^(0|141)\ 0$ ]]
+  fi
 }
 
-# fetch NUMBER
-fetch() {
-  local wait=1 began=$SECONDS got
-  files[$1]=$run/work/archive.$1
-  say "Fetching ${archives[$1]}, $(human "${archive_sizes[$1]}"), from the vault."
-  : >"${files[$1]}"
-  until got=$(stat -c %s -- "${files[$1]}") && ((got >= archive_sizes[$1])); do
-    take_fed
-    if ! is_signed archive "$(($1 + 1))"; then
-      want "archive $(($1 + 1))"
-      in_background sleep 0.5
-      continue
-    fi
-    want ''
-    receive "$1" "$got" && { wait=1; continue; }
-    ((SECONDS - began < PATIENCE)) || fail 92 "The vault has not given all of ${archives[$1]} in $((PATIENCE / 3600)) hours."
-    say "The vault does not answer (${why:-no answer}); again in $wait s."
-    in_background sleep "$wait"
-    wait=$((wait * 2 > 60 ? 60 : wait * 2))
-  done
-  ((fetched += archive_sizes[$1]))
+# hash_all: what the whole file's SHA-256 is; openssl is faster, but not everywhere.
+hash_all() {
+  if has openssl; then
+    openssl dgst -sha256 -r /dev/fd/3
+  else
+    sha256sum /dev/fd/3
+  fi
 }
 
-# want ITEM: a request that is missing; '' for none.
-want() {
-  [ "${wanted:-}" = "$1" ] && return
-  wanted=$1
-  printf '%s\n' "$1" >work/wants && mv -f work/wants wants
+# give FIRST LENGTH SHA256
+give() {
+  local length=$2 sum
+  [ "$length" != - ] || length=$((size - $1))
+  if [ -n "$3" ]; then
+    exec 4< <(hash_all 2>/dev/null)
+    hashing=$!
+  fi
+  bytes "$1" "$length" || fail 74 'The archive cannot be read to its end.'
+  [ -n "$3" ] || return 0
+  read -r sum _ <&4
+  [ "$sum" = "$3" ] || fail 94 'The archive on the server is not what was written: its SHA-256 is another.'
 }
 
-# receive NUMBER FROM: what there is from byte FROM on, as far as it comes; fails for good where the store
-# says no for good.
-receive() {
-  local pid size=${archive_sizes[$1]}
-  unpack "${signed[archive:$(($1 + 1))]}"
-  why=''
-  rm -f work/head
-  receiving "$2" "$size" >>"${files[$1]}" 2>work/fetch.errors &
-  pid=$!
-  while kill -0 "$pid" 2>/dev/null; do
-    progress "$((fetched + $(stat -c %s -- "${files[$1]}")))" "$to_fetch"
-    in_background sleep 0.3
-  done
-  wait "$pid"
-  http=''
-  [ ! -s work/head ] || understand work/head
-  case $http in
-    200 | 206) (($(stat -c %s -- "${files[$1]}") > $2)); return ;;
-    401 | 403)
-      # It may be too old: then another one is wanted.
-      is_aged archive "$(($1 + 1))" || fail 91 "The vault does not let ${archives[$1]} be read: $(code)."
-      unset "valid_until[archive:$(($1 + 1))]" ;;
-    404) fail 93 "The vault does not have ${archives[$1]} any more." ;;
-    '' | 408 | 429 | 5??) ! no_room "$run" || fail 71 "The disk of $(shown "$run") is full." ;;
-    *) fail 93 "The vault does not give ${archives[$1]}: $(code)." ;;
+# unpacker TOOL
+unpacker() {
+  case $1 in
+    zstd) unpack=(zstd -dcq) ;;
+    *) if has igzip; then unpack=(igzip -dc); else unpack=(gzip -dc); fi ;;
   esac
-  why=${http:+status $http}
-  return 1
+  has "${unpack[0]}" || fail 78 "${unpack[0]} is not there."
 }
 
-# receiving FROM SIZE: the bytes of a good answer, never more than were missing.
-receiving() {
-  local word words=() range=()
-  for word in "${curl_command[@]}"; do
-    [ "$word" = -i ] || words+=("$word")
+# give_tar PACKED_FIRST PACKED_LENGTH SKIP LENGTH …
+give_tar() {
+  while (($# >= 4)); do
+    bytes "$1" "$2" | "${unpack[@]}" | cut_out "$3" "$4" ||
+      fail 94 'A part of the archive cannot be unpacked: it is damaged.'
+    shift 4
   done
-  ((!$1)) || range=(Range "bytes=$1-")
-  "${words[@]}" --fail --dump-header work/head -K <(config GET "$url" "${headers[@]}" "${range[@]}") 2>/dev/null |
-    if (($1)); then perl -e '
-      # A store that does not know ranges begins anew: what we have is skipped.
-      my ($skip, $head) = @ARGV;
-      local $/ = \65536;
-      my $text = <STDIN> // exit;
-      open my $file, "<", $head or exit 1;
-      local $/;
-      my @said = <$file> =~ m{^HTTP/\S+ (\d+)}mg;
-      $skip = 0 if @said && $said[-1] == 206;
-      local $/ = \65536;
-      do {
-        my $cut = length $text < $skip ? length $text : $skip;
-        $skip -= $cut;
-        print substr $text, $cut or exit 1;
-      } while defined($text = <STDIN>);
-    ' "$1" work/head; else cat; fi | head -c "$(($2 - $1))"
 }
 
-# is_aged ITEM NUMBER: whether a refusal may mean that the request is too old.
-is_aged() {
-  ((${aged[$1:$2]:-0} <= $(date +%s)))
+# cut_out SKIP LENGTH: reads to the end, or what unpacks would not tell how it ended.
+cut_out() {
+  head -c "$1" >/dev/null && head -c "$2" && cat >/dev/null
 }
 
-# verify_all: the size and the SHA-256 of each archive are what they were when it was made.
-verify_all() {
-  local number digest total=0 done=0 size
-  stage verify
-  for number in "${!archives[@]}"; do ((total += archive_sizes[number])); done
-  progress 0 "$total"
-  for number in "${!archives[@]}"; do
-    size=$(stat -c %s -- "${files[number]}" 2>/dev/null) ||
-      fail 72 "$(shown "${files[number]}") is not there: is its disk mounted?"
-    [ "$size" = "${archive_sizes[number]}" ] ||
-      fail 94 "${archives[number]} has $size bytes instead of ${archive_sizes[number]}: it is not what was backed up."
-    in_background hash_file "${files[number]}" >work/hash
-    read -r digest _ <work/hash
-    [ "$digest" = "${archive_hashes[number]}" ] ||
-      fail 94 "${archives[number]} is damaged: its SHA-256 is not that of the backup."
-    ((done += size))
-    progress "$done" "$total"
-  done
-  say "Verified: ${#archives[@]} archive(s), $(human "$total")."
-}
-
-hash_file() {
-  "${hash_command[@]}" <"$1"
-}
+trap '[ -z "$hashing" ] || kill "$hashing" 2>/dev/null' EXIT
+find_file "${@:2:4}"
+printf '\n%s %s\n' "$1" "$size"
+if [ "${6:-}" = tar ]; then
+  unpacker "$7"
+  give_tar "${@:8}"
+else
+  give "$6" "$7" "${8:-}"
+fi

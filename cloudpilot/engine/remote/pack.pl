@@ -11,6 +11,7 @@
 #   V 1                                                      the version of these lines
 #   M number tar_offset tar_size packed_offset packed_size   a piece
 #   F type tar_start tar_end size path [link]                an entry, its headers included
+#   A mode modified                                          of that entry: octal, seconds since 1970
 #   E tar_bytes packed_bytes                                 the end: without it, it is not whole
 #
 # path and link are as in the tar; bytes that are not plain are %XX. docs/archive-format.md
@@ -253,6 +254,8 @@ sub begin_entry {
         size => real_size($type, $size, $block, \%said),
         path => first_of($said{'GNU.sparse.name'}, $said{path}, short_name($block)),
         link => first_of($said{linkpath}, up_to_nul(substr $block, 157, 100)),
+        mode => number(substr $block, 100, 8),
+        time => first_of($said{mtime}, number(substr $block, 136, 12)),
     };
     at_stage($entry->{path}, $entry->{from});
     $skip     = $type =~ /[1-6]/ ? 0 : padded($size);
@@ -276,7 +279,8 @@ sub at_stage {
 sub end_entry {
     my @words = ('F', $entry->{type}, $entry->{from}, $base + $seen, $entry->{size}, escaped($entry->{path}));
     push @words, escaped($entry->{link}) if length $entry->{link};
-    say_to_index(join(' ', @words) . "\n");
+    my ($seconds) = $entry->{time} =~ /^(-?[0-9]{1,15})/;
+    say_to_index(join(' ', @words) . sprintf "\nA %o %s\n", $entry->{mode} & 07777, first_of($seconds, 0));
     if ($entry->{path} =~ m{^files(?:/|$)}) {
         $count{entries}++;
         $count{ $COUNTED_AS{ $entry->{type} } || 'others' }++;

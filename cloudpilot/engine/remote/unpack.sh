@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what is restored stands before this, see restore.sh
 # Files of the verified archives, unpacked beside where they are to be: into folders of our own, one for
-# each file system, empty, closed to others. After rootly.sh and fetch.sh.
+# each file system, empty, closed to others. After rootly.sh and archives.sh.
 
 # plan_files: where each path is to be (targets), and beside what it is unpacked (homes, groups).
 plan_files() {

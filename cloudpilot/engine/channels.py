@@ -1,0 +1,111 @@
+"""What comes out of a program that runs at the other end of an SSH connection."""
+
+import select
+import time
+from collections.abc import Generator, Iterator
+from threading import Event
+from typing import Protocol
+
+from cloudpilot.errors import CommandFailed
+from cloudpilot.redaction import redacted
+from cloudpilot.text import decode, lines
+
+OUTPUT_AT_MOST = 1024 * 1024  # bytes of a program's standard output
+ERRORS_KEPT = 8 * 1024  # bytes, the last ones, of its standard error
+CHUNK = 64 * 1024
+STREAMED = 256 * 1024  # bytes of a stream at once
+ALL = 64 * 1024 * 1024  # bytes: more than any window
+
+
+class Channel(Protocol):
+    """What paramiko calls a channel, as far as it is used here."""
+
+    closed: bool
+    eof_received: int
+    status_event: Event
+
+    def fileno(self) -> int: ...
+    def recv_ready(self) -> bool: ...
+    def recv(self, nbytes: int) -> bytes: ...
+    def recv_stderr_ready(self) -> bool: ...
+    def recv_stderr(self, nbytes: int) -> bytes: ...
+    def recv_exit_status(self) -> int: ...
+
+
+def read(channel: Channel, deadline: float) -> tuple[bytes, bytes]:
+    """Both streams to their ends; they share one window, so one that is unread blocks the other."""
+    output, errors = bytearray(), bytearray()
+    readable = select.poll()
+    readable.register(channel.fileno(), select.POLLIN)
+    while True:
+        finished = channel.eof_received or channel.closed  # asked before the last of it is taken
+        while channel.recv_ready():
+            output += channel.recv(CHUNK)
+        _hear(channel, errors)
+        if len(output) > OUTPUT_AT_MOST:
+            raise CommandFailed("The server's answer is longer than 1 MiB.")
+        if finished:
+            return bytes(output), bytes(errors)
+        if not readable.poll(_remaining(deadline) * 1000):
+            raise TimeoutError
+
+
+def pieces(channel: Channel, silence: float) -> Generator[bytes, None, tuple[int, bytes]]:
+    """Standard output as it comes, but for the last piece, which follows if the status is 0;
+    returns the status and what was last said on standard error.
+
+    silence  seconds without a byte; then TimeoutError
+    """
+    held, errors = b"", bytearray()
+    readable = select.poll()
+    readable.register(channel.fileno(), select.POLLIN)
+    while True:
+        finished = channel.eof_received or channel.closed
+        _hear(channel, errors)
+        for piece in _there(channel):
+            if held:
+                yield held
+            held = piece
+        if finished:
+            break
+        if not readable.poll(silence * 1000):
+            raise TimeoutError
+    status = exit_status(channel, time.monotonic() + silence)
+    if held and not status:
+        yield held
+    return status, bytes(errors)
+
+
+def exit_status(channel: Channel, deadline: float) -> int:
+    """Raises EOFError if the connection ended before the program did, and TimeoutError."""
+    if not channel.status_event.wait(_remaining(deadline)):
+        raise TimeoutError
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise EOFError("the connection ended before the command did")
+    return status
+
+
+def last_line(errors: bytes) -> str:
+    """The sentence for a person."""
+    said = [line for line in lines(decode(errors)) if line.strip()]
+    return redacted(said[-1][:1000]) if said else ""
+
+
+def _hear(channel: Channel, errors: bytearray) -> None:
+    """What was said on standard error meanwhile; the last of it is kept."""
+    while channel.recv_stderr_ready():
+        errors += channel.recv_stderr(CHUNK)
+        del errors[:-ERRORS_KEPT]
+
+
+def _there(channel: Channel) -> Iterator[bytes]:
+    """What has come, cut. All at once: paramiko moves what is left in its buffer at each look."""
+    while channel.recv_ready():
+        all_of_it = channel.recv(ALL)
+        for at in range(0, len(all_of_it), STREAMED):
+            yield all_of_it[at : at + STREAMED]
+
+
+def _remaining(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
