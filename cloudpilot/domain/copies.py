@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, select
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from cloudpilot import clock
 from cloudpilot.db import Base
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import HasStatus, Next, values_of
@@ -100,3 +101,13 @@ def offsite(copies: Iterable[Copy]) -> Offsite | None:
     if CopyStatus.MAKING in states:
         return Offsite.UPLOADING
     return Offsite.UPLOADED if CopyStatus.STORED in states else None
+
+
+def due_to_go(session: Session, limit: int) -> list[UUID]:
+    """Backups whose copy on the server has stayed for as long as it was to."""
+    other = aliased(Copy)
+    coming = select(other.id).where(  # an upload reads it
+        other.backup_id == Copy.backup_id, other.status == CopyStatus.MAKING
+    )
+    rows = select(Copy.backup_id).where(Copy.remove_at <= clock.now(), ~coming.exists())
+    return list(session.scalars(rows.order_by(Copy.remove_at).limit(limit)))

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.domain import (
@@ -199,16 +199,6 @@ def keep_local(session: Session, backup: Backup) -> None:
     for copy in backup.copies:
         if not copy.vault_id and copy.status is CopyStatus.DELETING:
             copy.move(session, CopyStatus.STORED)
-
-
-def due_to_go(session: Session, limit: int) -> list[UUID]:
-    """Backups whose copy on the server has stayed for as long as it was to."""
-    other = aliased(Copy)
-    coming = select(other.id).where(  # an upload reads it
-        other.backup_id == Copy.backup_id, other.status == CopyStatus.MAKING
-    )
-    rows = select(Copy.backup_id).where(Copy.remove_at <= clock.now(), ~coming.exists())
-    return list(session.scalars(rows.order_by(Copy.remove_at).limit(limit)))
 
 
 def _remove(

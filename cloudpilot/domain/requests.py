@@ -18,7 +18,7 @@ from cloudpilot.domain.plans import RETENTION_DAYS
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.domain.status import ACTIVE
 from cloudpilot.errors import (
     BackupInProgress,
     InvalidConfig,
@@ -186,26 +186,6 @@ def _ask(session: Session, site: Site, run: Run, by: Person | None) -> Run:
     run.server_id, run.requested_by = server.id, by.id if by else None
     run.subject = f"{site.name} on {server.name}"
     return runs.add(session, run)
-
-
-def expected_ratio(session: Session, backup: Backup) -> int:
-    """What share of the tar, in percent, the archive will take: as the last one did, and 20 % more.
-
-    100 where there is no last one to learn from.
-    """
-    rows = select(Backup.size, Backup.tar_size).where(
-        Backup.site_id == backup.site_id,
-        Backup.server_id == backup.server_id,
-        Backup.status == Status.COMPLETED,
-        Backup.compression == backup.compression,
-        Backup.type == backup.type,
-        Backup.tar_size.is_not(None),  # a tree has none
-    )
-    last = session.execute(rows.order_by(Backup.created_at.desc()).limit(1)).first()
-    if not last or not last.size or not last.tar_size:
-        return 100
-    percent: int = -(-last.size * 120 // last.tar_size)
-    return min(100, percent)
 
 
 def delete(session: Session, backup: Backup, by: Person) -> list[Run]:

@@ -120,7 +120,8 @@ def add(session: Session, run: Run) -> Run:
         with session.begin_nested():
             session.add(run)
     except IntegrityError as error:
-        if not _is_claimed(session, run.claim):
+        rows = select(Run.id).where(Run.claim == run.claim, Run.status.in_(ACTIVE))
+        if run.claim is None or session.scalar(rows.limit(1)) is None:
             raise
         raise BackupInProgress(f"{run.subject}: the same work is under way already.") from error
     return run
@@ -245,8 +246,3 @@ def put_off(
         execution_options={"synchronize_session": False},
     )
     session.refresh(run)
-
-
-def _is_claimed(session: Session, claim: str | None) -> bool:
-    rows = select(Run.id).where(Run.claim == claim, Run.status.in_(ACTIVE))
-    return claim is not None and session.scalar(rows.limit(1)) is not None

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session as OrmSession
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, chains, requests, trees
+from cloudpilot.domain import backups, chains, ratios, trees
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -85,7 +85,7 @@ def _contents(run: Run, chain: Chain | None, tree: Tree | None) -> Contents:
             archive=backup.archive,
             backup_root=backup.server_copy.root or "",
             plan=backup.plan(),
-            expected_ratio=requests.expected_ratio(session, backup),
+            expected_ratio=ratios.expected_ratio(session, backup),
             privilege=session.get_one(Server, backup.server_id).privilege,
             dumps=dumps.of(session, backup),
             streamed=backup.streamed,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     backups,
+    copies,
     daily,
     expiry,
     listings,
@@ -89,7 +90,7 @@ def _in_batches(step: Callable[[Session, int], int], until: float) -> None:
 def ask_for_removals() -> None:
     """Have those copies on servers removed that were to stay for some days after their upload."""
     with reading() as session:
-        due = outcomes.due_to_go(session, REMOVALS_A_TICK)
+        due = copies.due_to_go(session, REMOVALS_A_TICK)
     for backup_id in due:
         with _unless_another_clock_does(), transaction() as session:
             for run in outcomes.remove_uploaded(session, backups.find(session, backup_id)):

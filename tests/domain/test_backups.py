@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, outcomes, plans, requests, runs
+from cloudpilot.domain import backups, outcomes, plans, ratios, requests, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -212,13 +212,13 @@ def test_a_removal_that_has_just_ended_is_asked_for_anew(
 def test_the_last_archive_tells_how_large_the_next_will_be(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
         backup = backup_of(session, make_run)
-        assert requests.expected_ratio(session, backup) == 100
+        assert ratios.expected_ratio(session, backup) == 100
         outcomes.started(session, backup)
         outcomes.completed(session, backup, Made.parse(RESULT), [])
-        assert requests.expected_ratio(session, backup) == 30  # a quarter, and a fifth more
+        assert ratios.expected_ratio(session, backup) == 30  # a quarter, and a fifth more
         session.get_one(Backup, backup.id).size = 10_000
         session.flush()
-        assert requests.expected_ratio(session, backup) == 100
+        assert ratios.expected_ratio(session, backup) == 100
 
 
 @pytest.mark.parametrize(

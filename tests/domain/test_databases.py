@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import databases, outcomes, removals, requests, servers, sites
+from cloudpilot.domain import databases, outcomes, ratios, removals, requests, servers, sites
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
@@ -272,7 +272,7 @@ def test_how_small_an_archive_becomes_is_learnt_from_the_same_type(
             backup = add_backup(
                 session, servers.find(session, site.server_id), site, Status.PENDING, type=kind
             )
-            assert requests.expected_ratio(session, backup) == percent
+            assert ratios.expected_ratio(session, backup) == percent
 
 
 def test_what_the_last_backup_held_is_known(site_id: UUID, sealer: Sealer) -> None:

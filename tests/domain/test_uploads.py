@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import (
+    copies,
     outcomes,
     overview,
     presence,
@@ -147,7 +148,7 @@ def test_a_planned_removal_is_not_begun_while_an_upload_reads(backup_id: UUID) -
         asked(session, backup_id)
         local.remove_at = clock.now()
         session.flush()
-        assert outcomes.due_to_go(session, 5) == []
+        assert copies.due_to_go(session, 5) == []
         assert outcomes.remove_uploaded(session, backup) == []
         assert local.remove_at
 
@@ -291,11 +292,11 @@ def test_a_planned_removal_gives_way_to_a_deletion_of_all(backup_id: UUID) -> No
         assert backup.server_copy
         backup.server_copy.remove_at = clock.now()
         session.flush()
-        assert outcomes.due_to_go(session, 10) == [backup_id]
+        assert copies.due_to_go(session, 10) == [backup_id]
         requests.delete(session, backup, person)
         assert outcomes.remove_uploaded(session, backup) == []
         session.flush()
-        assert outcomes.due_to_go(session, 10) == []
+        assert copies.due_to_go(session, 10) == []
 
 
 def test_a_backup_of_which_nothing_is_anywhere_just_leaves_the_lists(
