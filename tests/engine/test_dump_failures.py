@@ -402,7 +402,7 @@ def test_stopping_ends_the_question_at_the_server_too(
         place = backups.start(dumps=(Dump(login_to(server), "here", (name,)),))
         until(lambda: server.sql(asked).strip(), lambda count: count == "1")
         detached.stop(backups.session, place)
-        assert server.sql(asked).strip() == "0"
+        until(lambda: server.sql(asked).strip(), lambda count: count == "0", seconds=5)
     assert isinstance(backups.over(place).error, RunStopped)
     assert left_of(place) == []
     assert running(place) == []

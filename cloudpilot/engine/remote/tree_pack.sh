@@ -8,7 +8,7 @@
 archive=$file_archive
 streamed=yes
 tar_bytes=$((tree_size + 10 * 1048576)) # roughly: room and progress alone depend on it
-expected_ratio=100
+expected=$tar_bytes
 
 # fail STATUS SENTENCE: the upload says it.
 fail() {
