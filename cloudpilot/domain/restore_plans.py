@@ -21,6 +21,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import (
+    InvalidConfig,
     InvalidPath,
     InvalidState,
     NotCompleted,
@@ -30,6 +31,8 @@ from cloudpilot.errors import (
 from cloudpilot.excludes import distinct, is_inside
 from cloudpilot.kinds import Privilege, RunKind
 
+SUFFIX_LENGTH = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -38,6 +41,8 @@ class Asked:
     vault_id  from which vault; None: from the server on which it was made
     paths     those that the backup holds, or parts of them
     into      a folder for them; "": where they were
+    dumps     numbers of databases in the archive, counted from 1
+    suffix    what is added to their names; "": they take the place of those that are there
     """
 
     backup: Backup
@@ -45,6 +50,8 @@ class Asked:
     vault_id: UUID | None
     paths: Sequence[str]
     into: str = ""
+    dumps: Sequence[int] = ()
+    suffix: str = ""
     exact: bool = True
     safe: bool = True
 
@@ -59,6 +66,7 @@ def plan(session: Session, asked: Asked, by: Person) -> Restore:
         server_id=asked.server.id,
         root=asked.server.backup_root,
         paths=paths,
+        databases=_databases_of(asked),
         into=asked.into,
         exact=asked.exact and not asked.backup.counts.get("unreadable"),
         safe=asked.safe,
@@ -87,7 +95,10 @@ def _refuse(session: Session, asked: Asked) -> list[str]:
         )
     if server.removed_at or not server.is_ready:
         raise SshNotConfigured(f"{server.name} has not been set up: its host key is unknown.")
-    _refuse_without_rights(server, asked.into)
+    if not asked.paths and not asked.dumps:
+        raise InvalidPath("There is nothing chosen that could be restored.")
+    if asked.paths:
+        _refuse_without_rights(server, asked.into)
     return _paths_of(backup, asked.paths)
 
 
@@ -105,9 +116,25 @@ def _paths_of(backup: Backup, wanted: Sequence[str]) -> list[str]:
     for path in paths:
         if not any(is_inside(path, top) for top in backup.paths):
             raise InvalidPath(f"{path} is not in this backup.")
-    if not paths:
-        raise InvalidPath("There is nothing chosen that could be restored.")
     return paths
+
+
+def _databases_of(asked: Asked) -> list[dict[str, Any]]:
+    """Those that were chosen, and by which of the site's logins each is reached."""
+    found, census, plans = [], asked.backup.census, asked.backup.databases
+    for number in sorted(set(asked.dumps)):
+        counted = census[number - 1] if 0 < number <= len(census) else {}
+        one = next((plan for plan in plans if _is_of(plan, counted)), None)
+        if one is None:
+            raise InvalidPath(f"There is no database {number} in this backup.")
+        name = str(counted["name"])
+        new = {"number": number, "backed_up": name, "name": f"{name}{asked.suffix}"}
+        found.append(new | {"database": one["id"]})
+    return found
+
+
+def _is_of(plan: Mapping[str, Any], counted: Mapping[str, Any]) -> bool:
+    return (plan["engine"], plan["where"]) == (counted.get("engine"), counted.get("where"))
 
 
 def need(session: Session, restore: Restore) -> Need:
@@ -117,6 +144,16 @@ def need(session: Session, restore: Restore) -> Need:
     last = max((one.size or 0 for one in read), default=0)
     saves = restore.safe and not restore.into
     return Need(fetched, needed(session, read[-1]), last if saves else 0)
+
+
+def valid_suffix(text: str) -> str:
+    """What is added to the names of databases: letters, digits and _; raises InvalidConfig."""
+    suffix = text.strip()
+    if not (suffix == "" or (suffix.isascii() and suffix.replace("_", "").isalnum())):
+        raise InvalidConfig("Use letters, digits and _ only.")
+    if len(suffix) > SUFFIX_LENGTH:
+        raise InvalidConfig(f"Use at most {SUFFIX_LENGTH} characters.")
+    return suffix
 
 
 def look(session: Session, restore: Restore, by: Person | None) -> Run:

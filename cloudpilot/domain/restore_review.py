@@ -80,7 +80,9 @@ def obstacles(survey: Mapping[str, Any], need: Need, *, into: str) -> list[Obsta
         Obstacle("TOOL_MISSING", f"{tool} is not installed there.") for tool in survey["missing"]
     ]
     each = [found for path in survey["paths"] for found in _of_path(path, into)]
-    return [*tools, *each, *_of_room(survey, need)]
+    databases = [one for one in survey.get("databases", ()) if not one["method"]]
+    lacking = [Obstacle("DB_IN_THE_WAY", f"{one['name']}: {one['why']}") for one in databases]
+    return [*tools, *each, *lacking, *_of_room(survey, need)]
 
 
 def _of_path(path: Mapping[str, Any], into: str) -> list[Obstacle]:

@@ -1,5 +1,6 @@
 """How a restore goes: begun, saved, done, put back, forgotten; each step in one transaction."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from cloudpilot import clock
 from cloudpilot.domain import backups, requests
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.restore_plans import confirmed_by
@@ -27,7 +29,7 @@ from cloudpilot.errors import (
     RunKilled,
     RunLost,
 )
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import BackupType, RunKind
 
 KEPT = timedelta(days=7)  # what was there before
 SURVEY_GOOD_FOR = timedelta(hours=1)  # after that it is looked again before anything begins
@@ -60,6 +62,14 @@ def start(session: Session, restore: Restore, typed: str, by: Person) -> list[Ru
     return [add_run(session, restore, RunKind.RESTORE, by.id)]
 
 
+def _replaced(session: Session, restore: Restore, survey: Mapping[str, Any]) -> list[Database]:
+    """The logins of those databases that are there now, with all that each of them backs up."""
+    there = {one["number"] for one in survey.get("databases", ()) if one["exists"]}
+    ids = dict.fromkeys(one["database"] for one in restore.databases if one["number"] in there)
+    rows = (session.get_one(Database, UUID(one)) for one in ids)
+    return [row for row in rows if row.removed_at is None]
+
+
 def _refuse_while_backed_up(session: Session, restore: Restore) -> None:
     """What is packed must not change under tar's hands. Raises BackupInProgress."""
     backup = backups.find(session, restore.backup_id)
@@ -85,17 +95,22 @@ def _safe_backup(session: Session, restore: Restore, by: Person) -> Run | None:
     It is none of the site's own backups: who restores takes what is there for worse, and as the
     newest good one of the site it would let an older one expire.
     """
-    found = (restore.survey or {}).get("paths", ())
-    there = [path["path"] for path in found if path["kind"] != "absent"]
-    if restore.into or not there:
-        return None
     backup = backups.find(session, restore.backup_id)
+    survey = restore.survey or {}
+    found = () if restore.into else survey.get("paths", ())
+    there = [path["path"] for path in found if path["kind"] != "absent"]
+    replaced = _replaced(session, restore, survey)
+    if not there and not replaced:
+        return None
+    kinds = {(True, True): BackupType.FULL, (False, True): BackupType.DATABASE}
     wish = Wish(
         server=session.get_one(Server, restore.server_id),
         site=None,
         paths=there,
         excludes=backup.excludes,
         compression=backup.compression,
+        type=kinds.get((bool(there), bool(replaced)), BackupType.FILES),
+        databases=replaced,
         note="Safe mode: as it was before a restore",
     )
     run = requests.backup_now(session, wish, by)
@@ -127,6 +142,7 @@ def not_saved(session: Session, backup: Backup, error: CloudPilotError) -> None:
             RestoreStatus.FAILED,
             because=error,
             finished_at=clock.now(),
+            logins=None,
             error_code=error.code,
             error_detail=f"The safe-mode backup was not made, so nothing was restored. {error}",
         )
@@ -144,7 +160,8 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
     restore = of_run(session, run)
     also = {"error_code": error.code, "error_detail": str(error)}
     if run.sent_at is None:
-        restore.move(session, RestoreStatus.FAILED, because=error, finished_at=clock.now(), **also)
+        ended = {"finished_at": clock.now(), "logins": None}
+        restore.move(session, RestoreStatus.FAILED, because=error, **ended, **also)
         return []
     restore.move(session, RestoreStatus.UNDOING, because=error, **also)
     return [add_run(session, restore, RunKind.UNDO, run.requested_by)]
@@ -162,7 +179,7 @@ def put_back(session: Session, run: Run) -> list[Run]:
     """All is as it was; what the restore has left on the server goes."""
     restore = of_run(session, run)
     after = RestoreStatus.FAILED if restore.error_code else RestoreStatus.UNDONE
-    restore.move(session, after, finished_at=clock.now(), kept_until=None)
+    restore.move(session, after, finished_at=clock.now(), kept_until=None, logins=None)
     return [add_run(session, restore, RunKind.CLEAR, run.requested_by)]
 
 
@@ -186,7 +203,7 @@ def forget(session: Session, restore: Restore, by: Person | None) -> Run:
 def forgotten(session: Session, run: Run) -> list[Run]:
     """What was there before is gone."""
     restore = of_run(session, run)
-    restore.kept_until = None
+    restore.kept_until = restore.logins = None
     return [add_run(session, restore, RunKind.CLEAR, run.requested_by)]
 
 

@@ -80,7 +80,8 @@ class Restore(HasStatus, Base):
     server_id: Mapped[UUID] = mapped_column(ForeignKey(Server.id))  # to it
     root: Mapped[str]  # the backup directory in which it works there
     paths: Mapped[list[str]]
-    databases: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # see restored_databases
+    # Of each: number (in the archive), backed_up (its name there), name, database (whose login).
+    databases: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     logins: Mapped[str | None]  # passwords of those, sealed at `logins_place`; None once it is over
     into: Mapped[str] = mapped_column(default="")  # a folder; "": where they were
     exact: Mapped[bool] = mapped_column(default=True)  # what the backup does not hold goes

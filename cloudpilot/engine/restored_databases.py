@@ -30,7 +30,7 @@ PROGRAMS = (
 )
 LOCK_SECONDS = 60  # for so long a restore waits for a lock that somebody holds on a database
 
-_KEY = re.compile(r"[a-z0-9-]{1,40}")  # with what is added to it, a name of 63 characters at most
+_KEY = re.compile(r"[a-z0-9]{1,40}")  # with what is added to it, a name of 63 characters at most
 _LONGEST = {Engine.POSTGRESQL: 63}  # bytes; of MariaDB and MySQL 64 characters
 
 
@@ -70,7 +70,7 @@ def settings(
     those that undo or forget it, and never that of another. Raises InvalidConfig.
     """
     if not _KEY.fullmatch(key):
-        raise InvalidConfig("A restore is named by up to 40 small letters, digits and -.")
+        raise InvalidConfig("A restore is named by up to 40 small letters and digits.")
     for target in targets:
         _check(target)
     if len({_place(target) for target in targets}) < len(targets):

@@ -101,7 +101,8 @@ def _files(
     databases: Sequence[Target],
 ) -> dict[str, bytes]:
     """All inside one function: of a script that was cut off nothing runs."""
-    its_own = restored_databases.settings(databases, restore_id) if databases else ()
+    key = restore_id.replace("-", "")
+    its_own = restored_databases.settings(databases, key) if databases else ()
     names = (*SCRIPTS, *scripts, *(DATABASES if databases else ()), last)
     sources = (source(f"{name}.sh") for name in names)
     parts = (b"main() {", *settings, *its_own, *sources, b'}\nmain "$@"; exit\n')

@@ -39,7 +39,7 @@ class Question(Program):
         }
         parts = (
             b"cloudpilot_main() {",
-            quoted_words("paths=(", distinct(self.paths)) + b" )",
+            quoted_words("paths=(", _distinct(self.paths)) + b" )",
             *(quoted_words("declare", (f"{name}={text}",)) for name, text in values.items()),
             *(source(f"{name}.sh") for name in ("words", "common", "rights", "survey")),
             b"}\ncloudpilot_main </dev/null\nexit\n",
@@ -52,7 +52,12 @@ def ask(session: Session, question: Question) -> dict[str, Any]:
 
     Raises PrivilegeMissing, CommandFailed; SshUnreachable.
     """
-    return understood(session.run(question, timeout=SECONDS), distinct(question.paths))
+    return understood(session.run(question, timeout=SECONDS), _distinct(question.paths))
+
+
+def _distinct(paths: Sequence[str]) -> tuple[str, ...]:
+    """None at all, if only databases are restored."""
+    return distinct(paths) if paths else ()
 
 
 def understood(answer: bytes, paths: Sequence[str]) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from cloudpilot.domain.objects import ARCHIVE, VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault as VaultRow
-from cloudpilot.engine import detached, requests, restoring, uploading
+from cloudpilot.engine import detached, requests, restored_databases, restoring, uploading
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.requests import Request
+from cloudpilot.engine.restored_databases import Target
 from cloudpilot.engine.restoring import Archive, Restoration
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidState
-from cloudpilot.jobs import opening, signing, stored
+from cloudpilot.jobs import opening, restored, signing, stored
 from cloudpilot.jobs.payload import Payload
 from cloudpilot.kinds import Privilege
 from cloudpilot.reports import Report
@@ -35,7 +36,8 @@ def place(run: Run) -> Place:
 def payload(run: Run) -> Payload:
     """The script, and a signed request for each archive that lies in a vault."""
     what = _what(run)
-    return Payload(restoring.restore(what), _secrets(run, range(1, len(what.archives) + 1)))
+    signed = _secrets(run, range(1, len(what.archives) + 1))
+    return Payload(restoring.restore(what), {**what.secrets(), **signed})
 
 
 def undo(ssh: Session, where: Place) -> None:
@@ -71,6 +73,7 @@ def _what(run: Run) -> Restoration:
             exact=restore.exact,
             foreign=backup.server_id != server.id,
             in_clear=vault is not None and vault.in_clear,
+            databases=restored.targets(session, restore),
         )
 
 
@@ -107,18 +110,20 @@ def _request(vault: Vault, number: int, archive: VaultObject) -> Request:
 class AfterIt:
     """What is done once a restore has ended: by one script, which needs no more than its place."""
 
-    script: Callable[[str, Privilege], dict[str, bytes]]
+    script: Callable[[str, Privilege, Sequence[Target]], dict[str, bytes]]
 
     def place(self, run: Run) -> Place:
         """As above."""
         return place(run)
 
     def payload(self, run: Run) -> Payload:
-        """The script alone."""
+        """The script, and the logins of the databases that it is about."""
         with reading() as session:
             restore = restores.of_run(session, run)
             server = session.get_one(Server, restore.server_id)
-        return Payload(self.script(str(restore.id), server.privilege))
+            where = restored.targets(session, restore)
+        files = self.script(str(restore.id), server.privilege, where)
+        return Payload(files, restored_databases.secrets(where))
 
     def undo(self, ssh: Session, where: Place) -> None:
         """It may be done in part, and is done again."""

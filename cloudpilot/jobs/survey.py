@@ -6,7 +6,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.engine import survey
 from cloudpilot.engine.survey import Question
-from cloudpilot.jobs import lifecycle
+from cloudpilot.jobs import lifecycle, restored
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.kinds import Compression
 from cloudpilot.reports import Report
@@ -18,6 +18,9 @@ def perform(run: Run) -> None:
         restore = restores.of_run(session, run)
         server = session.get_one(Server, restore.server_id)
         read = restores.archives(session, restore)
+        where = restored.targets(session, restore)
+        backup = read[-1][0]
+        session.refresh(backup, ["census"])
     question = Question(
         paths=restore.paths,
         into=restore.into,
@@ -29,7 +32,8 @@ def perform(run: Run) -> None:
     with connected(run.at) as ssh:
         lifecycle.begin(run)
         found = survey.ask(ssh, question)
+        found["databases"] = restored.looked_at(ssh, where, backup)
     with transaction() as session:
         restore_plans.surveyed(session, restores.of_run(session, run), found)
-    words = f"Looked at {len(found['paths'])} path(s)."
+    words = f"Looked at {len(found['paths'])} path(s) and {len(where)} database(s)."
     lifecycle.complete(run, Report(stage="survey", log=words, over=True))

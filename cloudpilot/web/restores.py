@@ -27,11 +27,12 @@ from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.jobs import queue
+from cloudpilot.jobs import queue, restored
 from cloudpilot.kinds import RunKind
+from cloudpilot.secrets import Secret
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
-from cloudpilot.web.forms.restores import EXACT, NameForm, RestoreForm
+from cloudpilot.web.forms.restores import NameForm, RestoreForm
 from cloudpilot.web.htmx import live
 from cloudpilot.web.runs import watched
 
@@ -61,8 +62,8 @@ def new(backup_id: UUID) -> BaseResponse:
         places = restores.places(session, backup)
         vaults = [(one, session.get(Vault, one) if one else None) for one in places]
         there = [one for one in servers.listed(session) if one.is_ready]
-    form = RestoreForm()
-    form.offer(backup, vaults, there)
+        form = RestoreForm()
+        form.offer(backup, vaults, there)
     return sent(form, lambda: _plan(form, backup_id)) or page(
         "restores/new.html", form, backup=backup, places=places
     )
@@ -123,18 +124,22 @@ Act = Callable[[Session, Restore, Person], Run]
 def _plan(form: RestoreForm, backup_id: UUID) -> str:
     with transaction() as session:
         backup = backups.find(session, backup_id)
-        asked = Asked(
-            backup=backup,
-            server=servers.find(session, UUID(form.server_id.data)),
-            vault_id=UUID(form.place.data) if form.place.data else None,
-            paths=form.paths.value,
-            into=form.into.value,
-            exact=form.extent.data == EXACT,
-            safe=form.safe.data,
-        )
+        server = servers.find(session, UUID(form.server_id.data))
+        asked = Asked(backup=backup, server=server, **form.asked())
         restore = restore_plans.plan(session, asked, me())
+        if form.dumps and form.user.value:
+            typed = Secret(form.password.data or "")
+            place = restore.logins_place
+            restore.logins = restored.sealed_login(place, form.user.value, typed)
         queue.ring(session, restore_plans.look(session, restore, me()))
-        note(session, Action.RESTORE_PLANNED, restore, name=restore.subject, paths=restore.paths)
+        note(
+            session,
+            Action.RESTORE_PLANNED,
+            restore,
+            name=restore.subject,
+            paths=restore.paths,
+            databases=[one["name"] for one in restore.databases],
+        )
     return url_for(".show", restore_id=restore.id)
 
 

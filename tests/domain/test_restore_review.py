@@ -75,6 +75,15 @@ def test_missing_tools_are_named() -> None:
     assert (one.code, one.sentence) == ("TOOL_MISSING", "zstd is not installed there.")
 
 
+def test_a_database_that_cannot_be_swapped_stands_in_the_way() -> None:
+    looked = [
+        {"name": "shop", "method": "", "why": "This user lacks DROP."},
+        {"name": "blog", "method": "swap", "why": ""},
+    ]
+    [one] = obstacles(survey() | {"databases": looked}, NOTHING, into="")
+    assert (one.code, one.sentence) == ("DB_IN_THE_WAY", "shop: This user lacks DROP.")
+
+
 def test_room_is_asked_of_each_file_system_once_and_of_the_backup_directory() -> None:
     need = Need(fetched=5_000_000_000, unpacked=10**9, saved=10**9)
     paths = path(), path(path="/srv/b"), path(path="/data", system=2)

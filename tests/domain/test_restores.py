@@ -48,9 +48,9 @@ from cloudpilot.errors import (
     RunLost,
     SshNotConfigured,
 )
-from cloudpilot.kinds import Place, Privilege, RunKind
+from cloudpilot.kinds import BackupType, Place, Privilege, RunKind
 from tests.domain.test_backups import RESULT
-from tests.support.rows import add_person, add_run, add_server
+from tests.support.rows import add_database, add_person, add_run, add_server
 from tests.support.vaulting import add_vault
 
 THERE = {"paths": [{"path": "/srv/shop", "kind": "folder"}]}
@@ -168,6 +168,58 @@ def test_a_server_that_is_not_set_up_and_one_with_too_few_rights(backup_id: UUID
         assert planned(session, backup_id, into="/srv/back").into == "/srv/back"
         server.username = "root"
         assert planned(session, backup_id).into == ""
+
+
+COUNTED = {"engine": "mariadb", "where": "/run/mysqld/mysqld.sock", "name": "shop"}
+
+
+def with_database(session: Session, backup_id: UUID) -> str:
+    """The backup holds a database, too; the id of its login."""
+    backup = session.get_one(Backup, backup_id)
+    row = add_database(session, site_of(session, backup), all_but=False, names=["shop"])
+    backup.databases, backup.census = [row.plan()], [COUNTED]
+    return str(row.id)
+
+
+def test_databases_are_chosen_by_number_and_may_get_another_name(backup_id: UUID) -> None:
+    with transaction() as session:
+        login = with_database(session, backup_id)
+        restore = planned(session, backup_id, paths=[], dumps=[1, 1], suffix="_back")
+        assert restore.paths == []
+        assert restore.databases == [
+            {"number": 1, "backed_up": "shop", "name": "shop_back", "database": login}
+        ]
+        for wrong in (0, 2):
+            with pytest.raises(InvalidPath):
+                planned(session, backup_id, dumps=[wrong])
+
+
+@pytest.mark.parametrize(
+    ("exists", "paths", "kind"),
+    [
+        (True, ["/srv/shop"], BackupType.FULL),
+        (True, [], BackupType.DATABASE),
+        (False, ["/srv/shop"], BackupType.FILES),
+    ],
+)
+def test_safe_mode_saves_what_will_be_replaced(
+    backup_id: UUID, exists: bool, paths: list[str], kind: BackupType
+) -> None:
+    with transaction() as session:
+        with_database(session, backup_id)
+        looked = {"databases": [{"number": 1, "exists": exists}]}
+        found = looked | (THERE if paths else {"paths": []})
+        restore = planned(session, backup_id, found, paths=paths, dumps=[1])
+        restore_steps.start(session, restore, "shop", somebody(session))
+        saved = backups.find(session, restore.safe_backup_id or UUID(int=0))
+        assert (saved.type, len(saved.databases)) == (kind, int(exists))
+
+
+@pytest.mark.parametrize("text", ["-x", "a b", "ä", "x" * 21])
+def test_what_is_added_to_names_is_plain(text: str) -> None:
+    assert restore_plans.valid_suffix(" _back2 ") == "_back2"
+    with pytest.raises(InvalidConfig):
+        restore_plans.valid_suffix(text)
 
 
 def test_of_a_backup_that_lacks_names_nothing_that_it_lacks_goes(backup_id: UUID) -> None:

@@ -26,6 +26,8 @@ def planned(backup_id: UUID, **what: object) -> UUID:
             "vault_id": None,
             "paths": backup.paths,
         } | what
+        if "paths" not in what and not backup.paths:
+            asked["paths"] = []
         person = session.scalars(select(Person)).first() or add_person(session)
         restore = restore_plans.plan(session, Asked(backup=backup, **asked), person)  # type: ignore[arg-type]
         restore_plans.look(session, restore, person)

@@ -1,17 +1,21 @@
 """Forms about restores."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, RadioField, SelectField
+from wtforms import BooleanField, PasswordField, RadioField, SelectField, SelectMultipleField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its types
 from wtforms.form import BaseForm
+from wtforms.widgets import CheckboxInput
 
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.restore_plans import valid_suffix
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import valid_paths
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import InvalidPath
+from cloudpilot.errors import InvalidConfig, InvalidPath
+from cloudpilot.text import has_controls
 from cloudpilot.web.forms import Form, Lines, Text, checked
 
 HERE, THERE = "here", "there"
@@ -33,6 +37,17 @@ def folder(text: str) -> str:
     if len(found) != 1:
         raise InvalidPath("Give one folder, such as /srv/restored.")
     return found[0]
+
+
+class Password(Text, PasswordField):
+    """A password; it is never shown again."""
+
+
+def valid_text(text: str) -> str:
+    """A name as it was typed; raises InvalidConfig for control characters."""
+    if has_controls(text):
+        raise InvalidConfig("A name has no control characters.")
+    return text.strip()
 
 
 class RestoreForm(Form):
@@ -60,6 +75,19 @@ class RestoreForm(Form):
         ],
         default=EXACT,
     )
+    dumps = SelectMultipleField("Databases", coerce=int, option_widget=CheckboxInput())
+    suffix = Text(
+        "Added to their names",
+        valid_suffix,
+        hint="Blank: they take the place of those that are there. With _restored, shop becomes"
+        " shop_restored, beside shop.",
+    )
+    user = Text(
+        "Sign in to the database server as",
+        valid_text,
+        hint="Who backs up may only read. Blank: as the backup does.",
+    )
+    password = Password("With the password", str)
     safe = BooleanField("Back up what is there now first (safe mode)", default=True)
 
     def offer(
@@ -68,7 +96,13 @@ class RestoreForm(Form):
         places: Sequence[tuple[UUID | None, Vault | None]],
         servers: Sequence[Server],
     ) -> None:
-        """Let these be chosen."""
+        """Let these be chosen; of what it does not hold nobody is asked."""
+        dumped = list(enumerate(backup.census, 1))
+        self.dumps.choices = [SelectChoice(number, str(one["name"])) for number, one in dumped]
+        if not dumped:
+            del self.dumps, self.suffix, self.user, self.password
+        if not backup.paths:
+            del self.paths, self.where, self.into, self.extent
         self.place.choices = [
             SelectChoice(
                 str(vault_id or ""), vault.name if vault else f"The copy on {backup.server_name}"
@@ -79,7 +113,22 @@ class RestoreForm(Form):
         if not self.is_submitted():
             self.place.data = str(places[0][0] or "") if places else None
             self.server_id.data = str(backup.server_id)
-            self.paths.data = "\n".join(backup.paths)
+            if self.paths:
+                self.paths.data = "\n".join(backup.paths)
+            if self.dumps:
+                self.dumps.data = [number for number, _ in dumped]
+
+    def asked(self) -> dict[str, Any]:
+        """What was chosen, but for the server and the login."""
+        return {
+            "vault_id": UUID(self.place.data) if self.place.data else None,
+            "paths": self.paths.value if self.paths else [],
+            "into": self.into.value if self.into else "",
+            "exact": not self.extent or self.extent.data == EXACT,
+            "dumps": self.dumps.data if self.dumps else [],
+            "suffix": self.suffix.value if self.dumps else "",
+            "safe": self.safe.data,
+        }
 
 
 class NameForm(Form):

@@ -1,0 +1,151 @@
+"""Databases restored from request to end, with the files of the same backup: real servers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from cloudpilot.db import transaction
+from cloudpilot.domain import restores
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.restores import RestoreStatus
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.status import Status
+from cloudpilot.engine import restoring
+from cloudpilot.jobs import restored
+from cloudpilot.kinds import BackupType, RunKind
+from cloudpilot.secrets import Secret
+from tests.engine.test_restore_kills import killed, waiting_at
+from tests.support.dumped import login_to
+from tests.support.restores import begin, planned, runs_of, there, undone
+from tests.support.restores import restored as restored_to_the_end
+from tests.support.rows import add_database, add_person, add_run
+from tests.support.until import until
+from tests.support.uploading import drive, found, step
+
+SHOP = "cp_jobs_shop"
+CREATE = "create table t (id int primary key, v varchar(20)); insert into t values (1, 'then');"
+CHANGE = "update t set v = 'now'; insert into t values (2, 'since');"
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A server with a database of one row."""
+    server = request.getfixturevalue(request.param)
+    server.sql(f"drop database if exists {SHOP}")
+    server.sql(f"create database {SHOP}")
+    server.sql(CREATE, SHOP)
+    yield server
+    for name in server.databases():
+        if name.startswith("cp_"):
+            server.sql(f"drop database {name}")
+
+
+def rows(server: Any, name: str = SHOP) -> list[str]:
+    return server.sql("select id, v from t order by id", name).split()
+
+
+@pytest.fixture
+def full(core: Flask, site_id: UUID, database: Any) -> UUID:
+    """A backup of a site's file and its database, both changed since."""
+    login = login_to(database)
+    with transaction() as session:
+        add_person(session)
+        site = session.get_one(Site, site_id)
+        where = {"host": login.host, "port": login.port, "socket": login.socket}
+        row = add_database(
+            session,
+            site,
+            engine=login.engine,
+            user=login.user,
+            all_but=False,
+            names=[SHOP],
+            **where,
+        )
+        sealer = core.extensions["sealer"]
+        row.password = sealer.seal(login.password, row.password_place)
+        server = session.get_one(Server, site.server_id)
+        backup_id = add_run(session, server, site, BackupType.FULL).backup_id
+    drive()
+    assert backup_id
+    assert found(backup_id).status is Status.COMPLETED, found(backup_id).error_detail
+    database.sql(CHANGE, SHOP)
+    return backup_id
+
+
+def test_files_and_database_together_and_undone(full: UUID, database: Any, tmp_path: Path) -> None:
+    page = tmp_path / "site/index.html"
+    before = page.read_bytes()
+    page.write_text("defaced")
+    then = rows(database)
+
+    restore = restored_to_the_end(full, dumps=[1])
+
+    assert (restore.status, restore.error_detail) == (RestoreStatus.COMPLETED, None)
+    [looked] = (restore.survey or {})["databases"]
+    assert (looked["name"], looked["exists"], looked["method"]) == (SHOP, True, "swap")
+    assert rows(database)[-1] == "then"
+    assert page.read_bytes() == before
+    assert restore.safe_backup_id
+    safe = found(restore.safe_backup_id)
+    assert (safe.type, safe.status) == (BackupType.FULL, Status.COMPLETED)
+
+    restore = undone(restore.id)
+    assert restore.status is RestoreStatus.UNDONE
+    assert rows(database) == then
+    assert page.read_text() == "defaced"
+    assert [name for name in database.databases() if name.startswith("cp_") and name != SHOP] == []
+
+
+def test_beside_the_one_that_is_there(full: UUID, database: Any) -> None:
+    now = rows(database)
+    restore = restored_to_the_end(full, paths=[], dumps=[1], suffix="_back")
+    assert (restore.status, restore.error_detail) == (RestoreStatus.COMPLETED, None)
+    assert restore.safe_backup_id is None
+    assert rows(database) == now
+    assert rows(database, f"{SHOP}_back")[-1] == "then"
+    undone(restore.id)
+    assert f"{SHOP}_back" not in database.databases()
+
+
+@pytest.mark.parametrize("stage", ["unpack", "swap"])
+def test_killed_it_is_put_back(
+    full: UUID, database: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stage: str
+) -> None:
+    now = rows(database)
+    whole = restoring.restore
+    monkeypatch.setattr(restoring, "restore", lambda what: waiting_at(stage, whole(what)))
+    restore_id = planned(full, dumps=[1], safe=False)
+    begin(restore_id)
+    step()
+    [run] = [one for one in runs_of(restore_id) if one.kind is RunKind.RESTORE]
+    gate = tmp_path / "root" / str(restore_id) / f"run-{run.id}" / "at"
+    until(gate.exists, bool, seconds=60)
+    killed(str(restore_id))
+    drive()
+    assert there(restore_id).status is RestoreStatus.FAILED
+    assert rows(database) == now
+    assert [name for name in database.databases() if name.startswith("cp_") and name != SHOP] == []
+
+
+def test_a_login_of_its_own_is_kept_sealed_until_it_is_over(full: UUID, database: Any) -> None:
+    """It takes the place of the one by which backups sign in."""
+    restore_id = planned(full, paths=[], dumps=[1])
+    with transaction() as session:
+        restore = restores.find(session, restore_id)
+        assert restored.targets(session, restore)[0].login.user == login_to(database).user
+        place = restore.logins_place
+        restore.logins = restored.sealed_login(place, "somebody", Secret("canary-password"))
+        assert "canary" not in restore.logins
+        [target] = restored.targets(session, restore)
+        assert (target.login.user, target.login.password.reveal()) == (
+            "somebody",
+            "canary-password",
+        )
+        backup = session.scalars(select(Backup).where(Backup.id == full)).one()
+        assert backup.census[0]["name"] == SHOP
