@@ -4,6 +4,7 @@ import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -17,7 +18,9 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.index import HARD_LINK, SYMBOLIC_LINK, Entry
 from cloudpilot.domain.listings import Listing
 from cloudpilot.domain.people import Right
+from cloudpilot.domain.servers import valid_path
 from cloudpilot.errors import InvalidPath
+from cloudpilot.excludes import is_inside
 from cloudpilot.jobs import queue
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.htmx import live
@@ -130,7 +133,19 @@ def _looked(session: Session, backup: Backup, listing: Listing) -> dict[str, Any
         "rows": [_row(entry, names) for entry in found.entries],
         "following": found.following,
         "above": _above(path),
+        "restorable": _restorable(backup, path),
     }
+
+
+def _restorable(backup: Backup, path: str) -> str:
+    """Where the folder was on its server, if it can be typed into a form; else nothing."""
+    try:
+        place = unquote(path, errors="strict").removeprefix("files")
+        valid_path(place)
+    except (UnicodeDecodeError, InvalidPath):
+        return ""
+    inside = any(is_inside(place, top) for top in backup.paths)
+    return place if path.startswith("files/") and inside else ""
 
 
 def _home(session: Session, backup: Backup, listing: Listing) -> str:

@@ -63,7 +63,7 @@ def new(backup_id: UUID) -> BaseResponse:
         vaults = [(one, session.get(Vault, one) if one else None) for one in places]
         there = [one for one in servers.listed(session) if one.is_ready]
         form = RestoreForm()
-        form.offer(backup, vaults, there)
+        form.offer(backup, vaults, there, request.args.getlist("path"))
     return sent(form, lambda: _plan(form, backup_id)) or page(
         "restores/new.html", form, backup=backup, places=places
     )

@@ -601,6 +601,13 @@ SURVEY = {
         {"path": "/etc/shop.conf", "kind": "absent", "mounted": False, "writable": True,
          "system": 1, "entries": 0, "bytes": 0, "more": False},
     ],
+    "databases": [
+        {"number": 1, "name": "shop", "engine": "mariadb", "method": "swap", "exists": True,
+         "size": 812_000_000, "tables": 96, "sessions": 4,
+         "why": "It is made beside, compared, and takes the place of the old one (for a moment);"
+         " the old one is kept for an undo.",
+         "remarks": ["There are 4 sessions in it now."]},
+    ],
 }  # fmt: skip
 OBSTRUCTED = {
     "missing": ["zstd"],

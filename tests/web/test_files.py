@@ -110,7 +110,9 @@ def test_one_begins_in_the_folder_that_was_backed_up(owner: Browser, files: str)
     assert "\\x0a\\u202etxt.exe" in text  # what is not seen as it is stays an escape
     assert "<script>" not in page.text.replace("<script src", "")
     assert "\u202e" not in page.text
+    assert "/restore?path=/srv/shop" in page.text  # what one looks at can be restored
     top = owner.get(f"{files}?path=")
+    assert "Restore this folder" not in top.text
     assert [e.text for e in top.all("bdi") if e.inside("td")][::2] == [
         "Databases",
         "Files",

@@ -95,8 +95,12 @@ class RestoreForm(Form):
         backup: Backup,
         places: Sequence[tuple[UUID | None, Vault | None]],
         servers: Sequence[Server],
+        wanted: Sequence[str] = (),
     ) -> None:
-        """Let these be chosen; of what it does not hold nobody is asked."""
+        """Let these be chosen; of what it does not hold nobody is asked.
+
+        wanted  the paths that it begins with; all, if there are none
+        """
         dumped = list(enumerate(backup.census, 1))
         self.dumps.choices = [SelectChoice(number, str(one["name"])) for number, one in dumped]
         if not dumped:
@@ -114,9 +118,9 @@ class RestoreForm(Form):
             self.place.data = str(places[0][0] or "") if places else None
             self.server_id.data = str(backup.server_id)
             if self.paths:
-                self.paths.data = "\n".join(backup.paths)
+                self.paths.data = "\n".join(wanted or backup.paths)
             if self.dumps:
-                self.dumps.data = [number for number, _ in dumped]
+                self.dumps.data = [] if wanted else [number for number, _ in dumped]
 
     def asked(self) -> dict[str, Any]:
         """What was chosen, but for the server and the login."""
