@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -34,6 +34,7 @@ from cloudpilot.kinds import BackupType, RunKind
 KEPT = timedelta(days=7)  # what was there before
 SURVEY_GOOD_FOR = timedelta(hours=1)  # after that it is looked again before anything begins
 FORGOTTEN_A_TICK = 20
+PLANS_KEEP_LOGINS = timedelta(days=1)
 UNDONE_AGAIN = timedelta(minutes=1)
 UNDONE_AGAIN_AT_MOST = timedelta(hours=1)
 
@@ -205,6 +206,21 @@ def forgotten(session: Session, run: Run) -> list[Run]:
     restore = of_run(session, run)
     restore.kept_until = restore.logins = None
     return [add_run(session, restore, RunKind.CLEAR, run.requested_by)]
+
+
+def has_old_logins(session: Session) -> bool:
+    """Whether a login was typed for a restore that nobody has begun for a day."""
+    return session.scalar(select(Restore.id).where(*_never_begun()).limit(1)) is not None
+
+
+def drop_logins(session: Session) -> None:
+    """Those are not kept."""
+    session.execute(update(Restore).where(*_never_begun()).values(logins=None))
+
+
+def _never_begun() -> tuple[ColumnElement[bool], ...]:
+    old = Restore.created_at < clock.now() - PLANS_KEEP_LOGINS
+    return (Restore.status == RestoreStatus.PLANNED, Restore.logins.is_not(None), old)
 
 
 def due_to_forget(session: Session, limit: int = FORGOTTEN_A_TICK) -> list[UUID]:

@@ -1,7 +1,7 @@
 """Databases of a restore: from its row and the sealed login to what the server is told."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -63,14 +63,17 @@ def _look(ssh: Ssh, target: Target, counted: dict[str, Any]) -> dict[str, Any]:
 def _login(session: Session, restore: Restore, one: dict[str, Any]) -> Login:
     """As the backup signs in, or as somebody has typed for this restore."""
     row = session.get(Database, UUID(one["database"]))
-    if row is None:
-        raise InvalidState(f"How {one['backed_up']} was reached is not known any more.")
-    login = dumps.login(row)
+    if row is None or (row.removed_at and not restore.logins):
+        raise InvalidState(
+            f"The site's login for {one['backed_up']} was removed: plan the restore again, with"
+            " another one."
+        )
     if not restore.logins:
-        return login
+        return dumps.login(row)
     sealer: Sealer = current_app.extensions["sealer"]
     typed = json.loads(sealer.open(restore.logins, restore.logins_place).reveal())
-    return replace(login, user=typed["user"], password=Secret(typed["password"]))
+    user, password = typed["user"], Secret(typed["password"])
+    return Login(row.engine, row.host, row.port, row.socket, user, password)
 
 
 def sealed_login(restore_place: str, user: str, password: Secret) -> str:

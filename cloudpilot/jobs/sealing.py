@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.restores import Restore
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.secrets import CannotOpenError, Sealer
@@ -35,6 +36,7 @@ SEALED = (
     Sealed(Database, Database.password, lambda database: database.password_place),
     Sealed(Vault, Vault.secret, lambda vault: vault.secret_place),
     Sealed(VaultObject, VaultObject.upload_secret, lambda one: one.upload_place),
+    Sealed(Restore, Restore.logins, lambda restore: restore.logins_place),
 )
 
 

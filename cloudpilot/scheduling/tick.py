@@ -116,6 +116,10 @@ def ask_to_forget() -> None:
     """Have what was there before a restore removed when it has been kept for long enough."""
     with reading() as session:
         due = restore_steps.due_to_forget(session)
+        has_old_logins = restore_steps.has_old_logins(session)
+    if has_old_logins:
+        with transaction() as session:
+            restore_steps.drop_logins(session)
     for restore_id in due:
         with _unless_another_clock_does(), transaction() as session:
             run = restore_steps.forget(session, restores.find(session, restore_id), None)

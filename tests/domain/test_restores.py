@@ -335,6 +335,20 @@ def test_only_one_restore_at_a_time_on_a_server(backup_id: UUID) -> None:
         assert other.status is RestoreStatus.PLANNED
 
 
+def test_a_login_that_was_typed_for_nothing_is_dropped_after_a_day(backup_id: UUID) -> None:
+    with transaction() as session:
+        restore = planned(session, backup_id)
+        restore.logins = "sealed"
+        session.flush()
+        assert not restore_steps.has_old_logins(session)
+        restore.created_at = clock.now() - timedelta(days=2)
+        session.flush()
+        assert restore_steps.has_old_logins(session)
+        restore_steps.drop_logins(session)
+        session.refresh(restore)
+        assert restore.logins is None
+
+
 def test_done_undone_and_cleared(backup_id: UUID) -> None:
     with transaction() as session:
         person = somebody(session)
