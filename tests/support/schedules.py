@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloudpilot import clock
 from cloudpilot.domain import outcomes, schedules
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
@@ -30,6 +31,8 @@ def add_schedule(
         "paths": [] if site else ["/etc"],
         "cron": cron,
         "zone": "UTC",
+        # As the test's clock has it: the column's own default is that of the machine.
+        "created_at": clock.now(),
     }
     return schedules.add(session, values | columns, None)
 
