@@ -110,12 +110,11 @@ def test_a_no_is_final_and_nothing_has_happened(
     assert entries(stored.top) == changed
 
 
-def test_a_request_that_is_too_old_is_asked_for_again(stored: Stored) -> None:
-    """It is not even sent; another one is handed over while the run waits."""
+def test_a_request_that_it_lacks_is_asked_for(stored: Stored) -> None:
+    """As one is that has become too old: it is handed over while the run waits."""
     session, backups = stored.restores.backups.session, stored.restores.backups
     place = stored.restores.place(stored.what, "restore")
-    old = requests.secrets({"archive": [stored.request]}, seconds=1)
-    detached.launch(session, place, restoring.restore(stored.what), old)
+    detached.launch(session, place, restoring.restore(stored.what))
     until(lambda: backups.look(place), lambda report: report.wants == (("archive", 1),))
     uploading.feed(session, place, {"archive": [stored.request]}, seconds=3600)
     good(backups.over(place))
