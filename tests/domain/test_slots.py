@@ -21,6 +21,7 @@ from cloudpilot.domain.slots import Slot, SlotStatus
 from cloudpilot.domain.status import ACTIVE, Status, StatusEvent
 from cloudpilot.errors import CloudPilotError, DiskFull, InvalidState, RunStopped, SshUnreachable
 from cloudpilot.jobs import queue
+from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling import tick
 from tests.support.rows import add_server, add_site
 from tests.support.schedules import add_schedule, end_all
@@ -337,3 +338,25 @@ def test_the_databases_connections_are_given_back(core: Flask, moment: Moment) -
     one_schedule()
     tick.ask_for_backups()
     assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_a_slot_waits_while_something_is_restored_to_its_server(
+    core: Flask, moment: Moment
+) -> None:
+    """Half of what it would pack is of before, and half of after."""
+    schedule_id = one_schedule()
+    with transaction() as session:
+        server_id = session.get_one(Schedule, schedule_id).server_id
+        restoring = Run(kind=RunKind.RESTORE, server_id=server_id, subject="shop on web-1")
+        session.add(restoring)
+        session.flush()
+        run_id = restoring.id
+    moment.pass_by(hours=1)
+    tick.ask_for_backups()
+    [slot] = found_slots(schedule_id)
+    assert (slot.status, slot.why) == (SlotStatus.WAITING, "A restore to web-1 is under way.")
+    with transaction() as session:
+        session.get_one(Run, run_id).move(session, Status.FAILED)
+    moment.pass_by(minutes=2)
+    tick.ask_for_backups()
+    assert found_slots(schedule_id)[0].status is SlotStatus.STARTED
