@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -150,12 +151,12 @@ def test_packing_that_is_killed_fails_the_upload_and_another_one_succeeds(
     place = found.start()
     until(lambda: of(place, "tar") or found.transfer.look(place).over, bool)
     for pid in of(place, "tar"):
-        os.kill(pid, 9)
+        end(pid)
     assert isinstance(found.transfer.over(place).error, RunKilled)
     place = found.start()
     until(lambda: len(found.transfer.receipts()) > 1 or found.transfer.look(place).over, bool)
     for pid in marked(place):
-        os.kill(pid, 9)
+        end(pid)
     assert isinstance(found.transfer.over(place).error, RunLost)
     left = Path(place.run_directory, "work/packing")
     assert left.exists()
@@ -169,6 +170,12 @@ def test_packing_that_is_killed_fails_the_upload_and_another_one_succeeds(
     subprocess.run(RESTORE.format("target", f"'{archive}'"), shell=True, check=True, cwd=tmp_path)
     top = site.relative_to("/")
     assert_same(found.made.archive / "files" / top, tmp_path / "target" / top)
+
+
+def end(pid: int) -> None:
+    """By KILL; it may just have ended by itself."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, 9)
 
 
 def of(place: Place, name: str) -> list[int]:
