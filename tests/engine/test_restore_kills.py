@@ -3,7 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.engine.test_restore_files import (
     restores,
     tree,
 )
+from tests.support.must_run import must_run
 from tests.support.tree import assert_same, entries
 from tests.support.until import until
 
@@ -64,12 +66,6 @@ def swapped(folder: Path, *words: str, die: tuple[int, int] | None = None) -> in
     return subprocess.run(command, check=False, capture_output=True, text=True).returncode
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with mounted(tmp_path, "20m"):
-        yield tmp_path
-
-
 @pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize("is_mount", [False, True])
 def test_killed_at_any_step_it_goes_back(tmp_path: Path, is_mount: bool, after: int) -> None:
@@ -81,7 +77,7 @@ def test_killed_at_any_step_it_goes_back(tmp_path: Path, is_mount: bool, after: 
         top = case / "home/www"
         top.mkdir(parents=True)
         journal, kept = str(case / "journal"), case / "kept"
-        with mounted(top, "1m") if is_mount else unmounted():
+        with mounted(top, "1m") if is_mount else nullcontext():
             tree(
                 top,
                 {
@@ -139,9 +135,25 @@ def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     assert contents_of(other) == {"passwd": "root", "www/a": "theirs"}
 
 
-class unmounted:  # noqa: N801  (as a context manager is called)
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
+def test_what_a_container_was_given_keeps_its_folder(tmp_path: Path) -> None:
+    """By its inode: it would go on with the former one, whatever that is called afterwards."""
+    top, new = tree(tmp_path / "www", {"html/a": "now"}), tree(tmp_path / "new", {"html/a": "then"})
+    given = tmp_path / "in the container"
+    given.mkdir()
+    (tmp_path / "kept").touch()
+    script = 'mount --bind "$1" "$2" && echo mounted && exec cat'
+    command = ["unshare", "--mount", "bash", "-c", script, "-", top / "html", given]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as container:
+        assert container.stdout
+        if container.stdout.readline() != b"mounted\n":
+            must_run("mount", "only root may mount, and not everywhere")
+        inode = (top / "html").stat().st_ino
+        words = ("forward", str(tmp_path / "journal"), "yes", str(top), str(new))
+        assert swapped(tmp_path, *words, str(tmp_path / "kept")) == 0
+        seen = Path(f"/proc/{container.pid}/root{given}/a").read_text()
+        container.communicate()
+    assert (contents_of(top), seen) == ({"html/a": "then"}, "then")
+    assert (top / "html").stat().st_ino == inode
 
 
 @pytest.mark.parametrize("stage", ["prepare", "verify", "unpack", "swap"])
