@@ -15,6 +15,9 @@ IN_PLACE = (
     "A file system is mounted there, so the folder itself stays: each thing in it is renamed to its"
     " place. What is mounted below is left as it is."
 )
+SIGN_IN_OTHERWISE = (
+    "Who backs up may only read: plan the restore again, and sign in as somebody who may."
+)
 GOES = "What was added since the backup goes with it."
 STAYS = "What was added since the backup stays."
 
@@ -80,9 +83,15 @@ def obstacles(survey: Mapping[str, Any], need: Need, *, into: str) -> list[Obsta
         Obstacle("TOOL_MISSING", f"{tool} is not installed there.") for tool in survey["missing"]
     ]
     each = [found for path in survey["paths"] for found in _of_path(path, into)]
-    databases = [one for one in survey.get("databases", ()) if not one["method"]]
-    lacking = [Obstacle("DB_IN_THE_WAY", f"{one['name']}: {one['why']}") for one in databases]
-    return [*tools, *each, *lacking, *_of_room(survey, need)]
+    databases = [_of_database(one) for one in survey.get("databases", ()) if not one["method"]]
+    return [*tools, *each, *databases, *_of_room(survey, need)]
+
+
+def _of_database(found: Mapping[str, Any]) -> Obstacle:
+    said = f"{found['name']}: {found['why']}"
+    if found["lacks_rights"]:
+        return Obstacle("DB_PRIVILEGE_MISSING", f"{said} {SIGN_IN_OTHERWISE}")
+    return Obstacle("DB_IN_THE_WAY", said)
 
 
 def _of_path(path: Mapping[str, Any], into: str) -> list[Obstacle]:

@@ -33,7 +33,8 @@ def targets(session: Session, restore: Restore) -> tuple[Target, ...]:
 def looked_at(ssh: Ssh, where: tuple[Target, ...], backup: Backup) -> list[dict[str, Any]]:
     """What is there of each now, and how it can be restored: for the survey.
 
-    method  "swap", or "" if it cannot be; why: a sentence; remarks: more of them
+    method  "swap", or "" if it cannot be; why: a sentence; lacks_rights: if it cannot be, another
+            login may help; remarks: more sentences
     """
     return [_look(ssh, target, backup.census[target.number - 1]) for target in where]
 
@@ -55,6 +56,7 @@ def _look(ssh: Ssh, target: Target, counted: dict[str, Any]) -> dict[str, Any]:
         # In place there would be no way back by Undo: it is not offered.
         "method": Method.SWAP.value if method is Method.SWAP else "",
         "why": why,
+        "lacks_rights": not (facts.refused or facts.in_the_way or facts.missing_extensions),
         "remarks": remarks(facts, needs),
         **found,
     }

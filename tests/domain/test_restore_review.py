@@ -9,6 +9,7 @@ from cloudpilot.domain.restore_review import (
     CARRIED,
     GOES,
     IN_PLACE,
+    SIGN_IN_OTHERWISE,
     SPARE,
     STAYS,
     SWAP,
@@ -77,11 +78,14 @@ def test_missing_tools_are_named() -> None:
 
 def test_a_database_that_cannot_be_swapped_stands_in_the_way() -> None:
     looked = [
-        {"name": "shop", "method": "", "why": "This user lacks DROP."},
-        {"name": "blog", "method": "swap", "why": ""},
+        {"name": "shop", "method": "", "why": "This user lacks DROP.", "lacks_rights": True},
+        {"name": "news", "method": "", "why": "It has replication slots.", "lacks_rights": False},
+        {"name": "blog", "method": "swap", "why": "", "lacks_rights": True},
     ]
-    [one] = obstacles(survey() | {"databases": looked}, NOTHING, into="")
-    assert (one.code, one.sentence) == ("DB_IN_THE_WAY", "shop: This user lacks DROP.")
+    rights, slots = obstacles(survey() | {"databases": looked}, NOTHING, into="")
+    assert rights.code == "DB_PRIVILEGE_MISSING"
+    assert rights.sentence == f"shop: This user lacks DROP. {SIGN_IN_OTHERWISE}"
+    assert (slots.code, slots.sentence) == ("DB_IN_THE_WAY", "news: It has replication slots.")
 
 
 def test_room_is_asked_of_each_file_system_once_and_of_the_backup_directory() -> None:

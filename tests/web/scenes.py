@@ -603,7 +603,7 @@ SURVEY = {
     ],
     "databases": [
         {"number": 1, "name": "shop", "engine": "mariadb", "method": "swap", "exists": True,
-         "size": 812_000_000, "tables": 96, "sessions": 4,
+         "size": 812_000_000, "tables": 96, "sessions": 4, "lacks_rights": True,
          "why": "It is made beside, compared, and takes the place of the old one (for a moment);"
          " the old one is kept for an undo.",
          "remarks": ["There are 4 sessions in it now."]},
