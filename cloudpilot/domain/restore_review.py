@@ -38,10 +38,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why it cannot be done: a code of the catalogue, and a sentence."""
+    """Why it cannot be done: a code of the catalogue, a sentence, and what to do where that is not
+    what the catalogue says."""
 
     code: str
     sentence: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def obstacles(survey: Mapping[str, Any], need: Need, *, into: str) -> list[Obsta
 def _of_database(found: Mapping[str, Any]) -> Obstacle:
     said = f"{found['name']}: {found['why']}"
     if found["lacks_rights"]:
-        return Obstacle("DB_PRIVILEGE_MISSING", f"{said} {SIGN_IN_OTHERWISE}")
+        return Obstacle("DB_PRIVILEGE_MISSING", said, SIGN_IN_OTHERWISE)
     return Obstacle("DB_IN_THE_WAY", said)
 
 

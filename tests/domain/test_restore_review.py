@@ -83,8 +83,8 @@ def test_a_database_that_cannot_be_swapped_stands_in_the_way() -> None:
         {"name": "blog", "method": "swap", "why": "", "lacks_rights": True},
     ]
     rights, slots = obstacles(survey() | {"databases": looked}, NOTHING, into="")
-    assert rights.code == "DB_PRIVILEGE_MISSING"
-    assert rights.sentence == f"shop: This user lacks DROP. {SIGN_IN_OTHERWISE}"
+    assert (rights.code, rights.sentence) == ("DB_PRIVILEGE_MISSING", "shop: This user lacks DROP.")
+    assert rights.remedy == SIGN_IN_OTHERWISE
     assert (slots.code, slots.sentence) == ("DB_IN_THE_WAY", "news: It has replication slots.")
 
 
