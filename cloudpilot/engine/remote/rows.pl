@@ -1,17 +1,17 @@
 #!/usr/bin/perl
-# rows.pl mysql|programs|postgresql: reads a dump as text while it passes and says what is in it:
+# rows.pl mysql|programs: reads a dump of MariaDB or MySQL while it passes and says what is in it:
 #
 #   T table rows    a table, by its name as the dump writes it without quotes, bytes that are not
-#                   plain as %XX; of PostgreSQL schema.table
+#                   plain as %XX
 #   O kind count    how many statements of a kind: table, sequence, view, trigger, routine, event; or
 #                   program, which is one of the last three
 #   ?               a statement that was not understood: rows are not exact
 #   E               last: the dump's own word that it is whole. Without it, it is not.
 #
 # A string in the rows of these dumps holds no raw line break, so what begins a line there is not
-# data. A name and the body of a program may hold any line. Of PostgreSQL what comes in has no bodies
-# and no comments (pg_restore --section=data), but names it has. Memory does not grow with rows. It
-# uses no module: what comes with perl differs by system. members.pl has it in itself.
+# data. A name and the body of a program may hold any line. Memory does
+# not grow with rows. It uses no module: what comes with perl differs by system. members.pl has it in itself;
+# of PostgreSQL archive.pl does the same.
 package Rows;
 use strict;
 use warnings;
@@ -21,8 +21,8 @@ sub SHORT ()       { return 60 }    # bytes
 sub INTERRUPTED () { return 4 }
 sub SET_PIPE ()    { return 1031 }    # fcntl F_SETPIPE_SZ
 
-my $END_MARK = qr/^-- (?:Dump completed\b|PostgreSQL database dump complete$)/;
-my %LINES    = (mysql => \&line_of_mysql, programs => \&line_of_programs, postgresql => \&line_of_postgresql);
+my $END_MARK = qr/^-- Dump completed\b/;
+my %LINES    = (mysql => \&line_of_mysql, programs => \&line_of_programs);
 
 my ($format, $understand);
 my (%rows, @tables, %objects);
@@ -33,7 +33,6 @@ my $unsure    = 0;
 my $delimiter = '';    # of the program that is passing
 my $before    = '';    # its last line
 my $made      = 0;     # whether what makes it has been seen: what follows is its body
-my $statement = '';    # of PostgreSQL: the lines so far of one that a name or a text goes on in
 my $ended     = 0;
 
 my $buffer = '';
@@ -53,7 +52,7 @@ sub main {
 # begin(FORMAT)
 sub begin {
     ($format) = @_;
-    $understand = $LINES{ $format || '' } or die "rows.pl mysql|programs|postgresql\n";
+    $understand = $LINES{ $format || '' } or die "rows.pl mysql|programs\n";
     return;
 }
 
@@ -67,7 +66,7 @@ sub take {
 # said: at the end.
 sub said {
     $understand->($buffer) if length $buffer && !$long;
-    my $ends = $ended && !defined $inside && !$long && !length "$delimiter$statement";
+    my $ends = $ended && !defined $inside && !$long && !length $delimiter;
     return join '', (map { 'T ' . escaped($_) . " $rows{$_}\n" } @tables),
         (map {"O $_ $objects{$_}\n"} sort keys %objects), ($unsure ? "?\n" : ''), ($ends ? "E\n" : '');
 }
@@ -105,9 +104,8 @@ sub understand_lines {
 # is not whole; to count lines is much faster than to look at each. Where the next line begins.
 sub pass_rows {
     my ($from) = @_;
-    return $from if $format eq 'postgresql' && substr($buffer, $from, 3) eq "\\.\n";
-    my $end = $format eq 'mysql' ? index $buffer, ";\n", $from : index $buffer, "\n\\.\n", $from - 1;
-    my $to = 1 + rindex $buffer, "\n", $end < 0 ? length $buffer : $end - ($format eq 'mysql' ? 1 : 0);
+    my $end = index $buffer, ";\n", $from;
+    my $to = 1 + rindex $buffer, "\n", $end < 0 ? length $buffer : $end - 1;
     return $from if $to <= $from;
     $rows{$inside} += lines(substr $buffer, $from, $to - $from);
     return $to;
@@ -133,7 +131,6 @@ sub begin_long {
     else {
         $understand->(substr($buffer, 0, CHUNK) . ' ');    # no end of a line
         $long = 'skip';
-        if (length $statement) { $unsure = 1; $statement = '' }    # where it ends is not known
     }
     return;
 }
@@ -248,56 +245,6 @@ sub unquoted {
     $name =~ s/``/`/g;
     return $name;
 }
-
-# --- PostgreSQL ------------------------------------------------------------------------------
-
-# line_of_postgresql(LINE): COPY is followed by a line a row, to one that is \. alone.
-sub line_of_postgresql {
-    my ($line) = @_;
-    if (defined $inside) {
-        if ($line eq '\\.') { $inside = undef }
-        else                { $rows{$inside}++ }
-        return;
-    }
-    if (!length $statement && $line =~ /^(?:--|\\|$)/) {    # a comment, or a word to psql
-        $ended = $line =~ $END_MARK if length $line && $line ne '--' && $line !~ /^\\unrestrict /;
-        return;
-    }
-    $ended = 0;
-    $statement .= "$line\n";
-    return if goes_on($statement);
-    copy($statement);
-    $statement = '';
-    return;
-}
-
-# goes_on(STATEMENT): whether a name or a text in it has no end yet. Quotes in them come twice.
-sub goes_on {
-    my ($rest) = @_;
-    $rest =~ s/"[^"]*"|'[^']*'//g;
-    return $rest =~ /["']/;
-}
-
-# copy(STATEMENT): if it is one, rows follow it.
-sub copy {
-    my ($statement) = @_;
-    return if $statement !~ /^COPY /;
-    my $name = qr/(?:"(?:[^"]|"")*"|[^\s".]+)/;
-    if ($statement =~ /^COPY ($name)\.($name) (?:\(.*\))? ?FROM stdin;$/s) {
-        $inside = join '.', map { plain($_) } $1, $2;
-        table($inside);
-    }
-    else { $unsure = 1 }
-    return;
-}
-
-sub plain {
-    my ($name) = @_;
-    $name =~ s/""/"/g if $name =~ s/^"(.*)"$/$1/s;
-    return $name;
-}
-
-# ---------------------------------------------------------------------------------------------
 
 sub table {
     my ($name) = @_;
