@@ -129,6 +129,19 @@ def test_who_owns_one_postgresql_and_may_create_swaps_it_if_nobody_holds_it(
     assert look(session, login_to(postgresql, user, "wrong", by_port=True), name, Needs()).refused
 
 
+def test_a_wrong_password_is_tried_once(
+    session: Session, postgresql: PostgreSql, store: tuple[str, str]
+) -> None:
+    """Three of them may lock a user out."""
+    user, name = store
+    refusal = f'password authentication failed for user "{user}"'
+    assert (
+        refusal
+        in look(session, login_to(postgresql, user, "wrong", by_port=True), name, Needs()).refused
+    )
+    assert (postgresql.home / "log").read_text().count(refusal) == 1
+
+
 def test_what_does_not_match_is_said_and_what_nobody_knows_is_said() -> None:
     found = Facts(Engine.MYSQL, version="8.0.36", client="8.0.36", exists=True, sessions=3)
     said = " ".join(remarks(found, Needs("8.4.1", "mysqldump  Ver 8.0.1 for Linux")))

@@ -611,6 +611,7 @@ SURVEY = {
 }  # fmt: skip
 OBSTRUCTED = {
     "missing": ["zstd"],
+    "databases": [],
     "room": {"root": 71_300_000_000, "0": 1_000_000},
     "paths": [SURVEY["paths"][0] | {"kind": "link"}],  # type: ignore[index,operator]
 }

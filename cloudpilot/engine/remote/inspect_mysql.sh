@@ -5,7 +5,14 @@
 
 # inspect_mysql ENGINE
 inspect_mysql() {
-  local client dumper name said status
+  local client
+  open_mysql "$1" || return
+  mysql_tables | ask_mysql --force 2>/dev/null
+}
+
+# open_mysql ENGINE: what is there, who may do what. Sets client, which is the caller's. 1: no server answers.
+open_mysql() {
+  local dumper name said status
   case $1 in
     mysql) client=$(first_of mysql mariadb) dumper=$(first_of mysqldump mariadb-dump) ;;
     *) client=$(first_of mariadb mysql) dumper=$(first_of mariadb-dump mysqldump) ;;
@@ -18,11 +25,10 @@ inspect_mysql() {
   status=$?
   if ((status)); then
     refused "$status" "$said"
-    return
+    return 1
   fi
   printf '%s\n' "$said"
   mysql_grants "$said"
-  mysql_tables | ask_mysql --force 2>/dev/null
 }
 
 # ask_mysql OPTION…: the statements come on standard input.

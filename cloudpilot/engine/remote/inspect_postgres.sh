@@ -5,28 +5,35 @@
 
 # inspect_postgres all-but|only NAME…
 inspect_postgres() {
-  local folder name said status
+  # shellcheck disable=SC2034 # set by `open_postgres`
+  local folder said home
+  if [ "$1" = only ]; then open_postgres "${@:2}" postgres template1; else open_postgres postgres template1; fi || return
+  printf '%s\n' "$said"
+  within_each "$@" < <(printf '%s\n' "$said")
+}
+
+# open_postgres NAME…: what is there, asked in the first of these databases that lets us in. Sets folder,
+# said and home, which are the caller's. 1: none does.
+open_postgres() {
+  local name status
   folder=$(newest_postgres)
   for name in psql pg_dump pg_restore; do
     if [ -x "$folder/$name" ]; then tool "$name" "$folder/$name"; fi
   done
   [ -x "$folder/psql" ] || return
-  if [ "$1" = only ]; then begin_in "${@:2}" postgres template1; else begin_in postgres template1; fi
-  if ((status)); then
-    refused "$status" "$said"
-    return
-  fi
-  printf '%s\n' "$said"
-  within_each "$@" < <(printf '%s\n' "$said")
+  begin_in "$@"
+  ((status)) || return 0
+  refused "$status" "$said"
+  return 1
 }
 
 # begin_in NAME…: a server has no place outside of its databases, and any of them may be closed to us.
-# Sets `said` and `status`, of the first attempt if none succeeds. A password that is wrong is not
-# tried again: three of them may lock a user out.
+# Sets `said` and `status`, of the first attempt if none succeeds, and `home`, the last tried. A password
+# that is wrong is not tried again: three of them may lock a user out.
 begin_in() {
-  local name words=''
-  for name; do
-    said=$(postgres_start | ask_postgres "$name" 2>&1)
+  local words=''
+  for home; do
+    said=$(postgres_start | ask_postgres "$home" 2>&1)
     status=$?
     ((status)) || return
     [ -n "$words" ] || words=$said

@@ -4,23 +4,9 @@
 
 # look_at_mysql ENGINE NAME WORD=TEXT…
 look_at_mysql() {
-  local client dumper name said status
-  case $1 in
-    mysql) client=$(first_of mysql mariadb) dumper=$(first_of mysqldump mariadb-dump) ;;
-    *) client=$(first_of mariadb mysql) dumper=$(first_of mariadb-dump mysqldump) ;;
-  esac
-  for name in $client $dumper; do
-    tool "$name" "$name"
-  done
-  [ -n "$client" ] || return
-  said=$(mysql_start | ask_mysql 2>&1)
-  status=$?
-  if ((status)); then
-    refused "$status" "$said"
-    return
-  fi
-  printf '%s\n' "$said"
-  mysql_grants "$said"
+  # shellcheck disable=SC2034 # of `open_mysql` and `ask_mysql`
+  local client
+  open_mysql "$1" || return
   mysql_target "$2" | ask_mysql --force 2>/dev/null
   mysql_definers "${@:3}"
   free_at "$(ask_mysql --raw < <(printf '%s\n' 'SELECT @@datadir') 2>/dev/null)"

@@ -4,22 +4,12 @@
 
 # look_at_postgres NAME WORD=TEXT…
 look_at_postgres() {
-  local folder name said status home
-  folder=$(newest_postgres)
-  for name in psql pg_dump pg_restore; do
-    if [ -x "$folder/$name" ]; then tool "$name" "$folder/$name"; fi
+  # shellcheck disable=SC2034 # of `open_postgres`, `ask_postgres` and `refused`
+  local folder said home name homes=()
+  for name in postgres template1; do
+    [ "$name" = "$1" ] || homes+=("$name") # from within it, it cannot be renamed
   done
-  [ -x "$folder/psql" ] || return
-  for home in postgres template1; do
-    [ "$home" != "$1" ] || continue # from within it, it cannot be renamed
-    said=$(postgres_start | ask_postgres "$home" 2>&1)
-    status=$?
-    ((status)) || break
-  done
-  if ((status)); then
-    refused "$status" "$said"
-    return
-  fi
+  open_postgres "${homes[@]}" || return
   # Other databases are nobody's business here.
   grep -v '^database ' < <(printf '%s\n' "$said")
   postgres_target "$@" | ask_postgres "$home" 2>/dev/null
