@@ -43,8 +43,8 @@ def vault_id(world: World, store: S3Store) -> UUID:
 
 @pytest.fixture
 def unseen(tmp_path: Path, store: S3Store) -> Iterator[None]:
-    """While the test goes on, neither the vault's secret nor any signed address is in a file, a command
-    line or an environment."""
+    """While the test goes on, neither the vault's secret nor any signed address is in a file, a
+    command line or an environment."""
     sightings = Sightings()
     sightings.plant("the secret", store.location.secret.reveal())
     # (One of this store: tests of other stores may run beside this one.)

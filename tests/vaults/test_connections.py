@@ -146,7 +146,9 @@ def test_a_clock_that_is_wrong_is_told(minutes: int, grade: Grade) -> None:
             return replace(answer, headers={**answer.headers, "date": at})
 
     vault = Late(MemoryStore(), Secret("memory"))
-    lines = {line.about: line for line in checks.trial(vault, vault, checks.new_key(), in_clear=True)}
+    lines = {
+        line.about: line for line in checks.trial(vault, vault, checks.new_key(), in_clear=True)
+    }
     assert lines["clock"].grade is grade
     assert lines["encryption"].grade is Grade.WARNING
 
