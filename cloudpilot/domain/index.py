@@ -87,10 +87,12 @@ class Index:
     """What is known of an index while its lines pass.
 
     tar_size, packed_size  bytes that the archive has, packed or not; None where nobody knows
+    is_tree  it is of a snapshot tree: nothing is packed, so no member has a place
     """
 
     tar_size: int | None = None
     packed_size: int | None = None
+    is_tree: bool = False
     pieces: Pieces = field(default_factory=Pieces)
     names: int = 0
     whole: bool = False
@@ -122,7 +124,8 @@ class Index:
             raise IndexDamaged("A line of the index cannot be read.")
         kind, *numbers, path, link = found.groups()
         start, end, size = map(int, numbers)
-        if not self._reached <= start < end or size > NUMBER_AT_MOST:
+        placed = start == end == 0 if self.is_tree else self._reached <= start < end
+        if not placed or size > NUMBER_AT_MOST:
             raise IndexDamaged("The index has members where none can be.")
         self._reached = end
         self.names += 1

@@ -164,7 +164,7 @@ def places(session: Session, backup: Backup) -> list[UUID | None]:
     ]
     there = set.intersection(*stored) if whole else set()
     server = session.get_one(Server, backup.server_id)
-    if server.removed_at or backup.is_tree:  # a tree is no archive: it comes back by rsync
+    if server.removed_at:
         there.discard(None)
     return sorted(there, key=lambda vault_id: (vault_id is not None, str(vault_id)))
 

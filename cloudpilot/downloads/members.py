@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.cuts import END_OF_TAR, Cut
-from cloudpilot.downloads import content, stream
+from cloudpilot.downloads import content, stream, trees
 from cloudpilot.downloads.stream import Stream
 from cloudpilot.downloads.wanted import Wanted
 from cloudpilot.engine import fetching
@@ -27,7 +27,9 @@ def passes(backup: Backup, copy: Copy, wanted: Wanted) -> bool:
     """Whether it may come through the panel from that copy. What lies in a vault goes straight from
     there to whoever wants it, unless it is small."""
     if copy.vault_id is None:
-        return True
+        return backup.is_tree or bool(wanted.cuts)
+    if not wanted.cuts:
+        return False
     return backup.compression is Compression.GZIP and wanted.packed <= FROM_VAULT_AT_MOST
 
 
@@ -58,9 +60,16 @@ def _begun(
 ) -> Stream:
     """It takes over what `stack` holds once it has begun."""
     with ExitStack() as attempt:
-        tar = attempt.enter_context(_tar(backup, copy, wanted.cuts))
-        pieces = content.of(wanted.member, tar) if wanted.member else _ended(tar)
-        begun = Stream(wanted.size, pieces, failed)
+        size: int | None = wanted.size
+        if trees.is_one(backup, copy):
+            tar = attempt.enter_context(trees.tar(backup, copy, [wanted.path]))
+            pieces, size = tar, wanted.size if wanted.member else None
+        else:
+            tar = attempt.enter_context(_tar(backup, copy, wanted.cuts))
+            pieces = _ended(tar)
+        if wanted.member:
+            pieces = content.of(wanted.member, tar)
+        begun = Stream(size, pieces, failed)
         stack.push(attempt.pop_all())
         return begun.owns(stack.pop_all())
 

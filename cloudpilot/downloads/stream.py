@@ -16,7 +16,7 @@ _places = BoundedSemaphore(AT_ONCE)
 
 
 class Stream:
-    """The body of an answer of exactly `size` bytes.
+    """The body of an answer of exactly `size` bytes; None: nobody knows how many.
 
     What turns out not to be so ends in DownloadFailed before the last byte is given: whoever reads
     sees an answer that was cut off, never a whole one that is wrong.
@@ -25,7 +25,7 @@ class Stream:
     """
 
     def __init__(
-        self, size: int, pieces: Iterator[bytes], failed: Callable[[CloudPilotError], None]
+        self, size: int | None, pieces: Iterator[bytes], failed: Callable[[CloudPilotError], None]
     ) -> None:
         """Waits for the first byte: what cannot be given at all is an answer of its own."""
         self.size = size
@@ -57,12 +57,12 @@ class Stream:
         held, given = self._first, 0
         for piece in self._pieces:
             given += len(held)
-            if given > self.size:
+            if self.size is not None and given > self.size:
                 break
             if held:
                 yield held
             held = piece
-        if given + len(held) != self.size:
+        if self.size not in {None, given + len(held)}:
             raise DownloadFailed(f"Other than {self.size:,} bytes were there to be given.")
         if held:
             yield held

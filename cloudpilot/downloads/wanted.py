@@ -23,11 +23,14 @@ class Wanted:
     member  the one file whose content it is; None: it is a tar of all that was cut out
     name    the file's name for a person's disk
     size    bytes
+    cuts    none, if the list of files is that of a snapshot tree, in which nothing has a place
+    path    in the index
     """
 
     name: str
     size: int
     cuts: tuple[Cut, ...]
+    path: str
     member: Entry | None = None
 
     @property
@@ -43,7 +46,7 @@ def file(session: Session, listing: Listing, path: str) -> Wanted:
     if not member.is_file or member.type == HARD_LINK:
         raise InvalidPath(f"{named.name} is no file: it has no bytes of its own.")
     found = cuts.cuts(listings.pieces(listing), cuts.ranges([member]))
-    return Wanted(named.name, member.size, tuple(found), member)
+    return Wanted(named.name, member.size, tuple(found), member.path, member)
 
 
 def folder(session: Session, listing: Listing, path: str) -> Wanted:
@@ -58,7 +61,7 @@ def folder(session: Session, listing: Listing, path: str) -> Wanted:
     if len(found) > CUTS_AT_MOST:
         raise InvalidPath(f"It lies in too many places of the archive. {_FOR_MORE}")
     size = sum(cut.size for cut in found) + END_OF_TAR
-    return Wanted(f"{own.name}.tar", size, found)
+    return Wanted(f"{own.name}.tar", size, found, own.path)
 
 
 def _with_data(session: Session, listing: Listing, path: str) -> Iterator[Entry]:

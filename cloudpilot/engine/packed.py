@@ -10,7 +10,7 @@ from cloudpilot.kinds import Compression, Privilege
 
 __all__ = ["PROGRAMS", "Packed", "packing"]
 
-SCRIPTS = ("publish", "rights", "measure", "judge", "stream", "packing", "tree_pack")
+SCRIPTS = ("publish", "rights", "measure", "judge", "stream", "packing", "tree_lists", "tree_pack")
 PROGRAMS = ("pack.pl", "entry.pl", "stream.pl")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")

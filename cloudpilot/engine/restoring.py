@@ -17,9 +17,11 @@ from cloudpilot.kinds import Privilege
 from cloudpilot.secrets import Secret
 
 SCRIPTS = ("words", "ending", "prelude", "rights", "rootly")
-RESTORE = ("measure", "curl", "requests", "archives", "unpack", "swap")
+OF_ARCHIVES = ("measure", "curl", "requests", "archives", "unpack", "untar", "swap")
+OF_TREE = ("measure", "unpack", "rsync", "tree_lists", "tree_restore", "swap")
 DATABASES = ("clients", *restored_databases.SCRIPTS, "members")
 PROGRAMS = ("swap.pl",)
+TREE_PROGRAMS = ("tree.pl", "progress.pl")
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
@@ -41,10 +43,25 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class Tree:
+    """A snapshot tree on the server that restores; docs/trees.md.
+
+    path    its folder; its index lies beside it
+    paths   all that it is of
+    sha256  of its index
+    """
+
+    path: str
+    paths: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Restoration:
     """What one restore does.
 
     archives  the full one first, then the increments that continue it
+    tree      in place of archives
     paths     whole paths that the archives hold; none, if only databases are restored
     databases those of the last archive
     tops      the paths of the backup, in which those lie
@@ -67,6 +84,7 @@ class Restoration:
     foreign: bool = False
     in_clear: bool = False  # http:// is allowed
     databases: tuple[Target, ...] = ()
+    tree: Tree | None = None
 
     def secrets(self) -> dict[str, Secret]:
         """What goes to the run beside the files, besides requests."""
@@ -76,7 +94,9 @@ class Restoration:
 def restore(what: Restoration) -> dict[str, bytes]:
     """The files of the run directory; raises InvalidPath, InvalidConfig."""
     _judge(what)
-    return _files(_settings(what), RESTORE, "restore", what.restore_id, what.databases)
+    scripts = OF_TREE if what.tree else OF_ARCHIVES
+    files = _files(_settings(what), scripts, "restore", what.restore_id, what.databases)
+    return files | {name: source(name) for name in (TREE_PROGRAMS if what.tree else ())}
 
 
 def undo(
@@ -116,9 +136,12 @@ def _judge(what: Restoration) -> None:
             raise InvalidPath("The whole of / can only be restored into a folder.")
     if what.into and (distinct([what.into]) == ("/",)):
         raise InvalidPath("Choose a folder that is not / itself.")
-    if not what.archives or any(not _NAME.fullmatch(one.name) for one in what.archives):
+    if bool(what.archives) is bool(what.tree) or (what.tree and what.databases):
+        raise InvalidConfig("Files come from archives or from a tree; databases from archives.")
+    if any(not _NAME.fullmatch(one.name) for one in what.archives):
         raise InvalidConfig("An archive's name has letters, digits, dots, - and _ only.")
-    if any(not _SHA256.fullmatch(one.sha256) or one.size <= 0 for one in what.archives):
+    hashes = [one.sha256 for one in what.archives] + ([what.tree.sha256] if what.tree else [])
+    if not all(map(_SHA256.fullmatch, hashes)) or any(one.size <= 0 for one in what.archives):
         raise InvalidConfig("What is restored has a size and a SHA-256.")
 
 
@@ -130,6 +153,7 @@ def _settings(what: Restoration) -> tuple[bytes, ...]:
         _array("archive_sizes", tuple(str(int(one.size)) for one in what.archives)),
         _array("archive_hashes", tuple(one.sha256 for one in what.archives)),
         _array("archive_places", tuple(one.path for one in what.archives)),
+        *(_of_tree(what.tree) if what.tree else ()),
         _array("paths", paths),
         _array("tops", tuple(_top(path, what.tops) for path in paths)),
         _array("user_excludes", options(what.excludes, what.tops) if paths else ()),
@@ -140,6 +164,13 @@ def _settings(what: Restoration) -> tuple[bytes, ...]:
             needed=str(int(what.needed)),
             in_clear="yes" if what.in_clear else "",
         ),
+    )
+
+
+def _of_tree(tree: Tree) -> tuple[bytes, ...]:
+    return (
+        _array("tree_paths", distinct(tree.paths)),
+        *_values(tree=tree.path, tree_sha256=tree.sha256),
     )
 
 

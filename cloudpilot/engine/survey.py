@@ -27,6 +27,7 @@ class Question(Program):
     privilege: Privilege = Privilege.PLAIN
     zstd: bool = False  # an archive is packed with it
     curl: bool = False  # an archive is read from a vault
+    rsync: bool = False  # it is a snapshot tree
 
     def text(self) -> bytes:
         """As Program.text: all of it in one function."""
@@ -36,6 +37,7 @@ class Question(Program):
             "privilege": self.privilege.value,
             "zstd": "yes" if self.zstd else "",
             "curl": "yes" if self.curl else "",
+            "rsync": "yes" if self.rsync else "",
         }
         parts = (
             b"cloudpilot_main() {",

@@ -57,7 +57,7 @@ def _from_first(backup: Backup, copies: list[Copy]) -> int:
 
 def _read(backup: Backup, copy: Copy) -> int:
     """How many names it has."""
-    index = Index(backup.tar_size, backup.size)
+    index = _index(backup, copy)
     with transaction() as session:
         listing_id = listings.begin(session, backup.id).id
     try:
@@ -71,6 +71,13 @@ def _read(backup: Backup, copy: Copy) -> int:
     with transaction() as session:
         listings.finish(session, listing_id, firsts, size, index.pieces, index.names)
     return index.names
+
+
+def _index(backup: Backup, copy: Copy) -> Index:
+    """What is known of it: a snapshot tree is an archive in vaults alone, and has a size there."""
+    if not backup.is_tree:
+        return Index(backup.tar_size, backup.size)
+    return Index(packed_size=copy.size) if copy.vault_id else Index(is_tree=True)
 
 
 def _keep(listing_id: UUID, found: Iterable[blocks.Block]) -> tuple[list[str], int]:
@@ -104,7 +111,8 @@ def _packed(backup: Backup, copy: Copy) -> Iterator[Iterator[bytes]]:
         return
     if copy.server_id is None:
         raise InvalidState("This copy lies nowhere.")
-    file = Stored(copy.root or "/", str(backup.id), signing.file_of(backup, INDEX))
+    name = f"{copy.name}.index.gz" if backup.is_tree else signing.file_of(backup, INDEX)
+    file = Stored(copy.root or "/", str(backup.id), name)
     with connected(copy.server_id) as ssh:
         yield fetching.read(ssh, file)
 

@@ -15,7 +15,7 @@ from cloudpilot.engine import detached, requests, restored_databases, restoring,
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.requests import Request
 from cloudpilot.engine.restored_databases import Target
-from cloudpilot.engine.restoring import Archive, Restoration
+from cloudpilot.engine.restoring import Archive, Restoration, Tree
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidState
 from cloudpilot.jobs import opening, restored, signing, stored
@@ -64,7 +64,8 @@ def _what(run: Run) -> Restoration:
         return Restoration(
             restore_id=str(restore.id),
             privilege=server.privilege,
-            archives=tuple(_archive(one, copy) for one, copy in read),
+            archives=tuple(_archive(one, copy) for one, copy in read if not _is_tree(one, copy)),
+            tree=_tree(*read[-1]) if _is_tree(*read[-1]) else None,
             paths=tuple(restore.paths),
             tops=tuple(backup.paths),
             needed=restores.needed(session, backup),
@@ -75,6 +76,15 @@ def _what(run: Run) -> Restoration:
             in_clear=vault is not None and vault.in_clear,
             databases=restored.targets(session, restore),
         )
+
+
+def _is_tree(backup: Backup, copy: Copy) -> bool:
+    """Whether what lies there is a snapshot tree; in a vault it is an archive."""
+    return backup.is_tree and copy.vault_id is None
+
+
+def _tree(backup: Backup, copy: Copy) -> Tree:
+    return Tree(copy.path, tuple(backup.paths), backup.sha256 or "")
 
 
 def _archive(backup: Backup, copy: Copy) -> Archive:

@@ -21,12 +21,14 @@ def perform(run: Run) -> None:
         where = restored.targets(session, restore)
         backup = read[-1][0]
         session.refresh(backup, ["census"])
+    tree = backup.is_tree and restore.vault_id is None
     question = Question(
         paths=restore.paths,
         into=restore.into,
         backup_root=restore.root,
         privilege=server.privilege,
-        zstd=any(backup.compression is Compression.ZSTD for backup, _ in read),
+        zstd=not tree and any(one.compression is Compression.ZSTD for one, _ in read),
+        rsync=tree,
         curl=restore.vault_id is not None,
     )
     with connected(run.at) as ssh:

@@ -56,12 +56,13 @@ def archive(
     return answer
 
 
-def file(name: str, size: int, body: Stream | Iterable[bytes]) -> Response:
-    """A file that is saved and never shown."""
+def file(name: str, size: int | None, body: Stream | Iterable[bytes]) -> Response:
+    """A file that is saved and never shown; of one whose size nobody knows the end is marked."""
     _give_up_when_stalled()
     answer = Response(body, headers=_FILE, direct_passthrough=True)
     answer.headers["Content-Disposition"] = disposition(name)
-    answer.headers["Content-Length"] = str(size)
+    if size is not None:
+        answer.headers["Content-Length"] = str(size)
     return answer
 
 

@@ -13,10 +13,11 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.downloads import archive, commands, members, wanted
+from cloudpilot.downloads import archive, commands, members, trees, wanted
 from cloudpilot.downloads.wanted import Wanted
 from cloudpilot.errors import CloudPilotError, InvalidState, NotFound
 from cloudpilot.jobs import opening, stored
+from cloudpilot.kinds import Compression
 from cloudpilot.web import answers
 from cloudpilot.web.access import actor, needs, note
 
@@ -52,6 +53,8 @@ def from_server(backup_id: UUID) -> BaseResponse:
     with reading() as session:
         backup = backups.find(session, backup_id)
         copy = looking.on_server(session, backup)
+    if backup.is_tree:
+        return _of_tree(backup, copy)
     name, size, sha256 = _file_name(backup), copy.size or 0, copy.sha256 or ""
     span = answers.span(size, sha256)
     if span is None:
@@ -62,6 +65,16 @@ def from_server(backup_id: UUID) -> BaseResponse:
     details = {} if span.end - span.first == size else {"from": span.first, "to": span.end}
     _note_begun(backup, copy.name, answers.closing(body), **details)
     return answers.archive(name, size, sha256, span, body)
+
+
+def _of_tree(backup: Backup, copy: Copy) -> BaseResponse:
+    """A snapshot tree, made into an archive while it passes: there is no part to go on with."""
+    name = _file_name(backup).removesuffix(backup.compression.suffix) + Compression.GZIP.suffix
+    if request.method == "HEAD":
+        return answers.file(name, None, ())
+    body = trees.opened(backup, copy, _noting(backup, copy.name))
+    _note_begun(backup, copy.name, answers.closing(body))
+    return answers.file(name, None, body)
 
 
 @bp.get("/files/download")
@@ -75,11 +88,11 @@ def member(backup_id: UUID) -> BaseResponse:
         query = request.query_string.decode("ascii", "replace")
         return redirect(f"{url_for('.by_command', backup_id=backup_id)}?{query}", 303)
     if request.method == "HEAD":
-        return answers.file(found.name, found.size, ())
+        return answers.file(found.name, found.size if found.cuts else None, ())
     said = index.shown(request.args.get("path", ""))
     body = members.opened(backup, passing, found, _noting(backup, said))
     _note_begun(backup, said, answers.closing(body))
-    return answers.file(found.name, found.size, body)
+    return answers.file(found.name, body.size, body)
 
 
 @bp.get("/files/command")
@@ -88,7 +101,7 @@ def by_command(backup_id: UUID) -> str:
     """The command that takes a file or folder out of the archive in a vault: only the pieces that
     it needs come, and straight from there."""
     backup, copies, found = _asked_for(backup_id)
-    copy = next((one for one in copies if one.vault_id), None)
+    copy = next((one for one in copies if one.vault_id and found.cuts), None)
     if copy is None or copy.vault_id is None:
         raise InvalidState("No vault has this backup: download it from the server.")
     if len(found.cuts) > commands.CUTS_AT_MOST:

@@ -5,6 +5,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -24,7 +25,7 @@ from cloudpilot.settings import from_environment
 from tests.support.database import SECRET_KEY
 from tests.support.openssh import Sshd
 from tests.support.rows import add_person, add_real_server, add_site
-from tests.support.uploading import add_vault, back_up, drive, found, of_kind
+from tests.support.uploading import Store, add_vault, back_up, drive, found, of_kind
 from tests.web.conftest import Browser
 
 ODD = (
@@ -106,15 +107,12 @@ def make_odd_files(folder: Path) -> None:
         (folder / "many" / f"file {number:03d}").write_text(str(number))
 
 
-@pytest.fixture(scope="module")
-def panel(
-    sqlite_template: Path,
-    server: Sshd,
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
+@contextmanager
+def made(
+    home: Path, template: Path, server: Sshd, store: Store | None, **columns: object
 ) -> Iterator[Panel]:
-    home = tmp_path_factory.mktemp("panel")
-    shutil.copy(sqlite_template, home / "panel.db")
+    """A panel below `home` with one backup, whose row has these columns."""
+    shutil.copy(template, home / "panel.db")
     app = create_app(
         from_environment(
             {
@@ -132,14 +130,25 @@ def panel(
                 add_person(session, role)
             row = add_real_server(app, session, server, home / "root")
             site_id = add_site(session, row, paths=[str(home / "site")]).id
-        vault_id = add_vault(app, of_kind(VaultKind.S3, request.getfixturevalue))
-        backup_id = back_up(site_id, vault_id)
+        backup_id = back_up(site_id, add_vault(app, store) if store else None, **columns)
         drive()
-        made = Panel(app, backup_id, home / "site", home / "root")
-        assert made.backup.is_in_vault
-        yield made
+        panel = Panel(app, backup_id, home / "site", home / "root")
+        assert panel.backup.is_in_vault is bool(store)
+        yield panel
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def panel(
+    sqlite_template: Path,
+    server: Sshd,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Panel]:
+    store = of_kind(VaultKind.S3, request.getfixturevalue)
+    with made(tmp_path_factory.mktemp("panel"), sqlite_template, server, store) as found:
+        yield found
 
 
 @pytest.fixture

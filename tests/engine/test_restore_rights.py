@@ -1,6 +1,8 @@
 """Who puts files in their place: real users, sudo, and what comes from elsewhere."""
 
 import hashlib
+import io
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from cloudpilot.engine import detached, restoring
+from cloudpilot.engine import detached, fetching, restoring
 from cloudpilot.engine.detached import Place
+from cloudpilot.engine.fetching import OfTree
 from cloudpilot.engine.restoring import Archive, Restoration
+from cloudpilot.engine.script import Tree
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidConfig, InvalidPath, PermissionDenied, PrivilegeMissing
 from cloudpilot.kinds import Privilege
@@ -91,6 +95,39 @@ def test_roots_files_come_back_by_sudo_with_all_that_they_had(
     good(run(server, session, what, "undo"))
     assert server.as_root(LOOK) == changed
     assert server.as_root("ls -A /root") == "site\n"
+
+
+def test_a_tree_comes_back_by_sudo_with_all_that_it_had(server: Machine, session: Session) -> None:
+    place = server.start(session, Privilege.FULL, "/root/site", tree=Tree("a.tree"))
+    made = good(server.over(session, place)).result
+    before = server.as_root(LOOK)
+    server.as_root("echo now >/root/site/inner/file; touch /root/site/since")
+    what = Restoration(
+        restore_id=str(uuid4()),
+        privilege=Privilege.FULL,
+        archives=(),
+        tree=restoring.Tree(f"{place.backup_directory}/a.tree", ("/root/site",), made["sha256"]),
+        paths=("/root/site",),
+        tops=("/root/site",),
+        needed=int(made["size"]),
+    )
+    good(run(server, session, what))
+    assert server.as_root(LOOK) == before
+    asked = OfTree(
+        root=server.root,
+        backup_id=place.backup_id,
+        tree="a.tree",
+        sha256=made["sha256"],
+        members=["files/root/site/inner/file"],
+        privilege=Privilege.FULL,
+    )
+    tar = b"".join(fetching.read_tree(session, asked))
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        [member] = opened.getmembers()
+        assert (member.uid, member.mode) == (1234, 0o4751)
+        content = opened.extractfile(member)
+        assert content
+        assert content.read() == b"then\n"
 
 
 def test_killed_as_root_it_is_put_back(server: Machine, session: Session) -> None:

@@ -20,7 +20,7 @@ from cloudpilot.errors import (
     InvalidState,
     RestoreInProgress,
 )
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import Method, RunKind
 from cloudpilot.scheduling import tick
 from tests.engine.test_restore_kills import killed, waiting_at
 from tests.jobs.test_increments import back_up as back_up_increment
@@ -74,6 +74,19 @@ def nothing_left(tmp_path: Path, restore_id: UUID) -> None:
     """Neither beside the site nor in the backup directory."""
     assert not (tmp_path / "root" / str(restore_id)).exists()
     assert list(tmp_path.glob(".cloudpilot-*")) == []
+
+
+def test_a_tree_is_restored_where_it_lies_and_from_a_vault(
+    site_id: UUID, vault_id: UUID, tmp_path: Path
+) -> None:
+    top = tmp_path / "site"
+    before = entries(top)
+    backup_id = made(site_id, vault_id, method=Method.TREE)
+    for place in (None, vault_id):
+        (top / "index.html").write_text("<h1>defaced</h1>")
+        restore = restored(backup_id, vault_id=place, safe=False)
+        assert (restore.status, restore.error_detail) == (RestoreStatus.COMPLETED, None)
+        assert entries(top) == before
 
 
 def test_what_was_there_before_goes_after_a_week(

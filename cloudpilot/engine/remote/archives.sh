@@ -27,14 +27,6 @@ fetch_all() {
   done
 }
 
-# room_for BYTES PATH
-room_for() {
-  local free block
-  read -r free block < <(stat -f -c '%a %S' -- "$2")
-  ((free * block >= $1 + SPARE)) ||
-    fail 71 "$(human "$(($1 + SPARE))") needed in $(shown "$2"), $(human $((free * block))) free."
-}
-
 # fetch NUMBER
 fetch() {
   local wait=1 began=$SECONDS got

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # archives, files and decompress are set by archives.sh and unpack.sh
-# What a verified archive holds of a database, for restore_databases.sh. After unpack.sh.
+# shellcheck disable=SC2154 # archives, files and decompress are set by archives.sh and untar.sh
+# What a verified archive holds of a database, for restore_databases.sh. After untar.sh.
 
 # members_of NUMBER NAME: the members databases/NUMBER/NAME, or NAME.000000 and so on, joined. Dumps are
 # whole in each archive of a chain: those of the last one count.

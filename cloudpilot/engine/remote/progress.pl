@@ -1,12 +1,12 @@
 #!/usr/bin/perl
-# progress.pl EXPECTED: from standard input, what rsync says (--info=progress2 --no-human-readable). How far
+# progress.pl STAGE EXPECTED: from standard input, what rsync says (--info=progress2 --no-human-readable). How far
 # it is goes to the file `progress`, in bytes of EXPECTED; everything else to standard output.
 #
 # It uses no module: what comes with perl differs by system.
 use strict;
 use warnings;
 
-my ($expected) = @ARGV;
+my ($stage, $expected) = @ARGV;
 my $rest = '';
 my $said = 0;    # when progress was last written
 
@@ -32,7 +32,7 @@ sub progress {
     $said = time;
     my $total = $done > $expected ? $done : $expected;
     open my $handle, '>', 'work/progress' or return;
-    print {$handle} "copy $done $total\n";
+    print {$handle} "$stage $done $total\n";
     close $handle and rename 'work/progress', 'progress';
     return;
 }

@@ -12,7 +12,6 @@ prepare() {
   stage prepare
   mkdir -p -- "$kept" || fail_to_note
   choose_hash
-  choose_decompress
   choose_rights
   choose_unpacking
   ((${#paths[@]} == 0)) || plan_files

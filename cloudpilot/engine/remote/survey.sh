@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what it is asked stands before this, written by engine/survey.py:
-#   paths=(PATH…) into=FOLDER backup_root=PATH privilege=plain|read-all|full zstd=yes curl=yes
+#   paths=(PATH…) into=FOLDER backup_root=PATH privilege=plain|read-all|full zstd=yes curl=yes rsync=yes
 # What a restore would find: where each path is to be, what is there now, how much room there is. After
 # words.sh, common.sh and rights.sh. It changes nothing. Each line begins with a word; no name of a file is
 # in it but what was asked for.
@@ -28,6 +28,7 @@ tools() {
   local tool wanted=(tar perl gzip find sort comm mountpoint)
   [ -z "$zstd" ] || wanted+=(zstd)
   [ -z "$curl" ] || wanted+=(curl)
+  [ -z "$rsync" ] || wanted+=(rsync)
   for tool in "${wanted[@]}"; do
     has "$tool" || echo "missing $tool"
   done

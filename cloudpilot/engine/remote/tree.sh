@@ -3,9 +3,9 @@
 #   paths=(…) filters=(--filter=…) tree=NAME backup_root=… privilege=plain|read-all|full
 #   base_id=BACKUP_ID base_tree=NAME base_sha256=HEX: what this one links to; compare=yes: all contents
 # A backup that is a snapshot tree: rsync copies what has changed and links the rest to the tree before.
-# After prelude.sh, publish.sh, rights.sh, measure.sh, judge.sh and judge_rsync.sh. docs/trees.md
+# After prelude.sh, publish.sh, rights.sh, measure.sh, judge.sh, rsync.sh, tree_lists.sh and judge_rsync.sh.
+# docs/trees.md
 
-RSYNC_AT_LEAST=3.1.3 # the first that compares times to the nanosecond
 base='' base_began='' base_seconds='' whole_because='' compared=times
 
 ## measure: all that can be known before a byte is written
@@ -27,13 +27,6 @@ measure_tree() {
   predict
 }
 
-need_rsync() {
-  has rsync || fail 78 'rsync is not installed: apt-get install rsync, or back up to archives.'
-  rsync_version=$(rsync --version | sed -n '1s/^rsync *version v\{0,1\}\([0-9.]*\).*/\1/p')
-  [ "$(printf '%s\n' "$RSYNC_AT_LEAST" "${rsync_version:-0}" | sort -V | head -n 1)" = "$RSYNC_AT_LEAST" ] ||
-    fail 78 "rsync ${rsync_version:-of no known version} is too old: $RSYNC_AT_LEAST or later is needed."
-}
-
 # choose_rsync: with the rights that the server was set up for. A copy of rsync with the capability to read
 # everything could not give files to their owners.
 choose_rsync() {
@@ -44,8 +37,7 @@ alone: it takes root to keep owners. Set the server up with all rights, or back 
     by_right=(sudo -n env -i LC_ALL=C "PATH=$PATH" "CLOUDPILOT_RUN=$CLOUDPILOT_RUN")
   plainly=(--archive --hard-links --sparse --relative --one-file-system --numeric-ids --modify-window=-1)
   rsync_options=("${plainly[@]}")
-  rsync_option 'access control lists' ACLs --acls
-  rsync_option 'extended attributes' xattrs --xattrs
+  keep_more
   leave_ourselves_out
 }
 
@@ -58,24 +50,6 @@ leave_ourselves_out() {
     real=$(realpath -- "$path" 2>/dev/null) && [[ $root/ == "${real%/}"/* ]] &&
       filters=("--filter=- $(as_rule "${path%/}/${root#"${real%/}"/}")" "${filters[@]}")
   done
-}
-
-# as_rule PATH: a backslash is one where there is no wildcard.
-as_rule() {
-  local rule=$1
-  if [[ $rule == *[*?[]* ]]; then
-    rule=$(printf %s "$rule" | sed -e 's/\\/&&/g' -e 's/[*?[]/[&]/g')
-  fi
-  printf %s "$rule"
-}
-
-# rsync_option WHAT WORD OPTION: taken if this rsync knows it; some are built without.
-rsync_option() {
-  if rsync --version | grep -qE "(^|[ ,])no $2(,|\$)" || ! rsync --version | grep -qw "$2"; then
-    warn "This server's rsync cannot keep $1: they are not in the tree."
-  else
-    rsync_options+=("$3")
-  fi
 }
 
 # find_base: what is linked to is whole, is what the panel knows, and is on the same disk; else all is copied.
@@ -193,7 +167,7 @@ copying() {
   local more=()
   [ "$compared" != contents ] || more=(--checksum)
   (copy "${rsync_options[@]}" "${more[@]}" --stats --info=progress2 --no-human-readable \
-    -- "${paths[@]}") 2>work/rsync.errors | perl progress.pl "$new_bytes" >work/said
+    -- "${paths[@]}") 2>work/rsync.errors | perl progress.pl copy "$new_bytes" >work/said
   return "${PIPESTATUS[0]}"
 }
 
@@ -238,19 +212,24 @@ mounts_left_out() {
 ## prove: what was to be there is there
 
 prove() {
-  local expected bytes missing
+  local expected folders bytes missing
   stage prove
   say 'Comparing the tree with what it is of.'
   differing
-  list_tree
+  list_tree work/tree
   read_counts
   paths_are_there
   expected=$(figure 'Number of files: \([0-9]*\).*' work/said)
+  folders=$(figure 'Number of files: .*dir: \([0-9]*\).*' work/said)
   bytes=$(figure 'Total file size: \([0-9]*\) bytes' work/said)
   [[ $expected =~ ^[0-9]+$ && $bytes =~ ^[0-9]+$ ]] || fail 70 'rsync does not say what it has copied.'
-  missing=$((expected - entries - sockets - $(implied)))
+  missing=$((expected - folders - (entries - directories + sockets)))
   if ((missing < 0 || missing > unreadable + vanished)); then
-    fail 70 "The tree is not whole: rsync speaks of $expected names, and $missing are not there."
+    fail 70 "The tree is not whole: rsync speaks of $((expected - folders)) files, and $missing are not there."
+  fi
+  missing=$((folders - directories - $(implied)))
+  if ((missing < 0 || missing > unreadable + vanished + $(doubled))); then
+    fail 70 "The tree is not whole: rsync speaks of $folders folders, and $missing are not there."
   fi
   ((bytes == named || changed || unreadable || vanished)) ||
     fail 70 "The tree is not whole: rsync speaks of $bytes bytes, and $named are there."
@@ -287,33 +266,23 @@ implied() {
   done | sort -u | wc -l
 }
 
+# doubled: at most so many folders are spoken of twice: one inside another path, and those between both.
+doubled() {
+  local path outer above
+  for path in "${paths[@]}"; do
+    for outer in "${paths[@]}"; do
+      above=$path
+      [[ $path == "${outer%/}"/* ]] || continue
+      while [[ $above == "${outer%/}"* ]] && [ -n "$above" ]; do printf '%s\n' "$above"; above=${above%/*}; done
+    done
+  done | sort -u | wc -l
+}
+
 paths_are_there() {
   local path
   for path in "${paths[@]}"; do
     "${by_right[@]}" test -e "work/tree/files$path" || fail 72 "$(shown "$path") disappeared before it was copied."
   done
-}
-
-# list_tree: what is in it, as an index; its hash is what the panel knows the tree by.
-list_tree() {
-  found_in_tree ! -type d -links +1 -printf '%i\n' | sort -n -T "$run/work" | uniq -d >work/twice
-  found_in_tree -printf '%i %y %s %b %n %p\0%l\0' | perl tree.pl work/twice work/counts >work/index ||
-    fail 70 'What is in the tree cannot be listed.'
-  read -r sha256 _ < <("${hash_command[@]}" <work/index)
-  [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail 70 "${hash_command[0]} gave no SHA-256."
-}
-
-# found_in_tree TEST…: below the paths. One that is inside another, on a file system of its own, is there once.
-found_in_tree() {
-  local path outer below=()
-  for path in "${paths[@]}"; do
-    for outer in "${below[@]}"; do
-      [[ files$path != "$outer"/* ]] || continue 2
-    done
-    path=files$path
-    below+=("${path%/}")
-  done
-  (cd work/tree && exec "${by_right[@]}" find "${below[@]}" "$@")
 }
 
 ## finish: from here on it has its name, and is on the disk

@@ -3,7 +3,8 @@
 #   tree=NAME paths=(…) privilege=plain|full compression=gzip|zstd tree_size=BYTES backup_root=…
 # The archive of a snapshot tree, for an upload that sends and frees it while it is made: inside the function
 # `packing` of an upload, which calls it in a process of its own, below work/packing. After publish.sh,
-# rights.sh, measure.sh, judge.sh, stream.sh and packing.sh. What is here takes the place of the upload's.
+# rights.sh, measure.sh, judge.sh, stream.sh, packing.sh and
+# tree_lists.sh. What is here takes the place of the upload's.
 
 archive=$file_archive
 streamed=yes
@@ -48,26 +49,6 @@ judge_tree() {
   (($1 < 2)) || fail 70 "tar ended with status $1 and gave no reason."
 }
 
-# compare_lists: what was packed is what the tree is known by: the same names of the same kinds, and as many
-# bytes. Which of several names of one file counts as the first is a matter of order.
-compare_lists() {
-  local list
-  for list in tree packed; do
-    awk '$1 == "F" && $6 ~ /^files(\/|$)/ { print $6, $2 == 1 || $2 == 7 ? 0 : $2; bytes += $2 == 0 ? $5 : 0 }
-      END { printf "bytes %.0f\n", bytes }' <"work/$list.index" | sort -T work >"work/$list.list"
-  done
-  cmp -s work/tree.list work/packed.list ||
-    fail 94 'The tree is not what was made: what is in it was changed on the server.'
-}
-
-need_tree() {
-  local sum
-  if ! [ -d "$backup/$tree/files" ] || [ -L "$backup/$tree" ]; then fail 74 "$tree is not there."; fi
-  gzip -dc -- "$backup/$tree.index.gz" >work/tree.index 2>/dev/null
-  read -r sum _ < <("${hash_command[@]}" <work/tree.index)
-  [ "$sum" = "$tree_sha256" ] || fail 94 "The index of $tree is not what was made."
-}
-
 # options_of_tar: what the tree keeps, the archive keeps.
 options_of_tar() {
   tar_options=()
@@ -84,7 +65,7 @@ pack_tree() {
   choose_gently
   choose_tar
   options_of_tar
-  need_tree
+  need_tree "$backup/$tree"
   check_holes
   check_space
   printf '%s\0' "${paths[@]}" >work/paths
@@ -94,8 +75,8 @@ pack_tree() {
   need_privilege
   explain "$status"
   judge_tree "$status"
-  ln -s index work/packed.index
-  compare_lists
+  same_names work/tree.index work/index ||
+    fail 94 'The tree is not what was made: what is in it was changed on the server.'
   read_counts
   read -r sha256 _ <work/hash
   [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail 70 "${hash_command[0]} gave no SHA-256."

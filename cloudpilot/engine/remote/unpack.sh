@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what is restored stands before this, see restore.sh
-# Files of the verified archives, unpacked beside where they are to be: into folders of our own, one for
-# each file system, empty, closed to others. After rootly.sh and archives.sh.
+# Files of what was verified, unpacked beside where they are to be: into folders of our own, one for each
+# file system, empty, closed to others. After rootly.sh; untar.sh or tree_restore.sh has the rest.
 
 # plan_files: where each path is to be (targets), and beside what it is unpacked (homes, groups).
 plan_files() {
@@ -70,6 +70,14 @@ staging() {
   done
 }
 
+# room_for BYTES PATH
+room_for() {
+  local free block
+  read -r free block < <(stat -f -c '%a %S' -- "$2")
+  ((free * block >= $1 + SPARE)) ||
+    fail 71 "$(human "$(($1 + SPARE))") needed in $(shown "$2"), $(human $((free * block))) free."
+}
+
 # make_stagings: noted before they are made, with the time of the folder that each is in.
 make_stagings() {
   local number time
@@ -94,19 +102,16 @@ fail_to_note() {
 
 # unpack_files: each file system's paths at once.
 unpack_files() {
-  local number total=0 archive
+  local number
   local -A made=()
   stage unpack
   make_stagings
-  for archive in "${!archives[@]}"; do ((total += archive_sizes[archive])); done
   for number in "${!paths[@]}"; do
     staging "$number"
     [ -z "${made[$staged]:-}" ] || continue
     made[$staged]=yes
-    unpacked=0
-    for archive in "${!archives[@]}"; do
-      unpack_into "$archive" "$total"
-    done
+    share
+    unpack_here
   done
   for number in "${!paths[@]}"; do
     staging "$number"
@@ -115,60 +120,15 @@ unpack_files() {
   [ -z "$foreign" ] || defuse
 }
 
-# choose_unpacking: tar's options, as docs/archive-format.md has them for a person.
-choose_unpacking() {
-  unpacking=(--extract --file=- --numeric-owner --same-permissions --no-unquote --acls)
-  if [ -n "$foreign" ]; then unpacking+=(--xattrs '--xattrs-include=user.*'); else unpacking+=(--xattrs '--xattrs-include=*'); fi
-  ((${#archives[@]} == 1)) || unpacking+=(--incremental)
-  keeps_owners || unpacking+=(--no-same-owner)
-}
-
-# unpack_into ARCHIVE TOTAL: into `staged`; tar starts there, see docs/increments.md.
-unpack_into() {
-  local number other members=() leave=() reader status
+# share: which names are for `staged` (members), and which that lie inside of those are for another (leave).
+share() {
+  local number mine=$staged
+  members=() leave=()
   for number in "${!paths[@]}"; do
-    if [ "$(staging "$number"; echo "$staged")" = "$staged" ]; then
-      members+=("files${paths[number]}")
-    else
-      leave+=("--exclude=files${paths[number]}")
-    fi
+    staging "$number"
+    if [ "$staged" = "$mine" ]; then members+=("files${paths[number]}"); else leave+=("files${paths[number]}"); fi
   done
-  mkfifo work/unpacking
-  "${decompress[@]}" <"${files[$1]}" >work/unpacking 2>work/decompress.errors &
-  reader=$!
-  # shellcheck disable=SC2016 # expanded by the other bash
-  as_rights bash -c 'cd -- "$1" && exec "${@:2}"' unpack "$staged" \
-    tar "${unpacking[@]}" --anchored --no-wildcards "${leave[@]}" -- "${members[@]}" <work/unpacking 2>work/tar.errors &
-  other=$!
-  while kill -0 "$other" 2>/dev/null; do
-    progress "$((unpacked + $(position "$reader")))" "$2"
-    in_background sleep 0.2
-  done
-  wait "$other"
-  status=$?
-  wait "$reader"
-  judge_unpacking "$1" "$status" "$?"
-  rm -f work/unpacking
-  ((unpacked += archive_sizes[$1]))
-}
-
-# position PID: how far it has read its standard input.
-position() {
-  local position
-  position=$(sed -n 's/^pos:[[:space:]]*//p' "/proc/$1/fdinfo/0" 2>/dev/null)
-  echo "${position:-0}"
-}
-
-# judge_unpacking ARCHIVE TAR DECOMPRESSOR
-judge_unpacking() {
-  local said
-  said=$(grep -v -e ': Not found in archive' -e 'Exiting with failure status' -e 'Cannot mknod: Operation not permitted' work/tar.errors)
-  [[ $said != *'No space left on device'* ]] || fail 71 "The disk of $(shown "${staged%/*}") became full."
-  (($3 == 0 || $3 == 141)) || fail 94 "${archives[$1]} cannot be unpacked: $(tail -n 1 work/decompress.errors)."
-  (($2 <= 128)) || fail 76 'tar was killed on the server.'
-  ! grep -q 'Cannot mknod: Operation not permitted' work/tar.errors ||
-    warn "Devices of the backup were left out: $(id -un) may not make them."
-  (($2 == 0)) || [ -z "$said" ] || fail 70 "tar could not unpack all: ${said%%$'\n'*}"
+  staged=$mine
 }
 
 # defuse: what comes from another server brings no rights to this one.
@@ -181,20 +141,4 @@ defuse() {
     found=$(as_rights find "$staged/files${paths[number]}" -type f -perm /6000 -printf x -exec chmod ug-s -- {} + | wc -c)
     ((found == 0)) || warn "$found file(s) were set-uid or set-gid on the other server; here they are not."
   done
-}
-
-# choose_decompress: the fastest that is there and reads several streams as one.
-choose_decompress() {
-  local candidate
-  case ${archives[0]} in
-    *.tar.zst)
-      decompress=(zstd -dc -q)
-      has zstd || fail 78 'zstd is not installed: apt-get install zstd.'
-      return ;;
-  esac
-  for candidate in igzip pigz gzip; do
-    decompress=("$candidate" -dc)
-    has "$candidate" && [ "$( (printf a | gzip -c; printf b | gzip -c) | "${decompress[@]}" 2>/dev/null)" = ab ] && return
-  done
-  fail 78 'gzip is not installed.'
 }
