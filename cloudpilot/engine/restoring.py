@@ -21,6 +21,7 @@ OF_ARCHIVES = ("measure", "curl", "requests", "archives", "unpack", "untar", "sw
 OF_TREE = ("measure", "unpack", "rsync", "tree_lists", "tree_restore", "swap")
 DATABASES = ("clients", *restored_databases.SCRIPTS, "members")
 PROGRAMS = ("swap.pl",)
+DATABASE_PROGRAMS = (*restored_databases.PROGRAMS, "extract.pl")
 TREE_PROGRAMS = ("tree.pl", "progress.pl")
 
 _ID = re.compile(r"[0-9a-f-]{36}")
@@ -126,7 +127,7 @@ def _files(
     names = (*SCRIPTS, *scripts, *(DATABASES if databases else ()), last)
     sources = (source(f"{name}.sh") for name in names)
     parts = (b"main() {", *settings, *its_own, *sources, b'}\nmain "$@"; exit\n')
-    programs = (*PROGRAMS, *(restored_databases.PROGRAMS if databases else ()))
+    programs = (*PROGRAMS, *(DATABASE_PROGRAMS if databases else ()))
     return {"script": b"\n".join(parts)} | {name: source(name) for name in programs}
 
 
