@@ -63,6 +63,8 @@ rgw enable ops log = false
 rgw enable usage log = false
 rgw cache enabled = true
 rgw gc max objs = 7
+rgw gc obj min wait = 10
+rgw gc processor period = 10
 rgw lc max objs = 1
 rgw num rados handles = 1
 rgw enable apis = s3, admin
@@ -90,10 +92,11 @@ def is_here() -> bool:
 
 
 @contextmanager
-def running(room: int = 2**30) -> Iterator[Rgw]:
+def running(room: int = 3 * 2**30) -> Iterator[Rgw]:
     """An empty gateway with one user; takes some seconds to start.
 
-    room  bytes of memory; what was deleted keeps its own for hours
+    room  bytes of memory; what was deleted keeps its own for some seconds. A store that is full does
+          not say no: it lets everybody wait.
     """
     with TemporaryDirectory(prefix="cp-rgw-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
@@ -135,7 +138,7 @@ class _Cluster:
     def _user(self, name: str) -> Rgw:
         user = json.loads(
             self._call("radosgw-admin", "-n", "client.rgw", "user", "create", f"--uid={name}",
-                       f"--display-name={name}", f"--access-key={name.upper()}KEY",
+                       f"--display-name={name}", f"--access-key={name.upper()}{uuid4().hex[:12].upper()}",
                        f"--secret-key=a-secret-of-the-tests-{uuid4().hex}/+x=")
         )  # fmt: skip
         [key] = user["keys"]

@@ -7,9 +7,10 @@
 AT_LONGEST=10 # seconds
 
 presence() {
-  local at=0
+  local at=0 sizes=()
   declare -A known=() # roots, and whether they hold anything that is looked for
   roots "$@"
+  measure "$@"
   echo # whatever the login shell has printed before ends here
   while (($# >= 4 && SECONDS < AT_LONGEST)); do
     one "$at" "$@"
@@ -27,14 +28,24 @@ roots() {
   done
 }
 
+# measure ROOT BACKUP_ID NAME SIZE …: sets sizes, of each what it has now, - if it is no file. One process for
+# all: on a server that is busy each costs more than a look.
+measure() {
+  local files=()
+  while (($# >= 4)); do
+    files+=("$1/$2/$3")
+    shift 4
+  done
+  mapfile -t sizes < <(perl -e 'print -l $_ ? "-" : -f _ ? -s _ : "-", "\n" for @ARGV' -- "${files[@]}")
+}
+
 # one NUMBER ROOT BACKUP_ID NAME SIZE …
 one() {
-  local file=$2/$3/$4 size
+  local file=$2/$3/$4 size=${sizes[$1]:--}
   if [[ $4 == *.tree ]] && holds_tree "$file"; then
     echo "there $1"
     return
-  elif [ -f "$file" ] && ! [ -L "$file" ]; then
-    size=$(stat -c %s -- "$file") || return
+  elif [ "$size" != - ]; then
     if [ "$size" = "$5" ]; then echo "there $1"; else echo "size $1 $size"; fi
     return
   fi
