@@ -95,8 +95,8 @@ def is_here() -> bool:
 def running(room: int = 3 * 2**30) -> Iterator[Rgw]:
     """An empty gateway with one user; takes some seconds to start.
 
-    room  bytes of memory; what was deleted keeps its own for some seconds. A store that is full does
-          not say no: it lets everybody wait.
+    room  bytes of memory; what was deleted keeps its own for some seconds. A store that is full
+          does not say no: it lets everybody wait.
     """
     with TemporaryDirectory(prefix="cp-rgw-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
@@ -136,11 +136,14 @@ class _Cluster:
         return owner
 
     def _user(self, name: str) -> Rgw:
-        user = json.loads(
-            self._call("radosgw-admin", "-n", "client.rgw", "user", "create", f"--uid={name}",
-                       f"--display-name={name}", f"--access-key={name.upper()}{uuid4().hex[:12].upper()}",
-                       f"--secret-key=a-secret-of-the-tests-{uuid4().hex}/+x=")
-        )  # fmt: skip
+        about = {
+            "uid": name,
+            "display-name": name,
+            "access-key": f"{name.upper()}{uuid4().hex[:12].upper()}",
+            "secret-key": f"a-secret-of-the-tests-{uuid4().hex}/+x=",
+        }
+        words = [f"--{word}={value}" for word, value in about.items()]
+        user = json.loads(self._call("radosgw-admin", "-n", "client.rgw", "user", "create", *words))
         [key] = user["keys"]
         return Rgw(self._port, key["access_key"], key["secret_key"], self._user)
 

@@ -20,7 +20,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.web import filters
 from tests.support.chromium import launched
 from tests.web.conftest import PASSWORD
-from tests.web.test_pages import PAGES, build, paths
+from tests.web.test_pages import SHOWN, build, paths
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
@@ -115,7 +115,7 @@ def test_no_page_overflows_or_complains_and_all_text_is_legible(
 ) -> None:
     ids = build(app, scene)
     sign_in(tab)
-    for path in paths(PAGES, ids):
+    for path in paths(SHOWN, ids):
         tab.goto(path)
         wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{path} is {wide} px too wide"

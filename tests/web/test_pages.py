@@ -58,6 +58,13 @@ PAGES = {
     "undo": "/restores/{restore}/undo",
     "forget": "/restores/{restore}/forget",
 }
+FORMS = {  # what they look like depends on no backup; who only looks is refused, see test_access.py
+    name
+    for name in PAGES
+    if name.startswith(("new ", "change ", "remove ", "take off", "what ", "paths", "set up"))
+    and name not in {"new restore", "new host key"}
+}
+SHOWN = {name: path for name, path in PAGES.items() if name not in FORMS}
 FRAGMENTS = {  # a page, and the fragment that it holds
     "/activity": "/activity/live",
     "/servers/{server}": "/servers/{server}/checkup",
@@ -96,7 +103,7 @@ def test_every_page_renders(
     scene: dict[str, UUID], role: Role, sign_in: Callable[[Role], Browser]
 ) -> None:
     browser = sign_in(role)
-    for path in paths(PAGES, scene):
+    for path in paths(PAGES if role is Role.OWNER else SHOWN, scene):
         answer = browser.client.get(path)
         assert answer.status_code == 200 or role is Role.VIEWER, (path, answer.text[:2000])
         if answer.status_code == 200:
