@@ -20,10 +20,12 @@ from cloudpilot.kinds import Place
 
 
 def roots(session: Session, server: Server) -> list[str]:
-    """The backup directories that have been used there, the present one first."""
+    """The backup directories that backups and restores have used there, the present one first."""
     mine = (Copy.server_id == server.id, Copy.place == Place.SERVER)
     used = session.scalars(select(Copy.root).where(*mine).distinct().order_by(Copy.root))
-    return list(dict.fromkeys((server.backup_root, *(root for root in used if root))))
+    begun = (Restore.server_id == server.id, Restore.status != RestoreStatus.PLANNED)
+    restored = session.scalars(select(Restore.root).where(*begun).distinct().order_by(Restore.root))
+    return list(dict.fromkeys((server.backup_root, *(root for root in used if root), *restored)))
 
 
 def on_server(session: Session, server_id: UUID) -> KnownOnServer:

@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import schedules
+from cloudpilot.domain import restores, schedules
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.schedules import Schedule
@@ -57,6 +57,7 @@ def forget(session: Session, server: Server) -> None:
     its_sites = select(Site.id).where(Site.server_id == server.id)
     _forget_databases(session, Database.site_id.in_(its_sites))
     schedules.remove_all(session, Schedule.server_id == server.id)
+    restores.forget_server(session, server)
 
 
 def remove_site(session: Session, site: Site) -> None:

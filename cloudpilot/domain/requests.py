@@ -1,5 +1,6 @@
 """What people ask for: a backup now, or the end of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -134,17 +135,22 @@ def claim_of(server_id: UUID, site_id: UUID | None) -> str:
 
 
 def _refuse_while_changed(session: Session, server: Server) -> None:
-    """The row is locked: who asks for the removal looks under the same lock for backups."""
-    session.scalar(select(Server.id).where(Server.id == server.id).with_for_update())
-    kinds = (RunKind.UNINSTALL, *RESTORING)
-    rows = select(Run.kind).where(
-        Run.server_id == server.id, Run.kind.in_(kinds), Run.status.in_(ACTIVE)
-    )
-    active = set(session.scalars(rows))
-    if RunKind.UNINSTALL in active:
-        raise BackupInProgress(f"CloudPilot is being removed from {server.name}.")
-    if active:
+    refuse_while_removed(session, server)
+    if _is_at_work(session, server, RESTORING):
         raise RestoreInProgress(f"A restore to {server.name} is under way.")
+
+
+def refuse_while_removed(session: Session, server: Server) -> None:
+    """Raises BackupInProgress while CloudPilot is being removed from the server. Its row is locked:
+    who asks for the removal looks under the same lock for backups and restores."""
+    session.scalar(select(Server.id).where(Server.id == server.id).with_for_update())
+    if _is_at_work(session, server, (RunKind.UNINSTALL,)):
+        raise BackupInProgress(f"CloudPilot is being removed from {server.name}.")
+
+
+def _is_at_work(session: Session, server: Server, kinds: Sequence[RunKind]) -> bool:
+    active = (Run.server_id == server.id, Run.kind.in_(kinds), Run.status.in_(ACTIVE))
+    return session.scalar(select(Run.id).where(*active).limit(1)) is not None
 
 
 def check(session: Session, server: Server, by: Person | None) -> Run:

@@ -82,11 +82,12 @@ def _refuse_while_backed_up(session: Session, restore: Restore) -> None:
 
 def _claim(session: Session, restore: Restore, to: RestoreStatus, **also: Any) -> None:
     """Of two that would work on a server at once the database refuses one."""
+    server = session.get_one(Server, restore.server_id)
+    requests.refuse_while_removed(session, server)
     try:
         with session.begin_nested():
             restore.move(session, to, **also)
     except IntegrityError as error:
-        server = session.get_one(Server, restore.server_id)
         raise RestoreInProgress(f"Another restore to {server.name} is under way.") from error
 
 
@@ -169,7 +170,8 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
 
 
 def undo(session: Session, restore: Restore, by: Person) -> Run:
-    """Have what was there before put back; raises InvalidState, RestoreInProgress."""
+    """Have what was there before put back; raises InvalidState, RestoreInProgress and, while
+    CloudPilot is being removed from the server, BackupInProgress."""
     if not restore.can_be_undone:
         raise InvalidState("What was there before is not kept any more.")
     _claim(session, restore, RestoreStatus.UNDOING)

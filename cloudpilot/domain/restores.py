@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, select, text
+from sqlalchemy import ForeignKey, Index, Text, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
@@ -142,6 +142,28 @@ def of_backup(session: Session, backup: Backup) -> list[Restore]:
         Restore.backup_id == backup.id, Restore.status != RestoreStatus.PLANNED
     )
     return list(session.scalars(rows.order_by(Restore.created_at.desc(), Restore.id)))
+
+
+def active_on(session: Session, server: Server) -> Restore | None:
+    """The one that is at work there."""
+    rows = select(Restore).where(Restore.server_id == server.id, Restore.status.in_(ACTIVE))
+    return session.scalar(rows)
+
+
+def kept_on(session: Session, server: Server) -> list[Restore]:
+    """Those that can be undone: what was there before is kept on that server."""
+    rows = select(Restore).where(
+        Restore.server_id == server.id,
+        Restore.status == RestoreStatus.COMPLETED,
+        Restore.kept_until.is_not(None),
+    )
+    return list(session.scalars(rows.order_by(Restore.kept_until, Restore.id)))
+
+
+def forget_server(session: Session, server: Server) -> None:
+    """What is kept there is out of reach, and logins of plans are of no use any more."""
+    rows = update(Restore).where(Restore.server_id == server.id)
+    session.execute(rows.values(kept_until=None, logins=None))
 
 
 def latest_run(session: Session, restore: Restore) -> Run | None:

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import keys, known, outcomes, removals, requests, runs
+from cloudpilot.domain import keys, known, outcomes, removals, requests, restores, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.restores import Restore
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import SAFE_BACKUP_ROOT, Server
 from cloudpilot.domain.status import ACTIVE
-from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, SshNotConfigured
+from cloudpilot.errors import (
+    BackupInProgress,
+    InvalidConfig,
+    InvalidState,
+    RestoreInProgress,
+    SshNotConfigured,
+)
 from cloudpilot.kinds import Place, RunKind
 
 ANOTHER_RUN = (
@@ -40,6 +47,8 @@ class Belongings:
     backups: int  # not proven gone, those on their way out included
     size: int  # bytes of those whose size is known
     leaving: int  # of them, being deleted
+    restoring: Restore | None  # what is at work there
+    kept: tuple[Restore, ...]  # for whose Undo something is kept there
 
     def stay(self, wished: bool) -> bool:
         """Whether archives stay there: somebody wants it, and there are any."""
@@ -53,7 +62,14 @@ def belongings(session: Session, server: Server) -> Belongings:
     roots = (server.backup_root, SAFE_BACKUP_ROOT, *known.roots(session, server))
     count, size = session.execute(select(func.count(), func.sum(Copy.size)).where(*there)).one()
     leaving = session.scalar(select(func.count()).where(*mine, Copy.status == CopyStatus.DELETING))
-    return Belongings(tuple(dict.fromkeys(roots)), count, int(size or 0), leaving or 0)
+    return Belongings(
+        tuple(dict.fromkeys(roots)),
+        count,
+        int(size or 0),
+        leaving or 0,
+        restores.active_on(session, server),
+        tuple(restores.kept_on(session, server)),
+    )
 
 
 def delete_all(session: Session, server: Server, by: Person, typed: str) -> list[Run]:
@@ -85,7 +101,8 @@ def prove(
     keep  its archives stay there
     said  what the removing command has said to be gone; None: the run does it itself, through sudo
 
-    Raises SshNotConfigured, InvalidState, BackupInProgress while anything is to be done there.
+    Raises SshNotConfigured, InvalidState, and BackupInProgress or RestoreInProgress while anything
+    is to be done there.
     """
     if not server.is_ready:
         raise SshNotConfigured(f"{server.name} was never set up: forget it instead.")
@@ -129,6 +146,10 @@ def _delete_there(session: Session, backup: Backup, by: Person) -> list[Run]:
 
 def _refuse_while_it_works(session: Session, server: Server) -> None:
     session.scalar(select(Server.id).where(Server.id == server.id).with_for_update())
+    if restores.active_on(session, server):
+        raise RestoreInProgress(
+            f"A restore to {server.name} is under way: CloudPilot can be removed when it has ended."
+        )
     rows = select(Run).where(
         Run.server_id == server.id, Run.status.in_(ACTIVE), Run.kind.in_(ANOTHER_RUN)
     )

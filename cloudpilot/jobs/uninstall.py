@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import audit, removals, runs, uninstalls
+from cloudpilot.domain import audit, removals, restores, runs, uninstalls
 from cloudpilot.domain.audit import Action, Actor
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
@@ -131,9 +131,10 @@ def _forget(run: Run) -> Run:
         row = runs.find(session, run.id)
         server = session.get_one(Server, run.at)
         if server.removed_at is None:
+            kept = [str(one.id) for one in restores.kept_on(session, server)]
             removals.forget(session, server)
             by = session.get(Person, run.requested_by) if run.requested_by else None
-            details = dict(row.options)
+            details = dict(row.options) | ({"kept_for_undo": kept} if kept else {})
             address = details.pop("address", "")
             who = Actor(by.email, by.id, address) if by else audit.PANEL
             proof = f"{server.host}:{server.port} refused the key, shown {server.host_keys}"

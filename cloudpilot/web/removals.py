@@ -6,7 +6,7 @@ from flask import Blueprint, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import removals, servers, sites
+from cloudpilot.domain import removals, restores, servers, sites
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.web.access import needs, note
@@ -23,6 +23,7 @@ def server(server_id: UUID) -> BaseResponse:
         found = servers.find(session, server_id)
         its_sites = sites.listed(session, server_id)
         run = removals.keeps_server(session, found)
+        kept = restores.kept_on(session, found)
     form = Form()
 
     def act() -> str:
@@ -33,7 +34,7 @@ def server(server_id: UUID) -> BaseResponse:
         return url_for("servers.index")
 
     return sent(form, act) or page(
-        "servers/remove.html", form, server=found, sites=its_sites, run=run
+        "servers/remove.html", form, server=found, sites=its_sites, run=run, kept=kept
     )
 
 

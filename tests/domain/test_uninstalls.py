@@ -1,5 +1,7 @@
 """Taking the panel off a server, as far as rows know; a new key; and where a server may move."""
 
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -7,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import (
     audit,
@@ -16,6 +19,8 @@ from cloudpilot.domain import (
     outcomes,
     removals,
     requests,
+    restore_steps,
+    restores,
     runs,
     servers,
     uninstalls,
@@ -25,10 +30,17 @@ from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
-from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState, SshNotConfigured
+from cloudpilot.errors import (
+    BackupInProgress,
+    InvalidConfig,
+    InvalidState,
+    RestoreInProgress,
+    SshNotConfigured,
+)
 from cloudpilot.kinds import RunKind
 from tests.domain.test_backups import RESULT
 from tests.support.rows import add_person, add_run, add_server
@@ -113,6 +125,66 @@ def test_nothing_is_taken_off_while_something_is_made(server_id: UUID) -> None:
                 uninstalls.prove(session, server, owner, keep=keep)
         with pytest.raises(BackupInProgress):
             uninstalls.delete_all(session, server, owner, server.name)
+
+
+def add_restore(session: Session, server: Server, status: RestoreStatus, **columns: Any) -> Restore:
+    """Of the server's one backup, to itself."""
+    backup = session.scalars(select(Backup).where(Backup.server_id == server.id)).one()
+    place = {"backup_id": backup.id, "server_id": server.id, "root": "/srv/elsewhere"}
+    what = {"paths": ["/srv/shop"], "subject": "shop", "logins": "sealed"}
+    restore = Restore(status=status, **(place | what | columns))
+    session.add(restore)
+    session.flush()
+    return restore
+
+
+@pytest.mark.parametrize("status", [RestoreStatus.RUNNING, RestoreStatus.UNDOING])
+def test_nothing_is_taken_off_while_something_is_restored(
+    server_id: UUID, status: RestoreStatus
+) -> None:
+    """Whether or not a run of it is at work this very moment."""
+    with transaction() as session:
+        server, owner = of(session, server_id)
+        restore = add_restore(session, server, status)
+        assert uninstalls.belongings(session, server).restoring == restore
+        with pytest.raises(RestoreInProgress, match="web-1"):
+            uninstalls.prove(session, server, owner, keep=True, said=GONE)
+        with pytest.raises(RestoreInProgress):
+            uninstalls.delete_all(session, server, owner, server.name)
+
+
+def test_what_restores_keep_there_is_out_of_reach_when_the_server_is_forgotten(
+    server_id: UUID,
+) -> None:
+    with transaction() as session:
+        server, owner = of(session, server_id)
+        other = add_server(session, "web-2")
+        week = clock.now() + timedelta(days=7)
+        kept = add_restore(session, server, RestoreStatus.COMPLETED, kept_until=week)
+        plan = add_restore(session, server, RestoreStatus.PLANNED, root="/srv/planned")
+        add_restore(session, server, RestoreStatus.COMPLETED)  # forgotten
+        elsewhere = {"kept_until": week, "backup_id": kept.backup_id, "server_id": other.id}
+        elsewhere = add_restore(session, server, RestoreStatus.COMPLETED, **elsewhere)
+        there = uninstalls.belongings(session, server)
+        assert (there.restoring, there.kept) == (None, (kept,))
+        assert "/srv/elsewhere" in there.roots
+        assert "/srv/planned" not in there.roots
+        uninstalls.prove(session, server, owner, keep=True)  # it is warned of, not refused
+        removals.forget(session, server)
+        assert [one.logins for one in (kept, plan, elsewhere)] == [None, None, "sealed"]
+        assert (kept.can_be_undone, elsewhere.can_be_undone) == (False, True)
+        assert restores.kept_on(session, server) == []
+
+
+def test_nothing_is_undone_where_the_panel_is_being_taken_off(server_id: UUID) -> None:
+    with transaction() as session:
+        server, owner = of(session, server_id)
+        week = clock.now() + timedelta(days=7)
+        kept = add_restore(session, server, RestoreStatus.COMPLETED, kept_until=week)
+        uninstalls.prove(session, server, owner, keep=True)
+        with pytest.raises(BackupInProgress, match="being removed"):
+            restore_steps.undo(session, kept, owner)
+        assert kept.status is RestoreStatus.COMPLETED
 
 
 def test_archives_stay_only_if_somebody_says_so(server_id: UUID) -> None:

@@ -200,15 +200,59 @@ def test_into_a_folder(restores: Restores, tmp_path: Path) -> None:
     top = tree(tmp_path / "www", {"a/file": "old"})
     made = restores.backups.make(top)
     into = tmp_path / "somewhere/else"
+    above = tmp_path.stat().st_mtime_ns
 
     what = restoration(made, top, into=str(into))
     good(restores.restore(what))
     assert_same(top, Path(f"{into}{top}"))
+    assert (left_beside(top), tmp_path.stat().st_mtime_ns) == ([], above)  # nothing is kept
 
     again = restores.restore(restoration(made, top, into=str(into)))
     assert isinstance(again.error, InvalidConfig)
     good(restores.undo(what))
     assert not into.parent.exists()
+    assert (left_beside(top), tmp_path.stat().st_mtime_ns) == ([], above)
+
+
+def test_what_was_restored_where_nothing_was_stays_when_it_is_forgotten(
+    restores: Restores, tmp_path: Path
+) -> None:
+    """And somebody may have removed it before it is undone."""
+    top = tree(tmp_path / "www", {"a/file": "old"})
+    made = restores.backups.make(top)
+    before = copied(top, "before")
+    shutil.rmtree(top)
+    for _ in range(2):
+        above = tmp_path.stat().st_mtime_ns
+        what = restoration(made, top)
+        good(restores.restore(what))
+        assert_same(before, top)
+        assert left_beside(top) == []
+        good(restores.forget(what))
+        assert_same(before, top)
+        assert tmp_path.stat().st_mtime_ns == above
+        shutil.rmtree(top)
+    what = restoration(made, top)
+    good(restores.restore(what))
+    shutil.rmtree(top)
+    good(restores.undo(what))
+    assert (left_beside(top), top.exists()) == ([], False)
+
+
+def test_an_empty_folder_that_was_there_before_is_kept(restores: Restores, tmp_path: Path) -> None:
+    """It has a mode and a time of its own; what was nowhere beside it leaves nothing."""
+    top = tree(tmp_path / "www", {"a/file": "old", "b/file": "old"})
+    made = restores.backups.make(top)
+    shutil.rmtree(top / "b")
+    shutil.rmtree(top / "a")
+    (top / "a").mkdir(mode=0o711)
+    changed = copied(top, "changed")
+    what = restoration(made, top / "a", top / "b", top=top)
+    good(restores.restore(what))
+    assert contents_of(top) == {"a/file": "old", "b/file": "old"}
+    assert len(left_beside(top)) == 1
+    good(restores.undo(what))
+    assert_same(changed, top)
 
 
 def tree(top: Path, files: dict[str, str]) -> Path:

@@ -52,6 +52,12 @@ BEGIN {
         $count->() if $after;
         return $done;
     };
+    *CORE::GLOBAL::rmdir = sub {
+        $count->() if !$after;
+        my $done = CORE::rmdir($_[0]);
+        $count->() if $after;
+        return $done;
+    };
 }
 1;
 """
@@ -104,6 +110,48 @@ def test_killed_at_any_step_it_goes_back(tmp_path: Path, is_mount: bool, after: 
 
 
 STAYS = ("cache", "new/deep/cache")
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("word", ["tidy", "back"])
+def test_killed_while_an_empty_folder_is_removed_or_made_anew_it_goes_back(
+    tmp_path: Path, word: str, after: int
+) -> None:
+    """Of a restore to where nothing was; and the folder that it was beside has its time again."""
+    steps = 0
+    while True:
+        steps += 1
+        home = tmp_path / f"{steps}/home"
+        home.mkdir(parents=True)
+        above = home.stat().st_mtime_ns
+        status = tidied_and_back(home, {word: (steps, after)})
+        assert (list(home.iterdir()), home.stat().st_mtime_ns) == ([], above)
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+    assert steps > 3
+
+
+def tidied_and_back(home: Path, deaths: dict[str, tuple[int, int]]) -> int:
+    """A restore to where nothing was, tidied and put back, with these deaths on the way; then put
+    back again as often as it may be. Returns how the first that died has ended."""
+    case, time = home.parent, home.stat().st_mtime_ns
+    ours, journal = home / ".cloudpilot-restore-x", str(case / "journal")
+    new = tree(ours / "files/srv/www", {"a/file": "then"})
+    os.utime(home, ns=(time, time))
+    (case / "kept").touch()
+    words = (str(home / "srv/www"), str(new), str(case / "kept"))
+    assert swapped(case, "forward", journal, "yes", *words) == 0
+
+    status = swapped(case, "tidy", journal, str(ours), die=deaths.get("tidy"))
+    if status == 0:
+        assert (ours.exists(), home.stat().st_mtime_ns) == (False, time)
+        status = swapped(case, "back", journal, die=deaths.get("back"))
+    for _ in range(2):
+        assert swapped(case, "back", journal) == 0
+    assert swapped(case, "clear", str(ours), f"{time // 10**9}.{time % 10**9:09}") == 0
+    assert swapped(case, "back", journal) == 0  # killed before the journal went
+    return status
 
 
 def test_a_journal_that_is_not_whole_was_not_acted_upon(tmp_path: Path) -> None:
@@ -186,6 +234,30 @@ def test_ended_in_any_stage_nothing_has_happened(
     assert left_beside(top) == []
 
 
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_ended_when_nothing_is_kept_any_more_nothing_has_happened(
+    restores: Restores, tmp_path: Path, how: str
+) -> None:
+    """Of a restore into a folder, whose own folder was removed a moment before."""
+    top = tree(tmp_path / "www", {"folder/file": "then"})
+    into = tmp_path / "into"
+    what = restoration(restores.backups.make(top), top, into=str(into))
+    above = tmp_path.stat().st_mtime_ns
+    place, session = restores.place(what, "restore"), restores.backups.session
+    detached.launch(session, place, waiting_at("tidy", restoring.restore(what)))
+    until(Path(place.run_directory, "at").exists, bool)
+    assert (left_beside(top), into.exists()) == ([], True)
+    if how == "stop":
+        detached.stop(session, place)
+        assert isinstance(restores.backups.over(place).error, RunStopped)
+    else:
+        killed(place.backup_id)
+        restores.backups.over(place)
+        good(restores.undo(what))
+    assert (left_beside(top), into.exists()) == ([], False)
+    assert tmp_path.stat().st_mtime_ns == above
+
+
 def waiting_at(stage: str, files: dict[str, bytes]) -> dict[str, bytes]:
     """The same script; it says when it has come to the end of that stage, and waits there."""
     before = {
@@ -193,6 +265,7 @@ def waiting_at(stage: str, files: dict[str, bytes]) -> dict[str, bytes]:
         "verify": b"((${#paths[@]} == 0)) || unpack_files\n",
         "unpack": b"stage swap\n",
         "swap": b"for_databases swap\nfinish",
+        "tidy": b"sync\n  printf 'seconds=",
     }[stage]
     wait = b"touch at; while :; do in_background sleep 0.1; done\n"
     assert files["script"].count(before) == 1

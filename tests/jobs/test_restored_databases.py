@@ -24,7 +24,7 @@ from tests.support.restores import begin, planned, runs_of, there, undone
 from tests.support.restores import restored as restored_to_the_end
 from tests.support.rows import add_database, add_person, add_run
 from tests.support.until import until
-from tests.support.uploading import drive, found, step
+from tests.support.uploading import drive, found, push, step
 
 SHOP = "cp_jobs_shop"
 CREATE = "create table t (id int primary key, v varchar(20)); insert into t values (1, 'then');"
@@ -98,6 +98,16 @@ def test_files_and_database_together_and_undone(full: UUID, database: Any, tmp_p
     assert rows(database) == then
     assert page.read_text() == "defaced"
     assert [name for name in database.databases() if name.startswith("cp_") and name != SHOP] == []
+
+
+@pytest.mark.xdist_group("rgw")
+def test_from_a_vault(full: UUID, database: Any, vault_id: UUID) -> None:
+    """By signed requests for the archive and a login for the database, in one run."""
+    push(full, vault_id)
+    drive()
+    restore = restored_to_the_end(full, vault_id=vault_id, dumps=[1], safe=False)
+    assert (restore.status, restore.error_detail) == (RestoreStatus.COMPLETED, None)
+    assert rows(database)[-1] == "then"
 
 
 def test_beside_the_one_that_is_there(full: UUID, database: Any) -> None:

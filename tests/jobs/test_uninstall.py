@@ -7,9 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from cloudpilot.db import transaction
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
 from cloudpilot.domain import servers, uninstalls
 from cloudpilot.domain.audit import Action
+from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.engine import ssh
@@ -30,6 +32,7 @@ from tests.support.at_work import (
     work,
 )
 from tests.support.machine import Machine
+from tests.support.rows import add_run
 
 # What is proven here is about sshd and our order of steps: one database is enough for it.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -75,6 +78,30 @@ def test_the_panel_takes_itself_off_where_it_may_do_all(prepared: Machine, serve
     assert "proven" in run.log
     assert prepared.as_root(f"cat {KEYS}") == f"{FOREIGN}\n"
     assert prepared.as_root("ls -A /etc/sudoers.d | grep cloudpilot || true") == ""
+
+
+def test_what_a_restore_keeps_stays_and_is_written_down(prepared: Machine, server_id: UUID) -> None:
+    with transaction() as session:
+        server = servers.find(session, server_id)
+        run = add_run(session, server)
+        run.move(session, Status.FAILED)
+        restore = Restore(
+            status=RestoreStatus.COMPLETED, kept_until=clock.now(), backup_id=run.backup_id,
+            server_id=server.id, root=server.backup_root, paths=["/root/site"], subject="shop",
+        )  # fmt: skip
+        session.add(restore)
+    beside, notes = f"/root/.cloudpilot-restore-{restore.id}", f"{prepared.root}/{restore.id}"
+    prepared.as_root(f"mkdir -p {beside}/files {notes}/kept && chown -R cloudpilot: {notes}")
+
+    run = work(ask(server_id, uninstalls.prove, keep=True))
+
+    assert run.status is Status.COMPLETED, run.error_detail
+    assert acts(Action.UNINSTALLED)[0].details["kept_for_undo"] == [str(restore.id)]
+    with reading() as session:
+        assert not session.get_one(Restore, restore.id).can_be_undone
+    owners = prepared.as_root(f"stat -c %U {beside}/files {notes}/kept").split()
+    prepared.as_root(f"rm -r {beside} {notes}")
+    assert owners == ["root", "root"]
 
 
 def test_a_key_that_is_refused_at_once_is_no_proof_of_removal(

@@ -58,6 +58,7 @@ SIGNATURES = {
     "signature, Azure, to write": "&sr=b&sig=",
     "signature, Azure, to read": ".tar.gz&sig=",
 }
+ADDRESS = "signed address"  # of one store alone
 DOWNLOAD = "an answer that leads to the vault"
 AZURITE = "node"  # the provider itself, whose accounts are in its environment
 
@@ -390,7 +391,8 @@ def is_meant(name: str, place: str) -> bool:
     if place.startswith("configuration of "):
         return name in {"key", "next key", "control"}
     if place == DOWNLOAD or place.startswith("/dev/shm/cloudpilot-"):
-        return name in SIGNATURES  # for its person; for the server's user while it uploads
+        # For its person; for the server's user while it uploads or fetches.
+        return name in {*SIGNATURES, ADDRESS}
     return name == "control" or (name, place) == ("vault", f"environ of {AZURITE}")
 
 

@@ -43,7 +43,7 @@ class World:
     site_id: UUID
     root: Path  # the backup directory
     files: Path  # what is backed up
-    gate: Path  # while this exists, the server's compressor waits
+    gate: Path  # while this exists, the server's compressor waits: it packs or unpacks nothing
     person_id: UUID
 
     def back_up(self) -> UUID:
@@ -223,12 +223,15 @@ def _make_files(folder: Path) -> None:
 
 
 def gated_tools(folder: Path, gate: Path) -> str:
-    """A folder with a compressor that waits while `gate` exists; for a server's PATH."""
+    """A folder with a compressor that waits while `gate` exists; for a server's PATH.
+
+    It waits in a backup and in a restore, not while it is only tried out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("igzip", "pigz", "gzip"):
         real = shutil.which(name)
         if real:
-            held = f'[ -e "{gate}" ] && [ -e work/archive ]'  # not while it is only tried out
+            held = f'[ -e "{gate}" ] && [ -e work/archive -o -e work/unpacking ]'
             script = f'#!/bin/bash\nwhile {held}; do sleep 0.05; done\nexec {real} "$@"\n'
             (folder / name).write_text(script)
             (folder / name).chmod(0o755)

@@ -112,6 +112,38 @@ def test_the_end_of_backups_takes_the_server_s_name(app: Flask, owner: Browser, 
     assert "every 2s" in owner.get(f"{path}/uninstall/left").text
 
 
+def test_what_restores_keep_is_told_before_the_panel_goes(app: Flask, owner: Browser) -> None:
+    found = build(app, "restored")
+    restore_id, path = found["restore"], f"/servers/{found['server']}"
+    for page in (owner.get(f"{path}/uninstall?archives=keep"), owner.get(f"{path}/remove")):
+        assert "1 restore can still be undone here." in page.text
+        assert f".cloudpilot-restore-{restore_id}" in page.text
+        assert page.all("a", href=f"/restores/{restore_id}")
+    kept = owner.get(f"{path}/uninstall?archives=keep")
+    assert kept.all("textarea", id="removing-command")  # it is a warning: who wants to goes on
+    line = f"cloudpilot-removed {found['server']} {GONE}"
+    owner.post(f"{path}/uninstall/proof", removed=line, archives="keep")
+
+
+def test_the_panel_stays_while_a_restore_is_at_work(app: Flask, owner: Browser) -> None:
+    found = build(app, "restoring")
+    change(app, found["server"], privilege=Privilege.FULL)
+    path = f"/servers/{found['server']}/uninstall"
+    page = owner.get(f"{path}?archives=keep")
+    assert "A restore is under way here." in page.text
+    assert page.all("a", href=f"/restores/{found['restore']}")
+    assert not page.all("textarea")
+    line = f"cloudpilot-removed {found['server']} {GONE}"
+    for name, fields in (
+        ("proof", {"removed": line}),
+        ("now", {}),
+        ("backups", {"typed": "web-1"}),
+    ):
+        answer = owner.post(f"{path}/{name}", 409, archives="keep", **fields)
+        assert "RESTORE_IN_PROGRESS" in answer.text
+    assert runs_of(app, RunKind.UNINSTALL) == []
+
+
 def test_kept_archives_are_named_to_the_command(app: Flask, owner: Browser, path: str) -> None:
     page = owner.get(f"{path}/uninstall?archives=keep")
     assert " keep " in page.one("textarea", id="removing-command").text

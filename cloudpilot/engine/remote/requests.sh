@@ -6,13 +6,13 @@
 declare -A signed=() valid_until=() aged=() signed_to=()
 EARLY=16 # parts at least: when fewer are signed ahead, more are wanted
 
-# take_launched: those that came with the launch.
+# take_launched: those that came with the launch; what else came with it, such as logins, stays.
 take_launched() {
   local name
   for name in "${items[@]}"; do
     [ -z "${secrets[$name]:+there}" ] || reveal "$name" >"$memory_folder/fed.0.$name"
+    unset "secrets[$name]"
   done
-  secrets=()
 }
 
 # take_fed: the files that are there, older before newer. The first line says for how many seconds

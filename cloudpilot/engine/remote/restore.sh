@@ -46,6 +46,7 @@ back_to_before() (
 
 finish() {
   stage finish
+  tidy_stagings
   sync
   printf 'seconds=%s\ncomplete=1\n' "$SECONDS" >work/result || fail_to_note
   mv -T work/result result || fail_to_note

@@ -4,6 +4,7 @@
 # afterwards where the new one was.
 #   forward JOURNAL EXACT TARGET NEW KEPT   KEPT: names below TARGET that stay, each ended by NUL
 #   back JOURNAL
+#   tidy JOURNAL PATH                       removes a folder of ours in which nothing is kept; `back` makes it anew
 #   clear PATH TIME                         removes a folder of ours; TIME is what its own folder gets
 # EXACT: yes if what NEW does not hold is to go; else it stays. docs/restore.md
 use strict;
@@ -309,6 +310,19 @@ sub forward {
 
 ## Back
 
+# is_ours(PATH): whether it lies in a folder that a restore has made.
+sub is_ours { return $_[0] =~ m{/\.cloudpilot-restore-[^/]+(?:/|\z)} }
+
+# make_again(PATH): the folders above it that `tidy` has removed.
+sub make_again {
+    my ($path) = @_;
+    my ($above) = $path =~ m{\A(.*)/}s;
+    return if -d $above || !is_ours($above);
+    make_again($above);
+    my ($folder, $name) = at($above);
+    mkdir $name, 0700 or give_up(shown($above) . " cannot be made: $!");
+}
+
 sub lines_of { my ($file) = @_; open my $lines, '<', $file or give_up("$file: $!"); my @all = <$lines>; return scalar @all }
 
 # Each gives a sentence if it cannot be undone.
@@ -316,7 +330,11 @@ my %back = (
     move => sub {
         my ($from, $to, $inode) = @_;
         return if inode($from) eq $inode;
-        return inode($to) eq $inode ? to_its_place($from, $to) : shown($to) . ' is not what was put there.';
+        # Nothing was there before, and nothing is there: it was put back and cleared, or somebody has removed it.
+        return if inode($to) eq '' && is_ours($from) && !is_ours($to);
+        inode($to) eq $inode or return shown($to) . ' is not what was put there.';
+        make_again($from);
+        return to_its_place($from, $to);
     },
     exchange => sub {
         my ($one, $other, $inode) = @_;
@@ -360,18 +378,52 @@ sub undo {
     return $why;
 }
 
-sub back {
+# steps_of(JOURNAL): the words of each step.
+sub steps_of {
     my ($file) = @_;
     open my $lines, '<', $file or give_up("$file: $!");
     my @steps = grep { /\AB \d+ \S+.*\n\z/ } <$lines>; # the last may not be whole: it was not done
-    my @wrong;
-    for my $line (reverse @steps) {
-        chomp $line;
-        my (undef, undef, @words) = map { unescaped($_) } split / /, $line, -1;
-        my $why = undo(@words);
-        push @wrong, $why if defined $why;
-    }
+    chomp @steps;
+    return map { [map { unescaped($_) } (split / /, $_, -1)[2 .. tr/ //]] } @steps;
+}
+
+sub back {
+    my ($file) = @_;
+    my @wrong = grep { defined } map { undo(@$_) } reverse steps_of($file);
     give_up($wrong[0]) if @wrong;
+}
+
+## Tidy
+
+# tidy(JOURNAL, PATH): where nothing was before, nothing is kept: what was unpacked has left empty folders
+# behind. Only those are removed: whatever is in one keeps all of them.
+sub tidy {
+    my ($file, $path) = @_;
+    return if inode($path) eq '' || grep({ was_put_into($path, @$_) } steps_of($file)) || !is_bare($path);
+    my ($above) = at($path);
+    my $time = changed_at($above);
+    remove_bare($path);
+    set_changed($above, $time);
+}
+
+# was_put_into(FOLDER, STEP…): whether that step has put there what was elsewhere, or made something there.
+sub was_put_into {
+    my ($folder, $word, @paths) = @_;
+    my @changed = $word eq 'move' ? $paths[1] : $word eq 'exchange' ? @paths[0, 1] : $paths[0];
+    return grep { defined below($_, $folder) } @changed;
+}
+
+# is_bare(FOLDER): whether there is nothing but folders in it.
+sub is_bare {
+    my ($folder) = @_;
+    return !grep { !is_folder("$folder/$_") || !is_bare("$folder/$_") } names_in($folder);
+}
+
+sub remove_bare {
+    my ($folder) = @_;
+    remove_bare("$folder/$_") for names_in($folder);
+    my ($above, $name) = at($folder);
+    rmdir $name or give_up(shown($folder) . ": $!");
 }
 
 ## Clear
@@ -387,6 +439,6 @@ sub clear {
     set_changed($handle, $time) if $time =~ /\A-?\d+\.\d+\z/;
 }
 
-my %verbs = (forward => \&forward, back => \&back, clear => \&clear);
+my %verbs = (forward => \&forward, back => \&back, tidy => \&tidy, clear => \&clear);
 my ($verb, @words) = @ARGV;
-($verbs{$verb // ''} // sub { give_up('forward, back or clear') })->(@words);
+($verbs{$verb // ''} // sub { give_up('forward, back, tidy or clear') })->(@words);

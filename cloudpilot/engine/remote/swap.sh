@@ -57,6 +57,16 @@ put_back() {
   [ ! -e "$kept/journal" ] || as_rights perl swap.pl back "$kept/journal" 2>work/trouble
 }
 
+# tidy_stagings: a folder of ours in which nothing is kept goes now; one that cannot goes with the others.
+tidy_stagings() {
+  local path
+  [ -e "$kept/stagings" ] && [ -e "$kept/journal" ] || return 0
+  while IFS= read -r -d '' path && IFS= read -r -d '' _; do
+    as_rights perl swap.pl tidy "$kept/journal" "$path" 2>/dev/null
+  done <"$kept/stagings"
+  return 0
+}
+
 # clear_stagings: what was unpacked, or what stood there before.
 clear_stagings() {
   local path time failed=0

@@ -51,7 +51,7 @@ refuse_while_it_works() {
       [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] || continue
       fields=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
       read -r -a fields < <(printf '%s\n' "${fields##*) }")
-      [ "${fields[19]}" != "$start" ] || stop "A backup is being made in $run: nothing was removed."
+      [ "${fields[19]}" != "$start" ] || stop "A backup or a restore is at work in $run: nothing was removed."
     done
   done
 }
