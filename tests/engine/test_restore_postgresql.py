@@ -375,7 +375,7 @@ def test_a_role_that_is_missing_is_named_and_nothing_is_changed(
 
 @pytest.fixture
 def owned(server: PostgreSql, tmp_path: Path) -> Iterator[Restore]:
-    """A database of an owner without CREATEDB, which has changed since, is to come back in place."""
+    """What an owner without CREATEDB has, changed since, is to come back in place."""
     drop(server, "small")
     make(server, "small", "")
     server.sql("alter database small owner to limited")

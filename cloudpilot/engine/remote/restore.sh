@@ -58,7 +58,11 @@ finish() {
   printf 'seconds=%s\ncomplete=1\n' "$SECONDS" >work/result || fail_to_note
   mv -T work/result result || fail_to_note
   in_background sync result .
-  say 'Restored. What was there before is kept.'
+  if [[ " ${methods[*]:-} " == *' in_place '* ]]; then
+    say 'Restored. What was there before is in the safe-mode backup.'
+  else
+    say 'Restored. What was there before is kept.'
+  fi
 }
 
 begin
