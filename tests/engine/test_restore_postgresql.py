@@ -429,6 +429,19 @@ def test_what_hangs_on_what_is_replaced_keeps_it_from_happening(
     assert (state(server, "small"), marks(server)) == (before, "")
 
 
+def test_what_is_swapped_is_so_before_and_goes_back_with_it(
+    server: PostgreSql, owned: Restore
+) -> None:
+    """Whatever their order."""
+    server.sql("create view w as select x from t", "small")
+    before = state(server, "small"), server.databases()
+    owned.targets = [*owned.targets, target(server, "second")]
+    assert isinstance(owned.does(*SWAP), DbImportFailed)
+    assert (state(server, "small"), server.databases()) == before
+    assert "swapped" in owned.journal(1)
+    assert owned.journal(1)[-1] == "went_back"
+
+
 @pytest.mark.parametrize("change", [lose_a_row, lose_a_view])
 def test_in_place_it_is_compared_before_it_is_committed(
     server: PostgreSql, owned: Restore, tmp_path: Path, change: object
