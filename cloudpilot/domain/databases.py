@@ -79,6 +79,10 @@ class Database(Base):
             return f"all but {names}" if names else "all"
         return names
 
+    def is_dumped(self, name: str) -> bool:
+        """Whether a backup by this login holds the database of this name, if that is there."""
+        return self.removed_at is None and (name in self.names) is not self.all_but
+
     def plan(self) -> dict[str, Any]:
         """What a backup keeps of it: everything but the password."""
         return {

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from cloudpilot import clock
 from cloudpilot.domain import backups, chains
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.restore_review import Need
-from cloudpilot.domain.restores import Restore, add_run, needed, places
+from cloudpilot.domain.restores import Restore, RestoreStatus, add_run, needed, places
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
@@ -146,6 +147,18 @@ def need(session: Session, restore: Restore) -> Need:
     return Need(fetched, needed(session, read[-1]), last if saves else 0)
 
 
+def saved(session: Session, restore: Restore) -> set[int] | None:
+    """The numbers of its databases that the safe-mode backup will hold; None: there is none."""
+    if not restore.safe:
+        return None
+    return {one["number"] for one in restore.databases if _is_saved(session, one)}
+
+
+def _is_saved(session: Session, one: Mapping[str, Any]) -> bool:
+    login = session.get(Database, UUID(one["database"]))
+    return login is not None and login.is_dumped(one["name"])
+
+
 def valid_suffix(text: str) -> str:
     """What is added to the names of databases: letters, digits and _; raises InvalidConfig."""
     suffix = text.strip()
@@ -162,7 +175,9 @@ def look(session: Session, restore: Restore, by: Person | None) -> Run:
 
 
 def surveyed(session: Session, restore: Restore, found: Mapping[str, Any]) -> None:
-    """Keep what a look has found."""
+    """Keep what a look has found; what has begun goes on, and back, by what was found before."""
+    if restore.status is not RestoreStatus.PLANNED:
+        return
     restore.survey, restore.surveyed_at = dict(found), clock.now()
     session.flush()
 

@@ -1,7 +1,7 @@
 """What a restore would do, path by path, and what stands in its way: from what a look found."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ IN_PLACE = (
 SIGN_IN_OTHERWISE = (
     "Who backs up may only read: plan the restore again, and sign in as somebody who may."
 )
+WITH_SAFE_MODE = "Plan the restore again, with safe mode on."
+ONE_BY_ONE = "Plan a restore of its own for each of them."
 GOES = "What was added since the backup goes with it."
 STAYS = "What was added since the backup stays."
 
@@ -79,13 +81,49 @@ def _happens(path: Mapping[str, Any], exact: bool, has_patterns: bool) -> list[s
     return [*said, GOES if exact else STAYS]
 
 
-def obstacles(survey: Mapping[str, Any], need: Need, *, into: str) -> list[Obstacle]:
-    """All that is known to stand in its way, before anything is done."""
+def in_place(survey: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The databases that are replaced inside of one transaction: of these there is no undo."""
+    return [one for one in survey.get("databases", ()) if one.get("method") == "in_place"]
+
+
+def obstacles_in_place(survey: Mapping[str, Any], saved: Collection[int] | None) -> list[Obstacle]:
+    """Why what has no undo is not done.
+
+    saved  the numbers of databases that the safe-mode backup will hold; None: it is off
+    """
+    over = in_place(survey)
+    lost = [one["name"] for one in over if one["number"] not in (saved or ())]
+    found = [Obstacle("INVALID_CONFIG", *_not_saved(name, saved)) for name in lost]
+    if len(over) > 1:
+        names = ", ".join(one["name"] for one in over)
+        said = (
+            "Only one database can be restored in place at a time, since nothing undoes it:"
+            f" restore {names} one after the other."
+        )
+        found.append(Obstacle("INVALID_CONFIG", said, ONE_BY_ONE))
+    return found
+
+
+def _not_saved(name: str, saved: Collection[int] | None) -> tuple[str, str]:
+    said = f"{name} can be restored in place only, of which there is no Undo"
+    if saved is None:
+        return f"{said}, and safe mode is off: there would be no way back.", WITH_SAFE_MODE
+    return (
+        f"{said}, and the site's databases do not name it: the safe-mode backup would not hold it.",
+        f"Add {name} to the databases of the site, or restore it under its own name.",
+    )
+
+
+def obstacles(
+    survey: Mapping[str, Any], need: Need, *, into: str, saved: Collection[int] | None = None
+) -> list[Obstacle]:
+    """All that is known to stand in its way, before anything is done; `saved` as above."""
     tools = [
         Obstacle("TOOL_MISSING", f"{tool} is not installed there.") for tool in survey["missing"]
     ]
     each = [found for path in survey["paths"] for found in _of_path(path, into)]
     databases = [_of_database(one) for one in survey.get("databases", ()) if not one["method"]]
+    databases += obstacles_in_place(survey, saved)
     return [*tools, *each, *databases, *_of_room(survey, need)]
 
 

@@ -5,17 +5,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, requests
+from cloudpilot.domain import backups, requests, restore_plans, restore_review
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.requests import Wish
-from cloudpilot.domain.restore_plans import confirmed_by
 from cloudpilot.domain.restores import Restore, RestoreStatus, add_run, of_run
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -47,13 +46,14 @@ def start(session: Session, restore: Restore, typed: str, by: Person) -> list[Ru
     Returns the runs to ring for. Raises InvalidConfig, InvalidState, RestoreInProgress,
     BackupInProgress.
     """
-    name = confirmed_by(session, restore)
+    name = restore_plans.confirmed_by(session, restore)
     if typed.strip() != name:
         raise InvalidConfig(f"Type {name} to restore it.")
     if restore.status is not RestoreStatus.PLANNED:
         raise InvalidState("This restore has been started already.")
     if not restore.survey or clock.now() - (restore.surveyed_at or clock.now()) > SURVEY_GOOD_FOR:
         raise InvalidState("What is on the server was looked at too long ago: look again first.")
+    _refuse_without_way_back(session, restore)
     _refuse_while_backed_up(session, restore)
     _claim(session, restore, RestoreStatus.RUNNING, started_at=clock.now())
     saved = _safe_backup(session, restore, by) if restore.safe else None
@@ -69,6 +69,13 @@ def _replaced(session: Session, restore: Restore, survey: Mapping[str, Any]) -> 
     ids = dict.fromkeys(one["database"] for one in restore.databases if one["number"] in there)
     rows = (session.get_one(Database, UUID(one)) for one in ids)
     return [row for row in rows if row.removed_at is None]
+
+
+def _refuse_without_way_back(session: Session, restore: Restore) -> None:
+    """What cannot be undone is done behind a safe-mode backup only. Raises InvalidState."""
+    saved = restore_plans.saved(session, restore)
+    for found in restore_review.obstacles_in_place(restore.survey or {}, saved):
+        raise InvalidState(found.sentence)
 
 
 def _refuse_while_backed_up(session: Session, restore: Restore) -> None:
@@ -152,8 +159,19 @@ def not_saved(session: Session, backup: Backup, error: CloudPilotError) -> None:
 
 def done(session: Session, run: Run) -> list[Run]:
     """It is in its place; what was there before is kept for a time."""
-    restore, now = of_run(session, run), clock.now()
-    restore.move(session, RestoreStatus.COMPLETED, finished_at=now, kept_until=now + KEPT)
+    return _completed(session, of_run(session, run))
+
+
+def stands(session: Session, run: Run) -> list[Run]:
+    """It had been done when its run was lost, and what it has restored in place is for good: it
+    was not put back."""
+    return _completed(session, of_run(session, run), error_code=None, error_detail=None)
+
+
+def _completed(session: Session, restore: Restore, **also: Any) -> list[Run]:
+    now = clock.now()
+    kept: dict[str, Any] = {"finished_at": now, "kept_until": now + KEPT}
+    restore.move(session, RestoreStatus.COMPLETED, **kept, **also)
     return []
 
 
@@ -172,10 +190,22 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
 def undo(session: Session, restore: Restore, by: Person) -> Run:
     """Have what was there before put back; raises InvalidState, RestoreInProgress and, while
     CloudPilot is being removed from the server, BackupInProgress."""
+    if restore.in_place:
+        names = ", ".join(restore.in_place)
+        raise InvalidState(f"{names} was restored in place: restore the safe-mode backup instead.")
     if not restore.can_be_undone:
         raise InvalidState("What was there before is not kept any more.")
+    if session.scalar(_forgetting(restore).limit(1)):
+        raise InvalidState("What was there before is being removed: a part of it may be gone.")
     _claim(session, restore, RestoreStatus.UNDOING)
     return add_run(session, restore, RunKind.UNDO, by.id)
+
+
+def _forgetting(restore: Restore) -> Select[UUID]:
+    """Runs that may have begun to remove what was there before, whatever became of them."""
+    return select(Run.id).where(
+        Run.restore_id == restore.id, Run.kind == RunKind.FORGET, Run.sent_at.is_not(None)
+    )
 
 
 def put_back(session: Session, run: Run) -> list[Run]:
@@ -198,7 +228,7 @@ def not_put_back(session: Session, run: Run, error: CloudPilotError) -> list[Run
 
 def forget(session: Session, restore: Restore, by: Person | None) -> Run:
     """Have what was there before removed for good; raises InvalidState."""
-    if not restore.can_be_undone:
+    if not restore.is_kept:
         raise InvalidState("What was there before is not kept any more.")
     return add_run(session, restore, RunKind.FORGET, by.id if by else None)
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import backups, chains, runs
+from cloudpilot.domain import backups, chains, restore_review, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
@@ -67,7 +67,9 @@ class Restore(HasStatus, Base):
             {RestoreStatus.COMPLETED, RestoreStatus.UNDOING, RestoreStatus.FAILED}
         ),
         RestoreStatus.COMPLETED: frozenset({RestoreStatus.UNDOING}),
-        RestoreStatus.UNDOING: frozenset({RestoreStatus.FAILED, RestoreStatus.UNDONE}),
+        RestoreStatus.UNDOING: frozenset(
+            {RestoreStatus.FAILED, RestoreStatus.UNDONE, RestoreStatus.COMPLETED}
+        ),
         RestoreStatus.FAILED: frozenset(),
         RestoreStatus.UNDONE: frozenset(),
     }
@@ -110,9 +112,24 @@ class Restore(HasStatus, Base):
         return self.status in ACTIVE
 
     @property
-    def can_be_undone(self) -> bool:
-        """Whether what was there before is still there."""
+    def in_place(self) -> list[str]:
+        """Databases of which there is no undo, and so none of the whole restore."""
+        return [one["name"] for one in restore_review.in_place(self.survey or {})]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether something of it is still on its server."""
         return self.status is RestoreStatus.COMPLETED and self.kept_until is not None
+
+    @property
+    def keeps_what_was(self) -> bool:
+        """Whether what was there before is still there, but for databases in place."""
+        return self.is_kept and bool(self.paths or len(self.databases) > len(self.in_place))
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether what was there before is still there, all of it."""
+        return self.is_kept and not self.in_place
 
     @property
     def remedy(self) -> str:

@@ -7,9 +7,15 @@ from cloudpilot.engine.restore_look import BESIDE, Facts, Needs
 from cloudpilot.engine.restored_databases import Method
 from cloudpilot.kinds import Engine
 
+# From these versions on pg_restore writes scripts that can give psql no commands (\restrict).
+_RESTRICTS = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
+
 
 def method_for(found: Facts) -> tuple[Method | None, str]:
-    """How the database can be restored, and why so; None: it cannot, until that is changed."""
+    """How the database can be restored, and why so; None: it cannot, until that is changed.
+
+    In place only PostgreSQL is restored: its one transaction is rolled back whenever it fails.
+    """
     if found.refused:
         return None, found.refused
     if found.exists is None:
@@ -26,16 +32,35 @@ def method_for(found: Facts) -> tuple[Method | None, str]:
 def _postgresql(found: Facts) -> tuple[Method | None, str]:
     if found.may_create and (found.owner or not found.exists) and not found.held:
         return Method.SWAP, _beside(found)
-    if found.held:
+    if not found.exists:
+        return None, "It is not there and this user may not create databases (CREATEDB)."
+    if not found.owner:
+        return None, "This user does not own it, and is not in the role that does."
+    if found.may_create:
         because = "somebody is in it whose session this user may not end"
     else:
-        because = "this user may not create databases, or does not own this one"
-    if not found.exists:
-        return None, f"It is not there and {because}: ALTER ROLE … CREATEDB."
+        because = "this user may not create databases (CREATEDB)"
+    if not _restricts(found.client):
+        return None, (
+            f"It cannot be made beside what is there, since {because}; and pg_restore"
+            f" {found.client or '(of an unknown version)'} is too old to restore it in place."
+        )
     return Method.IN_PLACE, (
-        f"In one transaction over what is there, since {because}: all of it or nothing,"
-        " and what the backup does not know stays. The way back is the backup that is made before."
+        f"It is replaced in place, inside of one transaction, since {because}. Who uses it waits,"
+        " or sees the old or the new, never a mixture. Afterwards there is no Undo: the way back is"
+        " the safe-mode backup, which can be restored as this one is. What the backup does not know"
+        " stays; if that hangs on what is replaced, the transaction fails and nothing has happened."
     )
+
+
+def _restricts(client: str) -> bool:
+    """Whether this pg_restore can write for psql what is safe to run.
+
+    >>> _restricts("15.18"), _restricts("15.13"), _restricts("18.0"), _restricts("12.22")
+    (True, False, True, False)
+    """
+    major, minor = (*dotted(client), 0, 0)[:2]
+    return major > max(_RESTRICTS) or minor >= _RESTRICTS.get(major, minor + 1)
 
 
 def _mysql(found: Facts) -> tuple[Method | None, str]:
@@ -44,10 +69,11 @@ def _mysql(found: Facts) -> tuple[Method | None, str]:
     lacking = ", ".join(found.rights)
     if found.over or not found.exists:
         return None, f"This user lacks {lacking}."
-    return Method.IN_PLACE, (
-        f"Over what is there, since this user lacks {lacking} on databases called"
-        f" {BESIDE}…: nothing rolls that back, and what the backup does not know stays."
-        " The way back is the backup that is made before."
+    return None, (
+        f"This user lacks {lacking} on databases called {BESIDE}…, so it cannot be made beside"
+        f" what is there. Over that {found.engine.brand} would go statement by statement, and"
+        " nothing rolls that back: it is not done. With GRANT ALL ON `cp\\_%`.* it could be made"
+        " beside."
     )
 
 

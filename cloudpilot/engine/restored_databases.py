@@ -27,6 +27,7 @@ PROGRAMS = (
     "compare.pl",
     "programs.pl",
     "database_lines.pl",
+    "uncommitted.pl",
 )
 LOCK_SECONDS = 60  # for so long a restore waits for a lock that somebody holds on a database
 
@@ -38,7 +39,7 @@ class Method(StrEnum):
     """How a database takes the place of the one that is there."""
 
     SWAP = "swap"  # made beside it, then their names are exchanged
-    IN_PLACE = "in_place"  # over it
+    IN_PLACE = "in_place"  # over it, which nothing undoes: at most one in a restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ def settings(
         _check(target)
     if len({_place(target) for target in targets}) < len(targets):
         raise InvalidConfig("Two databases cannot be restored as one.")
+    if sum(target.method is Method.IN_PLACE for target in targets) > 1:
+        raise InvalidConfig("Only one database of a restore can be restored in place.")
     return (
         _array("engines", [target.login.engine.value for target in targets]),
         _array("numbers", [str(target.number) for target in targets]),

@@ -19,12 +19,14 @@ class Ending:
     made      the archive, if one was made
     warnings  what was left out of it
     leave     do not have removed what may lie on the server
+    stands    what was to be put back had been done for good
     """
 
     made: Made | None
     error: CloudPilotError | None
     warnings: Sequence[str] = ()
     leave: bool = False
+    stands: bool = False
 
 
 def follow(session: Session, run: Run, ending: Ending) -> list[Run]:
@@ -79,6 +81,8 @@ def _restored(session: Session, run: Run, ending: Ending) -> list[Run]:
 def _put_back(session: Session, run: Run, ending: Ending) -> list[Run]:
     if ending.error:
         return restore_steps.not_put_back(session, run, ending.error)
+    if ending.stands:
+        return restore_steps.stands(session, run)
     return restore_steps.put_back(session, run)
 
 

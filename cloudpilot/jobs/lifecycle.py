@@ -194,7 +194,9 @@ def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> 
         error_code=error.code if error else None,
         error_detail=str(error) if error else None,
     )
-    for following in endings.follow(session, run, Ending(made, error, report.warnings, leave)):
+    stands = report.result.get("stands") == "1"
+    ending = Ending(made, error, report.warnings, leave, stands)
+    for following in endings.follow(session, run, ending):
         queue.ring(session, following)
 
 

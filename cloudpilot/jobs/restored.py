@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from cloudpilot.domain import restore_review
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.restores import Restore
@@ -23,9 +24,16 @@ from cloudpilot.secrets import Sealer, Secret
 
 
 def targets(session: Session, restore: Restore) -> tuple[Target, ...]:
-    """Each database, where it goes and who signs in there; raises InvalidState."""
+    """Each database, where it goes and how, and who signs in there; raises InvalidState."""
+    over = {one["number"] for one in restore_review.in_place(restore.survey or {})}
     return tuple(
-        Target(_login(session, restore, one), one["number"], one["backed_up"], one["name"])
+        Target(
+            _login(session, restore, one),
+            one["number"],
+            one["backed_up"],
+            one["name"],
+            Method.IN_PLACE if one["number"] in over else Method.SWAP,
+        )
         for one in restore.databases
     )
 
@@ -33,8 +41,8 @@ def targets(session: Session, restore: Restore) -> tuple[Target, ...]:
 def looked_at(ssh: Ssh, where: tuple[Target, ...], backup: Backup) -> list[dict[str, Any]]:
     """What is there of each now, and how it can be restored: for the survey.
 
-    method  "swap", or "" if it cannot be; why: a sentence; lacks_rights: if it cannot be, another
-            login may help; remarks: more sentences
+    method  "swap", "in_place", or "" if it cannot be; why: a sentence; lacks_rights: if it cannot
+            be, another login may help; remarks: more sentences
     """
     return [_look(ssh, target, backup.census[target.number - 1]) for target in where]
 
@@ -53,8 +61,7 @@ def _look(ssh: Ssh, target: Target, counted: dict[str, Any]) -> dict[str, Any]:
         "number": target.number,
         "name": target.name,
         "engine": target.login.engine.value,
-        # In place there would be no way back by Undo: it is not offered.
-        "method": Method.SWAP.value if method is Method.SWAP else "",
+        "method": method.value if method else "",
         "why": why,
         "lacks_rights": not (facts.refused or facts.in_the_way or facts.missing_extensions),
         "remarks": remarks(facts, needs),

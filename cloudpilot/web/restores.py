@@ -193,10 +193,13 @@ def _context(restore_id: UUID) -> dict[str, Any]:
             "name": restore_plans.confirmed_by(session, restore),
             "need": need,
         }
-    return _with_state(found | _reviewed(restore, backup, need))
+        saved = restore_plans.saved(session, restore)
+    return _with_state(found | _reviewed(restore, backup, need, saved))
 
 
-def _reviewed(restore: Restore, backup: Backup, need: restore_review.Need) -> dict[str, Any]:
+def _reviewed(
+    restore: Restore, backup: Backup, need: restore_review.Need, saved: set[int] | None
+) -> dict[str, Any]:
     if not restore.survey:
         return {"steps": [], "obstacles": []}
     into = restore.into
@@ -205,7 +208,7 @@ def _reviewed(restore: Restore, backup: Backup, need: restore_review.Need) -> di
         "steps": restore_review.steps(
             restore.survey, into=into, exact=restore.exact, has_patterns=patterns
         ),
-        "obstacles": restore_review.obstacles(restore.survey, need, into=into),
+        "obstacles": restore_review.obstacles(restore.survey, need, into=into, saved=saved),
     }
 
 
@@ -214,7 +217,7 @@ def _with_state(context: dict[str, Any]) -> dict[str, Any]:
     restore: Restore = context["restore"]
     found = watched(context, "active")
     working = found["working"] or restore.is_active
-    kept = "kept" if restore.can_be_undone else "not"
+    kept = "kept" if restore.is_kept else "not"
     looked = int(restore.surveyed_at.timestamp()) if restore.surveyed_at else "never"
     goes = "active" if working else "idle"
     state = f"{restore.status}-{goes}-{kept}-{looked}"

@@ -88,6 +88,30 @@ def test_a_database_that_cannot_be_swapped_stands_in_the_way() -> None:
     assert (slots.code, slots.sentence) == ("DB_IN_THE_WAY", "news: It has replication slots.")
 
 
+def over(number: int, name: str) -> dict[str, Any]:
+    return {"number": number, "name": name, "method": "in_place", "lacks_rights": True}
+
+
+@pytest.mark.parametrize(
+    ("saved", "looked", "said"),
+    [
+        ({1}, [over(1, "shop")], []),
+        (None, [over(1, "shop")], ["safe mode is off"]),
+        ({2}, [over(1, "shop")], ["would not hold it"]),
+        ({1, 2}, [over(1, "shop"), over(2, "news")], ["restore shop, news one after the other"]),
+        (None, [{"number": 1, "name": "shop", "method": "swap"}], []),
+    ],
+)
+def test_what_has_no_undo_is_done_alone_and_behind_a_safe_mode_backup(
+    saved: set[int] | None, looked: list[dict[str, Any]], said: list[str]
+) -> None:
+    found = obstacles(survey() | {"databases": looked}, NOTHING, into="", saved=saved)
+    assert len(found) == len(said)
+    for one, words in zip(found, said, strict=True):
+        assert words in one.sentence
+        assert one.remedy
+
+
 def test_room_is_asked_of_each_file_system_once_and_of_the_backup_directory() -> None:
     need = Need(fetched=5_000_000_000, unpacked=10**9, saved=10**9)
     paths = path(), path(path="/srv/b"), path(path="/data", system=2)

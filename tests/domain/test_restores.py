@@ -26,6 +26,7 @@ from cloudpilot.domain import (
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.restore_plans import Asked
 from cloudpilot.domain.restores import Restore, RestoreStatus
@@ -45,9 +46,12 @@ from cloudpilot.errors import (
     NotFound,
     PrivilegeMissing,
     RestoreInProgress,
+    RunKilled,
     RunLost,
     SshNotConfigured,
 )
+from cloudpilot.jobs import endings
+from cloudpilot.jobs.endings import Ending
 from cloudpilot.kinds import BackupType, Place, Privilege, RunKind
 from tests.domain.test_backups import RESULT
 from tests.support.rows import add_database, add_person, add_run, add_server
@@ -382,6 +386,81 @@ def test_what_was_there_before_is_forgotten_once(backup_id: UUID) -> None:
         assert (clearing.kind, restore.kept_until) == (RunKind.CLEAR, None)
         with pytest.raises(InvalidState):
             restore_steps.forget(session, restore, somebody(session))
+
+
+def test_what_may_be_gone_in_part_is_not_put_back(backup_id: UUID) -> None:
+    with transaction() as session:
+        restore, run = begun(session, backup_id)
+        ended(session, run)
+        restore_steps.done(session, run)
+        forgetting = restore_steps.forget(session, restore, None)
+        forgetting.sent_at = clock.now()
+        forgetting.move(session, Status.FAILED, because=RunKilled("It was killed."))
+        assert restore.kept_until  # it is tried again
+        with pytest.raises(InvalidState, match="a part of it may be gone"):
+            restore_steps.undo(session, restore, somebody(session))
+
+
+IN_PLACE = {"databases": [{"number": 1, "name": "shop", "exists": True, "method": "in_place"}]}
+
+
+def begun_in_place(session: Session, backup_id: UUID, **what: Any) -> tuple[Restore, Run]:
+    """Its safe-mode backup is made; its run is there."""
+    with_database(session, backup_id)
+    found = IN_PLACE | (THERE if what.get("paths") else {"paths": []})
+    restore = planned(session, backup_id, found, dumps=[1], **what)
+    restore_steps.start(session, restore, "shop", somebody(session))
+    saved = backups.find(session, restore.safe_backup_id or UUID(int=0))
+    [run] = restore_steps.saved(session, saved)
+    return restore, run
+
+
+@pytest.mark.parametrize("paths", [[], ["/srv/shop"]])
+def test_of_one_in_place_there_is_no_undo(backup_id: UUID, paths: list[str]) -> None:
+    with transaction() as session:
+        restore, run = begun_in_place(session, backup_id, paths=paths)
+        ended(session, run)
+        assert restore_steps.done(session, run) == []
+        assert (restore.can_be_undone, restore.keeps_what_was) == (False, bool(paths))
+        with pytest.raises(InvalidState, match="restore the safe-mode backup"):
+            restore_steps.undo(session, restore, somebody(session))
+        assert restore.status is RestoreStatus.COMPLETED
+        restore.kept_until = clock.now()
+        session.flush()
+        assert restore_steps.due_to_forget(session) == [restore.id]
+        assert restore_steps.forget(session, restore, None).kind is RunKind.FORGET
+
+
+def test_what_was_done_for_good_before_its_run_was_lost_is_done(backup_id: UUID) -> None:
+    with transaction() as session:
+        restore, run = begun_in_place(session, backup_id)
+        ended(session, run, RunLost("Gone."))
+        [undoing] = restore_steps.failed(session, run, RunLost("Gone."))
+        ended(session, undoing)
+        assert endings.follow(session, undoing, Ending(None, None, stands=True)) == []
+        assert (restore.status, restore.error_code) == (RestoreStatus.COMPLETED, None)
+        assert restore.is_kept
+
+
+@pytest.mark.parametrize("lacks", ["safe mode", "the name", "the login"])
+def test_without_a_way_back_nothing_is_restored_in_place(backup_id: UUID, lacks: str) -> None:
+    with transaction() as session:
+        login = session.get_one(Database, UUID(with_database(session, backup_id)))
+        found = IN_PLACE | {"paths": []}
+        safe = lacks != "safe mode"
+        restore = planned(session, backup_id, found, paths=[], dumps=[1], safe=safe)
+        login.names = ["news"] if lacks == "the name" else login.names
+        login.removed_at = clock.now() if lacks == "the login" else None
+        with pytest.raises(InvalidState, match="in place"):
+            restore_steps.start(session, restore, "shop", somebody(session))
+        assert restore.status is RestoreStatus.PLANNED
+
+
+def test_what_is_found_after_it_has_begun_changes_nothing(backup_id: UUID) -> None:
+    with transaction() as session:
+        restore, _ = begun_in_place(session, backup_id)
+        restore_plans.surveyed(session, restore, {"paths": [], "databases": []})
+        assert restore.in_place == ["shop"]
 
 
 def test_one_that_failed_before_it_was_sent_has_changed_nothing(backup_id: UUID) -> None:

@@ -56,14 +56,19 @@ def test_a_mariadb_is_looked_at(session: Session, mariadb: MariaDb, site: tuple[
     assert len(remarks(found, needs)) == 1
 
 
-def test_who_owns_one_mariadb_restores_it_in_place(
+def test_a_mariadb_is_never_restored_in_place(
     session: Session, mariadb: MariaDb, site: tuple[str, str]
 ) -> None:
     user, name = site
     root, owner = login_to(mariadb), login_to(mariadb, user, "right", by_port=True)
     owned = look(session, owner, name, Needs())
     assert (owned.over, "CREATE" in owned.rights) == ((), True)
-    assert method_for(owned)[0] is Method.IN_PLACE
+    method, why = method_for(owned)
+    assert (method, "nothing rolls that back" in why, "GRANT ALL ON `cp\\_%`.*" in why) == (
+        None,
+        True,
+        True,
+    )
     absent = look(session, owner, HOSTILE, Needs())
     assert (absent.exists, method_for(absent)[0]) == (False, None)
     assert method_for(look(session, root, HOSTILE, Needs()))[0] is Method.SWAP
@@ -112,7 +117,7 @@ def test_who_owns_one_postgresql_and_may_create_swaps_it_if_nobody_holds_it(
     limited = login_to(postgresql, user, "right", by_port=True)
     poor = look(session, limited, name, Needs())
     assert (poor.superuser, poor.may_create, poor.owner) == (False, False, False)
-    assert method_for(poor)[0] is Method.IN_PLACE
+    assert method_for(poor)[0] is None
     absent = look(session, limited, HOSTILE, Needs())
     assert (absent.exists, method_for(absent)[0]) == (False, None)
     postgresql.sql(f"alter role {user} createdb; alter database {name} owner to {user}")
@@ -127,6 +132,20 @@ def test_who_owns_one_postgresql_and_may_create_swaps_it_if_nobody_holds_it(
     somebody.stdout.close()
     assert (held.sessions, held.held, method_for(held)[0]) == (1, 1, Method.IN_PLACE)
     assert look(session, login_to(postgresql, user, "wrong", by_port=True), name, Needs()).refused
+
+
+def test_who_owns_one_postgresql_and_may_not_create_restores_it_in_place(
+    session: Session, postgresql: PostgreSql, store: tuple[str, str]
+) -> None:
+    user, name = store
+    postgresql.sql(f"alter database {name} owner to {user}")
+    poor = look(session, login_to(postgresql, user, "right", by_port=True), name, Needs())
+    method, why = method_for(poor)
+    assert method is Method.IN_PLACE
+    for words in ("CREATEDB", "one transaction", "no Undo", "safe-mode backup"):
+        assert words in why
+    method, why = method_for(replace(poor, client="15.13"))
+    assert (method, "15.13 is too old" in why) == (None, True)
 
 
 def test_a_wrong_password_is_tried_once(
@@ -179,6 +198,10 @@ def test_what_cannot_be_restored_is_refused(targets: list[tuple[str, int]]) -> N
     with pytest.raises(InvalidConfig):
         settings(made, "k1")
     assert settings([Target(login, 1, "a", "b")], "k1")
+    over = [Target(login, 1, "a", name, Method.IN_PLACE) for name in ("b", "c")]
+    assert settings(over[:1], "k1")
+    with pytest.raises(InvalidConfig):
+        settings(over, "k1")
     for key in ("", "K", "a b", "x" * 41):
         with pytest.raises(InvalidConfig):
             settings([], key)

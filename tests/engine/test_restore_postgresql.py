@@ -3,17 +3,21 @@
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cloudpilot.engine.program import REMOTE
 from cloudpilot.engine.restored_databases import Method, Target
 from cloudpilot.engine.script import Dump
 from cloudpilot.errors import (
     DbAuthFailed,
+    DbConnectionLost,
     DbImportFailed,
     DbInTheWay,
+    DbLockTimeout,
     DbPrivilegeMissing,
     DbUnreachable,
     DumpIncomplete,
@@ -180,12 +184,7 @@ def test_whatever_is_killed_undo_brings_all_of_it_back(
     server: PostgreSql, restore: Restore, stubs: Stubs, who: str, step: str
 ) -> None:
     before = state(server, "small")
-    data = server.home / "data"
-    stop = f"{programs()}/pg_ctl -D {data} -m immediate stop"
-    deaths = {
-        "run": "kill -KILL 0",
-        "server": f"setpriv --reuid $(stat -c %u {data}) --clear-groups {stop} >/dev/null",
-    }
+    deaths = {"run": "kill -KILL 0", "server": stops(server)}
     stubs.when_noted(step, deaths[who])
     steps = (*SWAP, "back") if step.endswith("back") else SWAP
     error = restore.does(*steps)
@@ -374,18 +373,170 @@ def test_a_role_that_is_missing_is_named_and_nothing_is_changed(
     drop(server, "authored")
 
 
-def test_in_place_is_all_or_nothing(server: PostgreSql, restore: Restore, stubs: Stubs) -> None:
-    server.sql("drop table n", "small")  # one that the dump does not know would stay
-    before = state(server, "small")
-    restore.targets = [target(server, method=Method.IN_PLACE)]
-    stubs.put("tar", '[[ $* != *dump.pgdump* ]] || { "$real" "$@" | head -c -20; exit; }')
-    assert isinstance(restore.does(*SWAP), DbImportFailed)
-    assert state(server, "small") == before
-    restore.done("back")
-    stubs.remove()
-    again = Restore(restore.folder.with_name("again"), restore.archive, restore.targets, key="k2")
-    again.done(*SWAP)
+@pytest.fixture
+def owned(server: PostgreSql, tmp_path: Path) -> Iterator[Restore]:
+    """What an owner without CREATEDB has, changed since, is to come back in place."""
+    drop(server, "small")
+    make(server, "small", "")
+    server.sql("alter database small owner to limited")
+    server.sql(SMALL, "small", user="limited")
+    login = login_to(server, "limited", "right", by_port=True)
+    archive = backed_up(tmp_path / "b", Dump(login, "here", ("small",)))
+    server.sql("delete from t where x = 1; create table n (y int)", "small", user="limited")
+    one = Target(login, 1, "small", "small", Method.IN_PLACE)
+    yield Restore(tmp_path / "r", archive, [one])
+    drop(server, "small")
+
+
+def marks(server: PostgreSql) -> str:
+    """What a restore in place has left in the database."""
+    return server.sql("select nspname from pg_namespace where nspname ~ '^cp_'", "small")
+
+
+def test_in_place_it_is_restored_by_its_owner_who_may_not_create_databases(
+    server: PostgreSql, owned: Restore
+) -> None:
+    owned.done(*SWAP)
     assert server.sql("select count(*) from v", "small") == "2\n"
-    assert isinstance(again.does("back"), NotCompleted)
-    assert (again.kept / "db-0/way_back").read_text() == "safe-mode\n"
-    again.done("forget")
+    assert server.sql("select count(*) from n", "small") == "0\n"  # the dump does not know it
+    assert (marks(server), ours(server), owned.warnings()) == ("", [], [])
+    assert "stays" in str(owned.does("undoable"))
+    assert isinstance(owned.does("back"), NotCompleted)
+    assert (owned.kept / "db-0/way_back").read_text() == "safe-mode\n"
+    owned.done("forget")
+
+
+def test_what_does_not_come_in_whole_is_not_committed(
+    server: PostgreSql, owned: Restore, stubs: Stubs
+) -> None:
+    before = state(server, "small")
+    owned.path = str(stubs.folder)
+    stubs.put("tar", '[[ $* != *dump.pgdump* ]] || { "$real" "$@" | head -c -20; exit; }')
+    assert isinstance(owned.does(*SWAP), DbImportFailed)
+    assert (state(server, "small"), marks(server)) == (before, "")
+    assert owned.journal()[-1] == "went_back"
+    owned.done("undoable")
+
+
+def test_what_hangs_on_what_is_replaced_keeps_it_from_happening(
+    server: PostgreSql, owned: Restore
+) -> None:
+    server.sql("create view w as select x from t", "small")
+    before = state(server, "small")
+    error = owned.does(*SWAP)
+    assert isinstance(error, DbImportFailed)
+    assert "t" in str(error)
+    assert (state(server, "small"), marks(server)) == (before, "")
+
+
+def test_what_is_swapped_is_so_before_and_goes_back_with_it(
+    server: PostgreSql, owned: Restore
+) -> None:
+    """Whatever their order."""
+    server.sql("create view w as select x from t", "small")
+    before = state(server, "small"), server.databases()
+    owned.targets = [*owned.targets, target(server, "second")]
+    assert isinstance(owned.does(*SWAP), DbImportFailed)
+    assert (state(server, "small"), server.databases()) == before
+    assert "swapped" in owned.journal(1)
+    assert owned.journal(1)[-1] == "went_back"
+
+
+@pytest.mark.parametrize("change", [lose_a_row, lose_a_view])
+def test_in_place_it_is_compared_before_it_is_committed(
+    server: PostgreSql, owned: Restore, tmp_path: Path, change: object
+) -> None:
+    before = state(server, "small")
+    owned.archive = whole(owned.archive, tmp_path / "spoilt", change)
+    error = owned.does(*SWAP)
+    assert isinstance(error, DumpIncomplete)
+    assert "in place of" in str(error)
+    assert (state(server, "small"), marks(server)) == (before, "")
+
+
+def test_a_lock_that_somebody_holds_is_not_waited_for_without_end(
+    server: PostgreSql, owned: Restore
+) -> None:
+    before = state(server, "small")
+    owned.lock_seconds = 1
+    session = server.speaking("begin; select x from t limit 1;", "small")
+    assert session.stdin
+    assert session.stdout
+    until(session.stdout.readline, bool)
+    error = owned.does(*SWAP)
+    session.stdin.close()
+    session.wait()
+    session.stdout.close()
+    assert isinstance(error, DbLockTimeout)
+    assert state(server, "small") == before
+
+
+@pytest.mark.parametrize("who", ["run", "server"])
+def test_killed_before_its_commit_nothing_has_happened(
+    server: PostgreSql, owned: Restore, stubs: Stubs, who: str
+) -> None:
+    """All is in it, and has been compared."""
+    before = state(server, "small")
+    owned.path = str(stubs.folder)
+    deaths = {"run": "kill -KILL 0", "server": stops(server)}
+    stubs.put("perl", f'[[ $1 != compare.pl ]] || {{ "$real" "$@"; {deaths[who]}; exit; }}')
+    error = owned.does(*SWAP)
+    stubs.remove()
+    if who == "server":
+        assert isinstance(error, DbConnectionLost)
+        assert isinstance(owned.does("undoable"), DbUnreachable)
+        server.start()
+    else:
+        assert isinstance(error, RunKilled)
+    owned.done("undoable")
+    owned.done("back")
+    assert (state(server, "small"), marks(server)) == (before, "")
+    assert owned.journal()[-2:] == ["in-place", "went_back"]
+
+
+@pytest.mark.parametrize("who", ["run", "server"])
+def test_killed_after_its_commit_and_before_that_was_noted_it_is_done(
+    server: PostgreSql, owned: Restore, who: str
+) -> None:
+    deaths = {"run": "kill -KILL 0", "server": f"{stops(server)}; kill -KILL 0"}
+    owned.changed = ("  note swapped\n  postgresql_unmark\n", f"  {deaths[who]}\n")
+    assert isinstance(owned.does(*SWAP), RunKilled)
+    owned.changed = None
+    assert owned.journal()[-1] == "in-place"
+    if who == "server":
+        server.start()
+    assert marks(server) == "cp_k1_0_restored\n"
+    for _ in range(2):
+        assert "stays" in str(owned.does("undoable"))
+        assert marks(server) == ""
+    assert server.sql("select count(*) from v", "small") == "2\n"
+    assert owned.journal()[-1] == "swapped"
+    assert isinstance(owned.does("back"), NotCompleted)
+    assert server.sql("select count(*) from v", "small") == "2\n"
+
+
+def stops(server: PostgreSql) -> str:
+    """What kills the server."""
+    data = server.home / "data"
+    stop = f"{programs()}/pg_ctl -D {data} -m immediate stop"
+    return f"setpriv --reuid $(stat -c %u {data}) --clear-groups {stop} >/dev/null"
+
+
+def test_no_dump_gives_psql_a_command(tmp_path: Path) -> None:
+    """What it is told is what pg_restore writes, which forbids that; else nothing is told."""
+    told = "SET lock_timeout = 0;\nselect 1;\nCOMMIT;\n\n--\n-- complete\n--\n\n"
+    forbids, ends = "--\n-- dump\n--\n\n\\restrict k1\n\n", "\\unrestrict k1\n\n"
+    assert uncommitted(f"{forbids}{told}{ends}") == (
+        0,
+        "--\n-- dump\n--\n\n\\restrict k1\n\nselect 1;\n\\unrestrict k1\n",
+    )
+    assert uncommitted(f"--\n-- dump\n--\n\n{told}") == (78, "")
+    assert uncommitted(f"select 1;\n{forbids}{told}{ends}") == (78, "")
+    assert uncommitted(f"{forbids}{told}")[0] == 94
+    assert uncommitted(f"{forbids}{told}{ends}".replace("COMMIT", "COMMI"))[0] == 94
+
+
+def uncommitted(script: str) -> tuple[int, str]:
+    command = ["perl", REMOTE / "uncommitted.pl"]
+    done = subprocess.run(command, check=False, input=script, capture_output=True, text=True)
+    return done.returncode, done.stdout

@@ -15,11 +15,13 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.engine import restoring
+from cloudpilot.engine.logins import Login
 from cloudpilot.jobs import restored
 from cloudpilot.kinds import BackupType, RunKind
 from cloudpilot.secrets import Secret
 from tests.engine.test_restore_kills import killed, waiting_at
 from tests.support.dumped import login_to
+from tests.support.postgresql import PostgreSql
 from tests.support.restores import begin, planned, runs_of, there, undone
 from tests.support.restores import restored as restored_to_the_end
 from tests.support.rows import add_database, add_person, add_run
@@ -51,7 +53,13 @@ def rows(server: Any, name: str = SHOP) -> list[str]:
 @pytest.fixture
 def full(core: Flask, site_id: UUID, database: Any) -> UUID:
     """A backup of a site's file and its database, both changed since."""
-    login = login_to(database)
+    made = completed(core, site_id, login_to(database))
+    database.sql(CHANGE, SHOP)
+    return made
+
+
+def completed(core: Flask, site_id: UUID, login: Login) -> UUID:
+    """A backup by this login."""
     with transaction() as session:
         add_person(session)
         site = session.get_one(Site, site_id)
@@ -72,7 +80,6 @@ def full(core: Flask, site_id: UUID, database: Any) -> UUID:
     drive()
     assert backup_id
     assert found(backup_id).status is Status.COMPLETED, found(backup_id).error_detail
-    database.sql(CHANGE, SHOP)
     return backup_id
 
 
@@ -155,3 +162,108 @@ def test_a_login_of_its_own_is_kept_sealed_until_it_is_over(full: UUID, database
             "somebody",
             "canary-password",
         )
+
+
+KEEPER = "cp_jobs_keeper"
+
+
+@pytest.fixture
+def owned(core: Flask, site_id: UUID, postgresql: PostgreSql, tmp_path: Path) -> Iterator[UUID]:
+    """A backup of a page and of a database whose owner has no CREATEDB, both changed since."""
+    postgresql.sql(f"create role {KEEPER} login password 'right'")
+    postgresql.sql(f"create database {SHOP} owner {KEEPER}")
+    postgresql.sql(CREATE, SHOP, user=KEEPER)
+    yield completed(core, site_id, login_to(postgresql, KEEPER, "right", by_port=True))
+    postgresql.sql(f"drop database {SHOP} with (force)")
+    postgresql.sql(f"drop role {KEEPER}")
+
+
+def changed(server: PostgreSql, page: Path) -> None:
+    server.sql(CHANGE, SHOP)
+    page.write_text("defaced")
+
+
+def left(server: PostgreSql) -> list[str]:
+    """Of ours, in the database and beside it."""
+    names = server.sql("select nspname from pg_namespace where nspname ~ '^cp_'", SHOP).split()
+    return names + [one for one in server.databases() if one.startswith("cp_") and one != SHOP]
+
+
+def test_in_place_with_files_and_the_way_back_is_the_safe_mode_backup(
+    owned: UUID, postgresql: PostgreSql, tmp_path: Path
+) -> None:
+    page = tmp_path / "site/index.html"
+    before = page.read_bytes()
+    changed(postgresql, page)
+    now = rows(postgresql)
+    restore = restored_to_the_end(owned, dumps=[1])
+    assert (restore.status, restore.error_detail) == (RestoreStatus.COMPLETED, None)
+    assert (restore.in_place, restore.can_be_undone) == ([SHOP], False)
+    assert (rows(postgresql)[-1], page.read_bytes()) == ("then", before)
+    assert left(postgresql) == []
+    assert restore.safe_backup_id
+    back = restored_to_the_end(restore.safe_backup_id, dumps=[1])
+    assert (back.status, back.in_place) == (RestoreStatus.COMPLETED, [SHOP])
+    assert (rows(postgresql), page.read_text()) == (now, "defaced")
+
+
+def test_in_place_what_the_server_does_not_take_takes_the_files_back_with_it(
+    owned: UUID, postgresql: PostgreSql, tmp_path: Path
+) -> None:
+    page = tmp_path / "site/index.html"
+    changed(postgresql, page)
+    postgresql.sql("create view hangs as select v from t", SHOP, user=KEEPER)
+    now = rows(postgresql)
+    restore = restored_to_the_end(owned, dumps=[1])
+    assert (restore.status, restore.error_code) == (RestoreStatus.FAILED, "DB_IMPORT_FAILED")
+    assert (rows(postgresql), page.read_text()) == (now, "defaced")
+    assert left(postgresql) == []
+
+
+WAIT = "touch at; while :; do sleep 0.1; done"
+BEFORE = (b"'COMMIT;' '\\o work", rf"'\! {WAIT}' 'COMMIT;' '\o work".encode())
+AFTER = (b"  note swapped\n  postgresql_unmark\n", f"  {WAIT}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [(BEFORE, RestoreStatus.FAILED), (AFTER, RestoreStatus.COMPLETED)],
+    ids=["before its commit", "after it, before that was noted"],
+)
+def test_killed_in_place_it_is_all_done_or_all_undone(
+    owned: UUID,
+    postgresql: PostgreSql,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    moment: tuple[bytes, bytes],
+    status: RestoreStatus,
+) -> None:
+    page = tmp_path / "site/index.html"
+    before = page.read_bytes()
+    changed(postgresql, page)
+    now = rows(postgresql)
+    whole = restoring.restore
+    monkeypatch.setattr(restoring, "restore", lambda what: waiting(whole(what), *moment))
+    restore_id = planned(owned, dumps=[1])
+    begin(restore_id)
+    until(lambda: step() or gates(tmp_path, restore_id), bool, seconds=60)
+    assert gates(tmp_path, restore_id)
+    assert page.read_bytes() == before  # the transaction comes last
+    killed(str(restore_id))
+    drive()
+    restore = there(restore_id)
+    done = status is RestoreStatus.COMPLETED
+    assert (restore.status, restore.error_code is None) == (status, done)
+    assert page.read_bytes() == (before if done else b"defaced")
+    assert (rows(postgresql) == now) is not done
+    assert left(postgresql) == []
+
+
+def waiting(files: dict[str, bytes], old: bytes, new: bytes) -> dict[str, bytes]:
+    """The same script; it waits at that moment."""
+    assert files["script"].count(old) == 1
+    return files | {"script": files["script"].replace(old, new)}
+
+
+def gates(folder: Path, restore_id: UUID) -> list[Path]:
+    return list(folder.glob(f"root/{restore_id}/run-*/at"))

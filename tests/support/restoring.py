@@ -122,6 +122,7 @@ class Restore:
     runs: int = 0
     mark: str = field(default_factory=lambda: uuid4().hex)  # by which its processes are found
     path: str = ""  # stands before the tools of this machine
+    changed: tuple[str, str] | None = None  # in the script, the one for the other
 
     @property
     def kept(self) -> Path:
@@ -146,12 +147,19 @@ class Restore:
             f"archive={self.archive}\nkept=$backup/kept".encode(),
             FRAME.encode() + b'}\nmain "$@"; exit\n',
         )
-        (run / "script").write_bytes(b"\n".join(lines))
+        (run / "script").write_bytes(self._changed(b"\n".join(lines)))
         secrets = restored_databases.secrets(self.targets)
         environment = {"CLOUDPILOT_RUN": f"{self.mark}/{run.name}"}
         if self.path:
             environment["PATH"] = f"{self.path}:{os.environ['PATH']}"
         return started(run, secrets, steps, environment)
+
+    def _changed(self, script: bytes) -> bytes:
+        if self.changed is None:
+            return script
+        old, new = (text.encode() for text in self.changed)
+        assert script.count(old) == 1
+        return script.replace(old, new)
 
     @property
     def run(self) -> Path:

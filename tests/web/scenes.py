@@ -609,6 +609,11 @@ SURVEY = {
          "remarks": ["There are 4 sessions in it now."]},
     ],
 }  # fmt: skip
+OVER = SURVEY | {
+    "databases": [
+        SURVEY["databases"][0] | {"engine": "postgresql", "method": "in_place"}  # type: ignore[index,operator]
+    ]
+}
 OBSTRUCTED = {
     "missing": ["zstd"],
     "databases": [],
@@ -689,6 +694,13 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "restored": restoring(
         RestoreStatus.COMPLETED,
         {"status": Status.COMPLETED, "log": "Restored. What was there before is kept."},
+        finished_at=clock.now(),
+        kept_until=clock.now() + timedelta(days=7),
+    ),
+    "restored in place": restoring(
+        RestoreStatus.COMPLETED,
+        {"status": Status.COMPLETED, "log": "Restored."},
+        survey=OVER,
         finished_at=clock.now(),
         kept_until=clock.now() + timedelta(days=7),
     ),

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
@@ -15,11 +17,12 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
+from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import Privilege, RunKind
 from tests.support.rows import add_database, add_server, add_site
 from tests.web.conftest import Browser
-from tests.web.scenes import SURVEY, add_backup, restoring
+from tests.web.scenes import OVER, SURVEY, SURVEYED, add_backup, restoring
 
 COUNTED = {"engine": "mariadb", "where": "/run/mysqld/mysqld.sock", "name": "shop", "exact": True}
 
@@ -148,6 +151,52 @@ def test_what_was_there_is_asked_about_once_more(owner: Browser, name: str) -> N
         rows = select(Run.kind).where(Run.restore_id == restore_id).order_by(Run.created_at.desc())
         assert session.scalars(rows).first() == RunKind(name)
     owner.post(f"/restores/{restore_id}/{name}", 409)
+
+
+def over(session: Session, **columns: Any) -> UUID:
+    """A restore of /srv/shop and of one database in place, behind a safe-mode backup."""
+    found = restoring(columns.pop("status"), SURVEYED, survey=OVER, **columns)
+    restore = session.get_one(Restore, found(session).ids["restore"])
+    backup = session.get_one(Backup, restore.backup_id)
+    site = session.get_one(Site, backup.site_id)
+    login = add_database(session, site, all_but=False, names=["shop"])
+    restore.databases = [
+        {"number": 1, "backed_up": "shop", "name": "shop", "database": str(login.id)}
+    ]
+    safe = add_backup(session, session.get_one(Server, restore.server_id), None, Status.COMPLETED)
+    restore.safe_backup_id = safe.id
+    return restore.id
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_plan_says_that_there_will_be_no_undo(owner: Browser, safe: bool) -> None:
+    with transaction() as session:
+        restore_id = over(session, status=RestoreStatus.PLANNED, safe=safe)
+    page = owner.get(f"/restores/{restore_id}")
+    text = re.sub(r"<[^>]+>", "", page.text)
+    assert "The transaction that replaces shop comes last" in text
+    assert "there is no Undo" in text
+    assert ("Restore" in page.buttons) is safe
+    assert ("safe mode is off" in text) is not safe
+    owner.post(f"/restores/{restore_id}/start", 303 if safe else 409, name="shop")
+    assert (there(restore_id).status is RestoreStatus.RUNNING) is safe
+
+
+def test_one_in_place_has_no_undo_and_names_its_way_back(owner: Browser) -> None:
+    later = clock.now() + timedelta(days=1)
+    with transaction() as session:
+        restore_id = over(session, status=RestoreStatus.COMPLETED, kept_until=later)
+    page = owner.get(f"/restores/{restore_id}").text
+    safe_id = there(restore_id).safe_backup_id
+    assert "There is no Undo" in page
+    assert f'href="/backups/{safe_id}/restore"' in page
+    assert f"/restores/{restore_id}/undo" not in page
+    assert f"/restores/{restore_id}/forget" in page  # of the files
+    owner.post(f"/restores/{restore_id}/undo", 409)
+    assert there(restore_id).status is RestoreStatus.COMPLETED
+    with transaction() as session:
+        session.get_one(Backup, safe_id).deleted_at = clock.now()
+    assert "is not there any more" in owner.get(f"/restores/{restore_id}").text
 
 
 def test_a_backup_says_what_was_restored_from_it(owner: Browser) -> None:

@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# compare.pl mysql|postgresql CENSUS <COUNTS: whether what was imported is what the archive says it holds.
+# compare.pl mysql|postgresql|postgresql_over CENSUS <COUNTS: whether what was imported is what the archive says
+# it holds; _over what was there, of which more may be left.
 # compare.pl list CENSUS KEY: the value of KEY, or each of a list, a line; words in hexadecimal.
 #
 # CENSUS is census.json, see census.pl. COUNTS has a line `KIND NUMBER` for each kind of object, and for
@@ -8,8 +9,9 @@
 use strict;
 use warnings;
 
-my %EXACT = (mysql => [], postgresql => [qw(tables views routines triggers sequences)]);
-my %LEAST = (mysql => [qw(sequences)], postgresql => []);
+my @KINDS = qw(tables views routines triggers sequences);
+my %EXACT = (mysql => [], postgresql => \@KINDS, postgresql_over => []);
+my %LEAST = (mysql => [qw(sequences)], postgresql => [], postgresql_over => \@KINDS);
 my %ESCAPE = (n => "\n", t => "\t", r => "\r", b => "\b", f => "\f");
 
 my ($family, $file, $key) = @ARGV;

@@ -23,10 +23,18 @@ for_databases() {
   ! declare -F "databases_$1" >/dev/null || "databases_$1"
 }
 
-# let_go: it has failed, or was stopped: all as it was.
+# let_go: it has failed, or was stopped: all as it was. Where what cannot be undone was done, everything stays:
+# the run that undoes finds that out, too, and says so.
 let_go() {
+  local undoable
   stage back
-  if back_to_before; then
+  for_databases undoable
+  undoable=$?
+  if ((undoable == 100)); then
+    say "$databases_said"
+  elif ((undoable)); then
+    sentence="${sentence:-It failed.} Nothing was put back yet: $databases_said"
+  elif back_to_before; then
     say 'Everything is as it was.'
     touch "$run/back"
   else
@@ -51,7 +59,11 @@ finish() {
   printf 'seconds=%s\ncomplete=1\n' "$SECONDS" >work/result || fail_to_note
   mv -T work/result result || fail_to_note
   in_background sync result .
-  say 'Restored. What was there before is kept.'
+  if [[ " ${methods[*]:-} " == *' in_place '* ]]; then
+    say 'Restored. What was there before is in the safe-mode backup.'
+  else
+    say 'Restored. What was there before is kept.'
+  fi
 }
 
 begin

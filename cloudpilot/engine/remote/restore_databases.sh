@@ -13,8 +13,9 @@
 #   journal    a word a line, each on the disk before what it says is done
 #   the rest   what is needed to go back
 #
-# databases_prepare, _import and _swap fail; _back, _discard and _forget, which also stand where a run ends,
-# return a status and leave a sentence in databases_said. They may be called again, whatever was killed.
+# databases_prepare, _import and _swap fail; _undoable, _back, _discard and _forget, which also stand where a
+# run ends, return a status and leave a sentence in databases_said. They may be called again, whatever was
+# killed.
 
 databases_said=''
 
@@ -35,12 +36,28 @@ databases_import() {
   done
 }
 
-# databases_swap: each takes its place.
+# databases_swap: each takes its place. What goes over what is there cannot be undone: it comes last.
 databases_swap() {
-  local i
-  for i in "${!engines[@]}"; do
-    database_step swap "$i"
+  local i how
+  for how in swap in_place; do
+    for i in "${!engines[@]}"; do
+      [ "${methods[i]}" != "$how" ] || database_step swap "$i"
+    done
   done
+}
+
+# databases_undoable: whether everything may be put back: 100 if what cannot be undone has been done, so that
+# all of the restore stays; another status if nobody can say, and then nothing may be put back.
+databases_undoable() {
+  local i status worst=0
+  databases_said=''
+  for i in "${!engines[@]}"; do
+    [ "${methods[i]}" = in_place ] || continue # of others nothing needs to be known
+    database_alone undoable "$i"
+    status=$?
+    ((status == 0)) || worst=$status
+  done
+  return "$worst"
 }
 
 # databases_back: everything is as it was before the swap, whatever moment that was killed in.
@@ -72,20 +89,29 @@ database_step() {
 
 # each_database VERB: the last one first; what fails with one keeps none of the others from it.
 each_database() {
-  local i status said worst=0
+  local i status worst=0
   databases_said=''
   for ((i = ${#engines[@]} - 1; i >= 0; i--)); do
-    rm -f work/sentence
-    # Who ends the run's processes would end what undoes their work.
-    (export -n CLOUDPILOT_RUN; database_do "$1" "$i")
+    database_alone "$1" "$i"
     status=$?
-    ((status)) || continue
-    said="The database $(shown "${names[i]}") could not be looked after."
-    [ ! -s work/sentence ] || read -r status said <work/sentence
-    ((status <= 128)) || status=76
-    worst=$status databases_said+="${databases_said:+ }$said"
+    ((status == 0)) || worst=$status
   done
   return "$worst"
+}
+
+# database_alone VERB I: returns its status, and adds to databases_said why it is not 0.
+database_alone() {
+  local status said
+  rm -f work/sentence
+  # Who ends the run's processes would end what undoes their work.
+  (export -n CLOUDPILOT_RUN; database_do "$@")
+  status=$?
+  ((status)) || return 0
+  said="The database $(shown "${names[$2]}") could not be looked after."
+  [ ! -s work/sentence ] || read -r status said <work/sentence
+  databases_said+="${databases_said:+ }$said"
+  ((status <= 128)) || status=76
+  return "$status"
 }
 
 # database_do VERB I

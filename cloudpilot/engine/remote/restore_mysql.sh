@@ -479,6 +479,11 @@ mysql_in_place() {
 
 ## back, discard, forget
 
+# mysql_restore_undoable: where it cannot be, `back` says so.
+mysql_restore_undoable() {
+  return 0
+}
+
 mysql_restore_back() {
   may_go_back || { mysql_finish_back; return; }
   ! noted in-place || only_way_back

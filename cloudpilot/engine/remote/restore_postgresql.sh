@@ -2,7 +2,8 @@
 # shellcheck disable=SC2154 # i, name, new, old, mine, …: see restore_databases.sh
 # PostgreSQL. The database that was made beside and the one that it replaces change names in one
 # transaction: whatever is killed, it is the old one or the new one. Which is which is known by their
-# numbers (oid), never by a name.
+# numbers (oid), never by a name. What is restored in place is so in one transaction; whether that was
+# committed is known by a mark, which is made in it, never by what was noted about it.
 
 ## prepare
 
@@ -15,12 +16,18 @@ postgresql_restore_prepare() {
   postgresql_facts
   if [ "$method" = in_place ]; then
     [ -n "${fact[oid]}" ] || give_up 86 "$brand has no database $(shown "$name")."
+    [ "${fact[owner]}" = t ] || give_up 87 "This user does not own the database $(shown "$name"), and is not in the role that does."
+    "${bin}pg_restore" --help | grep -q -e --restrict-key || too_old_for_in_place
   else
     postgresql_may_swap
     postgresql_in_the_way
   fi
   postgresql_room
   begin_journal
+}
+
+too_old_for_in_place() {
+  give_up 78 'pg_restore is too old to restore in place: 13.22, 14.19, 15.14, 16.10, 17.6 and later ones can.'
 }
 
 # postgresql_elsewhere_home: sets `home`, a database from which others can be renamed, so another one.
@@ -272,15 +279,19 @@ about() {
 # postgresql_count_rows: work/answer gets those of each table; - where they cannot be compared: extensions
 # fill their own, and row security may hide some.
 postgresql_count_rows() {
-  ask "$i" 'SET search_path = pg_catalog;
+  ask "$i" "$(counts_rows)" "$new"
+}
+
+# counts_rows [CONDITION]: of the tables for which it is true.
+counts_rows() {
+  printf '%s\n' 'SET search_path = pg_catalog;
 SELECT CASE WHEN row_security_active(c.oid) OR EXISTS (SELECT 1 FROM pg_depend d
     WHERE d.classid = '\''pg_class'\''::regclass AND d.objid = c.oid AND d.deptype = '\''e'\'')
   THEN format('\''SELECT '\'''\''R %s -'\'''\'''\'', hex)
   ELSE format('\''SELECT '\'''\''R %s '\'''\'' || count(*) FROM ONLY %I.%I'\'', hex, n.nspname, c.relname) END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
   LATERAL (SELECT encode(convert_to(n.nspname || '\''.'\'' || c.relname, getdatabaseencoding()), '\''hex'\'')) AS h (hex)
-WHERE c.relkind = '\''r'\'' AND n.nspname <> '\''information_schema'\'' AND n.nspname !~ '\''^pg_'\''
-\gexec' "$new"
+WHERE c.relkind = '\''r'\'' AND n.nspname <> '\''information_schema'\'' AND n.nspname !~ '\''^pg_'\'" AND ${1:-true}" '\gexec'
 }
 
 ## swap
@@ -383,26 +394,84 @@ postgresql_not_carried() {
     warn "$refused settings or rights of the database $(shown "$name") itself could not be given to it: $(grep -m 1 -oE 'ERROR: .*' work/sql.errors)"
 }
 
-# postgresql_in_place: in one transaction, all of it or nothing.
+# postgresql_in_place: in one transaction, which is compared before it is committed: all of it or nothing.
 postgresql_in_place() {
-  local options=(--single-transaction --clean --if-exists --exit-on-error --no-subscriptions)
-  [ -z "${owners[i]}" ] || options+=(--no-owner --no-privileges --role="${owners[i]}")
-  postgresql_fingerprint
-  keep fingerprint <work/answer
+  local status
+  members_of "$number" census.json >work/census.in || give_up 94 'The census in the archive cannot be read.'
   note swap
   note in-place
-  postgresql_load "$name" "${options[@]}"
+  one_transaction | postgresql_sql "$i" "$name" >/dev/null 2>work/sql.errors
+  status=("${PIPESTATUS[@]}")
+  [ -s work/committed ] || postgresql_not_committed "${status[@]}"
   note swapped
+  postgresql_unmark
 }
 
-# postgresql_fingerprint: work/answer gets what no restore leaves as it is: the numbers of all that is there.
-postgresql_fingerprint() {
-  ask "$i" 'SELECT md5(string_agg(word, '\'' '\'' ORDER BY word)) FROM (
-  SELECT '\''c'\'' || c.oid AS word FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
-    WHERE nspname !~ '\''^pg_(toast_)?temp'\'' AND nspname NOT IN ('\''pg_catalog'\'', '\''pg_toast'\'')
-  UNION ALL SELECT '\''p'\'' || oid FROM pg_catalog.pg_proc
-  UNION ALL SELECT '\''n'\'' || oid FROM pg_catalog.pg_namespace WHERE nspname !~ '\''^pg_(toast_)?temp'\''
-  UNION ALL SELECT '\''l'\'' || oid FROM pg_catalog.pg_largeobject_metadata) AS all_of_it;' "$name"
+# one_transaction: for psql. Whose dump cannot be read to its end does not come to the COMMIT.
+one_transaction() {
+  local status options=(--single-transaction --clean --if-exists --no-subscriptions)
+  [ -z "${owners[i]}" ] || options+=(--no-owner --no-privileges --role="${owners[i]}")
+  # Only what is on the server's disk is committed, whatever the server is set to.
+  printf '%s\n' "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';" \
+    "SET lock_timeout = '${lock_seconds}s'; BEGIN; CREATE SCHEMA $(postgresql_mark);"
+  members_of "$number" dump.pgdump | "${bin}pg_restore" --file=/dev/stdout "${options[@]}" 2>work/restore.errors |
+    perl uncommitted.pl
+  status=("${PIPESTATUS[@]}")
+  ((status[0] == 0)) || give_up 94 "The dump of $(shown "${backed_up[i]}") in the archive cannot be read to its end."
+  ((status[1] == 0)) || give_up 111 "pg_restore cannot read the dump: $(head -n 1 work/restore.errors)"
+  ((status[2] != 78)) || too_old_for_in_place
+  ((status[2] == 0)) || give_up 111 "What pg_restore makes of the dump of $(shown "${backed_up[i]}") is not whole."
+  commits_if_compared
+}
+
+# commits_if_compared: what this transaction has made is counted in it. What the dump does not know stays, so
+# of objects there may be more.
+commits_if_compared() {
+  echo '\o work/counts'
+  counts_rows "c.xmin::text = (txid_current() % 4294967296)::text"
+  counts_objects
+  # shellcheck disable=SC2016 # psql has it done
+  printf '%s\n' '\o' \
+    '\set is_whole `perl compare.pl postgresql_over work/census.in <work/counts >work/said && echo true || echo false`' \
+    '\if :is_whole' 'COMMIT;' '\o work/committed' '\qecho yes' '\o' '\endif'
+}
+
+# counts_objects: as postgresql_objects does, of what nobody else sees yet; without those of extensions.
+counts_objects() {
+  local own="NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.classid = c.tableoid AND d.deptype = 'e')
+    AND nspname <> 'information_schema' AND nspname !~ '^pg_'"
+  echo "SELECT kind || ' ' || count(c.oid) FROM (VALUES ('tables', 'rpf'), ('views', 'vm'), ('sequences', 'S')) AS k (kind, letters)
+  LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = relnamespace) ON strpos(letters, relkind::text) > 0 AND $own GROUP BY kind;
+SELECT 'routines ' || count(*) FROM pg_proc c JOIN pg_namespace n ON n.oid = pronamespace WHERE $own;
+SELECT 'triggers ' || (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal) + (SELECT count(*) FROM pg_event_trigger);"
+}
+
+# postgresql_not_committed STATUS STATUS: of who writes for psql, and of psql.
+postgresql_not_committed() {
+  (($2 <= 128)) || give_up 76 'psql was killed on the server.'
+  (($2 == 0)) || postgresql_not_done
+  (($1 == 0)) || exit "$1" # its sentence stands
+  give_up 90 "What was imported of $(shown "$name") is not what the archive holds: $(head -n 1 work/said)"
+}
+
+# postgresql_mark: prints the name of the schema that is in the database if, and only if, the transaction of
+# this restore was committed; nothing is ever in it.
+postgresql_mark() {
+  echo "cp_${restore_key}_${i}_restored"
+}
+
+# postgresql_is_marked: nothing of the transaction is under way any more.
+postgresql_is_marked() {
+  postgresql_end_ours
+  ask "$i" "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = '$(postgresql_mark)';" "$name"
+  [ "$(<work/answer)" != 0 ]
+}
+
+# postgresql_unmark: what the mark has said is noted.
+postgresql_unmark() {
+  postgresql_sql "$i" "$name" >/dev/null 2>work/sql.errors < <(printf '%s\n' "SET client_min_messages = error; SET lock_timeout = '${lock_seconds}s';
+DROP SCHEMA IF EXISTS $(postgresql_mark);") ||
+    warn "The empty schema $(postgresql_mark) is left in the database $(shown "$name"): drop it."
 }
 
 ## back, discard, forget
@@ -451,12 +520,22 @@ postgresql_back_sql() {
   echo 'COMMIT;'
 }
 
+# postgresql_restore_undoable: 100 if it was restored in place, which is for good.
+postgresql_restore_undoable() {
+  [ "$method" = in_place ] && noted in-place && ! noted went_back || return 0
+  if ! noted swapped; then
+    postgresql_elsewhere_home
+    postgresql_is_marked || return 0
+    note swapped
+  fi
+  postgresql_unmark
+  give_up 100 "The database $(shown "$name") was restored in place: that is done, and stays."
+}
+
 # postgresql_back_in_place: if its transaction was not committed, nothing has changed.
 postgresql_back_in_place() {
   noted in-place || return 0
-  postgresql_fingerprint
-  recall fingerprint
-  [ "$(<work/answer)" = "$recalled" ] || only_way_back
+  if noted swapped || postgresql_is_marked; then only_way_back; fi
   note went_back
 }
 
@@ -470,7 +549,7 @@ postgresql_restore_discard() {
 
 postgresql_restore_forget() {
   may_forget || { postgresql_restore_discard; return; }
-  [ "$method" != in_place ] || return 0
+  if [ "$method" = in_place ]; then return; fi
   postgresql_elsewhere_home
   postgresql_end_ours
   recall old_oid

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # restore_id and privilege stand before this, see engine/restoring.py
 # All as it was before a restore, however far that came. May be done again, and where nothing was done.
+# Where what cannot be undone was done, nothing is put back, and the result says `stands=1`.
 
 kept=$backup/kept
 
@@ -38,17 +39,28 @@ signal_others() {
   for pid in $pids; do signal "$1" "$pid"; done
 }
 
-begin
-stage back
-choose_rights
-end_others
-if [ -d "$kept" ]; then
+# all_back: first the files, then the databases.
+all_back() {
   put_back || fail 70 "It could not be put back: $(tail -n 1 work/trouble)"
   for_databases back || fail 70 "${databases_said:-The databases could not be put back.}"
   for_databases discard || fail 70 "${databases_said:-What was imported is still there.}"
   clear_stagings || fail 70 "$(tail -n 1 work/trouble)"
+}
+
+begin
+stage back
+choose_rights
+end_others
+words=(complete=1) said='Everything is as it was.'
+if [ -d "$kept" ]; then
+  for_databases undoable
+  case $? in
+    0) all_back ;;
+    100) words+=(stands=1) said=$databases_said ;;
+    *) fail 70 "${databases_said:-It is not known whether the restore can be undone.}" ;;
+  esac
 fi
 sync
-echo complete=1 >work/result || fail 71 "The disk of $(shown "$run") is full."
+printf '%s\n' "${words[@]}" >work/result || fail 71 "The disk of $(shown "$run") is full."
 mv -T work/result result
-say 'Everything is as it was.'
+say "$said"
