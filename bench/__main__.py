@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench import downloads, dumps, increments, schedules
+from bench import downloads, dumps, increments, restores, schedules
 from bench.data import web_site
 from bench.figures import say, timed
 from bench.pages import measured
@@ -32,6 +32,7 @@ def main() -> None:
     increments.main()
     schedules.main()
     downloads.main()
+    restores.main()
     for database, path, milliseconds in measured():
         say(f"{path} with 100,000 backups, {database}", f"{milliseconds:.0f} ms", "≤ 50 ms")
 

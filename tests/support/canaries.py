@@ -5,6 +5,8 @@ panel and server at once, files and folders, and whatever else it can turn into 
 """
 
 import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from threading import Event
 import psycopg
 
 EVERY = 0.1  # seconds
+SQLITE = re.compile(r"\.db(-wal|-shm|-journal)?$")
 FILE_AT_MOST = 4 * 2**20  # bytes of one file that are looked through
 Places = Callable[[], Mapping[str, bytes]]
 
@@ -101,13 +104,22 @@ def files(*folders: Path) -> Places:
             for file in [folder] if folder.is_file() else _below(folder):
                 try:
                     if file.is_file() and not file.is_symlink():
-                        with file.open("rb") as opened:
-                            found[str(file)] = opened.read(FILE_AT_MOST)
+                        found[str(file)] = _content(file)
                 except OSError:
                     continue  # it was removed meanwhile
         return found
 
     return contents
+
+
+def _content(file: Path) -> bytes:
+    """The beginning of it. Who closes a file gives up all locks that the process has on it: those of
+    SQLite would be lost, and another process would cut off the memory that it shares with ours."""
+    if SQLITE.search(file.name):
+        command = ["head", "-c", str(FILE_AT_MOST), file]
+        return subprocess.run(command, check=False, capture_output=True).stdout
+    with file.open("rb") as opened:
+        return opened.read(FILE_AT_MOST)
 
 
 def _below(folder: Path) -> Iterator[Path]:
