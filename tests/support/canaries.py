@@ -113,8 +113,8 @@ def files(*folders: Path) -> Places:
 
 
 def _content(file: Path) -> bytes:
-    """The beginning of it. Who closes a file gives up all locks that the process has on it: those of
-    SQLite would be lost, and another process would cut off the memory that it shares with ours."""
+    """The beginning of it. Who closes a file gives up all locks that the process has on it: those
+    of SQLite would be lost, and another process would cut off the memory that it shares with us."""
     if SQLITE.search(file.name):
         command = ["head", "-c", str(FILE_AT_MOST), file]
         return subprocess.run(command, check=False, capture_output=True).stdout
