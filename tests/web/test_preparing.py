@@ -116,7 +116,7 @@ def test_what_restores_keep_is_told_before_the_panel_goes(app: Flask, owner: Bro
     found = build(app, "restored")
     restore_id, path = found["restore"], f"/servers/{found['server']}"
     for page in (owner.get(f"{path}/uninstall?archives=keep"), owner.get(f"{path}/remove")):
-        assert "1 restore can still be undone here." in page.text
+        assert "Of 1 restore what was there before is kept here." in page.text
         assert f".cloudpilot-restore-{restore_id}" in page.text
         assert page.all("a", href=f"/restores/{restore_id}")
     kept = owner.get(f"{path}/uninstall?archives=keep")
