@@ -9,6 +9,7 @@ from zlib import crc32
 import flask_migrate
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
 from cloudpilot import cli, create_core
 from cloudpilot.db import db
@@ -17,6 +18,7 @@ from tests.support import postgres
 from tests.support import redis as private_redis
 from tests.support.must_run import must_run
 
+_FIRST: dict[str, Engine] = {}  # by the name of its dialect
 SECRET_KEY = "only for tests, only for tests, only for tests"
 
 
@@ -109,12 +111,20 @@ def settings(database_url: str, redis_url: str) -> Settings:
     )
 
 
+def compile_once(engine: Engine) -> None:
+    """SQL is compiled once for each kind of database, and not anew for the engine of each test."""
+    first = _FIRST.setdefault(engine.dialect.name, engine)
+    if first is not engine and first.dialect.server_version_info:  # it has been connected
+        engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
+
+
 @pytest.fixture
 def core(settings: Settings) -> Iterator[Flask]:
     """The application without pages, in its context, over a migrated database."""
     app = create_core(settings)
     cli.register(app)
     with app.app_context():
+        compile_once(db.engine)
         app.extensions["redis"].flushall()
         yield app
         db.session.remove()

@@ -19,7 +19,7 @@ from cloudpilot.domain.people import Person
 from cloudpilot.kinds import Role
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import Settings, from_environment
-from tests.support.database import SECRET_KEY
+from tests.support.database import SECRET_KEY, compile_once
 from tests.support.page import Page
 
 PASSWORD = "correct horse battery"
@@ -113,6 +113,8 @@ def empty(settings: Settings, compiled: FileSystemBytecodeCache) -> Iterator[Fla
     app = create_app(settings)
     app.jinja_env.bytecode_cache = compiled
     silent = watch(app)
+    with app.app_context():
+        compile_once(db.engine)
     yield app
     assert silent == [], "what people do is written into the audit log"
     with app.app_context():
