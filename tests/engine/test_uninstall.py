@@ -114,7 +114,7 @@ def test_nothing_goes_while_a_backup_is_made(server: Machine) -> None:
     with server.session() as session:
         place = server.start(session, Privilege.PLAIN, "/usr/bin/perl")
         refused = server.as_root(f"{removing(server)} 2>&1 || true")
-        assert "A backup is being made" in refused
+        assert "A backup or a restore is at work in" in refused
         assert not ssh.refuses(server.address, server.private_key)
         detached.stop(session, place)
 

@@ -22,9 +22,11 @@ from cloudpilot.vaults.plans import MIB
 ARCHIVE = Item("archive", "a.tar.gz", ((16, 2), (128, 3)))
 WHAT = Sending("u1", (ARCHIVE,), None, size=7, sha256="a" * 64)
 MD5 = "0cc175b9c0f1b6a831c399e269772661"
-WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(
-    lambda text: not has_controls(text)
-)
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp"]),
+    min_size=1,
+    max_size=30,
+).filter(lambda text: not has_controls(text))
 HEADERS = st.lists(st.tuples(WORDS, WORDS), max_size=3).map(tuple)
 
 
