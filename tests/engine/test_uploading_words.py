@@ -23,7 +23,11 @@ ARCHIVE = Item("archive", "a.tar.gz", ((16, 2), (128, 3)))
 WHAT = Sending("u1", (ARCHIVE,), None, size=7, sha256="a" * 64)
 MD5 = "0cc175b9c0f1b6a831c399e269772661"
 WORDS = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp"]),
+    st.characters(
+        codec="utf-8",
+        exclude_categories=["Cc", "Cf", "Zl", "Zp"],
+        include_characters="\u200c\u200d",
+    ),
     min_size=1,
     max_size=30,
 ).filter(lambda text: not has_controls(text))
