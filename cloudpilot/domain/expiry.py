@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit, outcomes, reach, restores, retention, subjects
+from cloudpilot.domain import audit, outcomes, reach, restore_sources, retention, subjects
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
@@ -72,7 +72,7 @@ def _go(session: Session, backup: Backup, now: datetime) -> list[Run]:
     if lies and not any(copy in within_reach for copy in lies):
         backup.kept_because, backup.judge_at = OUT_OF_REACH, now + AGAIN
         return []
-    if restores.uses(session, backup):
+    if restore_sources.uses(session, backup):
         backup.kept_because, backup.judge_at = "Kept: a restore reads it.", now + AFTER_A_RESTORE
         return []
     backup.delete_requested_at, backup.judge_at = now, None

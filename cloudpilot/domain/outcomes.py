@@ -12,7 +12,7 @@ from cloudpilot.domain import (
     backups,
     chains,
     reach,
-    restores,
+    restore_sources,
     runs,
     shrinkage,
     subjects,
@@ -176,7 +176,7 @@ def remove_uploaded(session: Session, backup: Backup) -> list[Run]:
     """
     backup = backups.locked(session, backup.id)
     is_uploaded_now = any(copy.status is CopyStatus.MAKING for copy in backup.copies)
-    if is_uploaded_now or restores.uses(session, backup):
+    if is_uploaded_now or restore_sources.uses(session, backup):
         return []  # it stays due
     for copy in backup.copies:
         copy.remove_at = None  # it has come; the run is tried until it is done

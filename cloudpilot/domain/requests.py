@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import chains, outcomes, restores, runs, trees
+from cloudpilot.domain import chains, outcomes, restore_sources, runs, trees
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.databases import Database
@@ -209,7 +209,7 @@ def delete(session: Session, backup: Backup, by: Person) -> list[Run]:
     under_way = outcomes.deletions(session, backup)
     if backup.delete_requested_at and under_way:
         raise InvalidState("This backup is being deleted already.")
-    if restores.uses(session, backup):
+    if restore_sources.uses(session, backup):
         raise RestoreInProgress("A restore reads this backup just now.")
     depending = chains.depending(session, backup)
     chains.refuse_while_made(depending)

@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, chains
+from cloudpilot.domain import backups, chains, restore_sources
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.restore_review import Need
-from cloudpilot.domain.restores import Restore, RestoreStatus, add_run, needed, places
+from cloudpilot.domain.restores import Restore, RestoreStatus, add_run
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
@@ -87,7 +87,7 @@ def _refuse(session: Session, asked: Asked) -> list[str]:
     backup, server = asked.backup, asked.server
     if backup.status is not Status.COMPLETED or backup.deleted_at or backup.delete_requested_at:
         raise NotCompleted("Only a completed backup can be restored.")
-    if asked.vault_id not in places(session, backup):
+    if asked.vault_id not in restore_sources.places(session, backup):
         raise InvalidState("Not all of this backup is there to be read from that place.")
     if asked.vault_id is None and server.id != backup.server_id:
         raise InvalidState(
@@ -144,7 +144,7 @@ def need(session: Session, restore: Restore) -> Need:
     fetched = sum(one.size or 0 for one in read) if restore.vault_id else 0
     last = max((one.size or 0 for one in read), default=0)
     saves = restore.safe and not restore.into
-    return Need(fetched, needed(session, read[-1]), last if saves else 0)
+    return Need(fetched, restore_sources.needed(session, read[-1]), last if saves else 0)
 
 
 def saved(session: Session, restore: Restore) -> set[int] | None:

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, requests, restore_plans, restore_review
+from cloudpilot.domain import backups, requests, restore_kept, restore_plans, restore_review
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
@@ -32,8 +32,6 @@ from cloudpilot.kinds import BackupType, RunKind
 
 KEPT = timedelta(days=7)  # what was there before
 SURVEY_GOOD_FOR = timedelta(hours=1)  # after that it is looked again before anything begins
-FORGOTTEN_A_TICK = 20
-PLANS_KEEP_LOGINS = timedelta(days=1)
 UNDONE_AGAIN = timedelta(minutes=1)
 UNDONE_AGAIN_AT_MOST = timedelta(hours=1)
 
@@ -195,17 +193,10 @@ def undo(session: Session, restore: Restore, by: Person) -> Run:
         raise InvalidState(f"{names} was restored in place: restore the safe-mode backup instead.")
     if not restore.can_be_undone:
         raise InvalidState("What was there before is not kept any more.")
-    if session.scalar(_forgetting(restore).limit(1)):
+    if restore_kept.is_going(session, restore):
         raise InvalidState("What was there before is being removed: a part of it may be gone.")
     _claim(session, restore, RestoreStatus.UNDOING)
     return add_run(session, restore, RunKind.UNDO, by.id)
-
-
-def _forgetting(restore: Restore) -> Select[UUID]:
-    """Runs that may have begun to remove what was there before, whatever became of them."""
-    return select(Run.id).where(
-        Run.restore_id == restore.id, Run.kind == RunKind.FORGET, Run.sent_at.is_not(None)
-    )
 
 
 def put_back(session: Session, run: Run) -> list[Run]:
@@ -224,45 +215,3 @@ def not_put_back(session: Session, run: Run, error: CloudPilotError) -> list[Run
     if not isinstance(error, RunLost | RunKilled):
         following.next_look_at = clock.now() + min(times * UNDONE_AGAIN, UNDONE_AGAIN_AT_MOST)
     return [following]
-
-
-def forget(session: Session, restore: Restore, by: Person | None) -> Run:
-    """Have what was there before removed for good; raises InvalidState."""
-    if not restore.is_kept:
-        raise InvalidState("What was there before is not kept any more.")
-    return add_run(session, restore, RunKind.FORGET, by.id if by else None)
-
-
-def forgotten(session: Session, run: Run) -> list[Run]:
-    """What was there before is gone."""
-    restore = of_run(session, run)
-    restore.kept_until = restore.logins = None
-    return [add_run(session, restore, RunKind.CLEAR, run.requested_by)]
-
-
-def has_old_logins(session: Session) -> bool:
-    """Whether a login was typed for a restore that nobody has begun for a day."""
-    return session.scalar(select(Restore.id).where(*_never_begun()).limit(1)) is not None
-
-
-def drop_logins(session: Session) -> None:
-    """Those are not kept."""
-    session.execute(update(Restore).where(*_never_begun()).values(logins=None))
-
-
-def _never_begun() -> tuple[ColumnElement[bool], ...]:
-    old = Restore.created_at < clock.now() - PLANS_KEEP_LOGINS
-    return (Restore.status == RestoreStatus.PLANNED, Restore.logins.is_not(None), old)
-
-
-def due_to_forget(session: Session, limit: int = FORGOTTEN_A_TICK) -> list[UUID]:
-    """Restores of which what was there before has been kept for as long as it was to."""
-    at_it = select(Run.id).where(
-        Run.restore_id == Restore.id, Run.kind == RunKind.FORGET, Run.status.in_(ACTIVE)
-    )
-    rows = select(Restore.id).where(
-        Restore.status == RestoreStatus.COMPLETED,
-        Restore.kept_until <= clock.now(),
-        ~at_it.exists(),
-    )
-    return list(session.scalars(rows.order_by(Restore.kept_until).limit(limit)))

@@ -16,15 +16,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import backups, chains, restore_review, runs
+from cloudpilot.domain import restore_review, runs
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import HasStatus, Next, values_of
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import InvalidState, NotFound
+from cloudpilot.errors import NotFound
 from cloudpilot.kinds import RunKind
 
 
@@ -192,47 +191,6 @@ def latest_run(session: Session, restore: Restore) -> Run | None:
 def waits_for(restore: Restore, run: Run | None) -> bool:
     """Whether nothing but its safe-mode backup has been begun; `run` is its newest."""
     return restore.safe_backup_id is not None and (run is None or run.kind is RunKind.SURVEY)
-
-
-def places(session: Session, backup: Backup) -> list[UUID | None]:
-    """From where it, and all that it continues, can be read: vaults, and None for its server."""
-    line = chains.needed(session, backup)
-    whole = len(line) == backup.level + 1
-    stored = [
-        {copy.vault_id for copy in one.copies if copy.status is CopyStatus.STORED} for one in line
-    ]
-    there = set.intersection(*stored) if whole else set()
-    server = session.get_one(Server, backup.server_id)
-    if server.removed_at:
-        there.discard(None)
-    return sorted(there, key=lambda vault_id: (vault_id is not None, str(vault_id)))
-
-
-def archives(session: Session, restore: Restore) -> list[tuple[Backup, Copy]]:
-    """What it is read from, the full backup first; raises InvalidState if a part is not there."""
-    backup = backups.find(session, restore.backup_id)
-    line = chains.needed(session, backup)
-    if restore.vault_id not in places(session, backup):
-        raise InvalidState("A part of this backup is not where it was to be read from any more.")
-    return [
-        (one, next(copy for copy in one.copies if _is_read(copy, restore.vault_id))) for one in line
-    ]
-
-
-def _is_read(copy: Copy, vault_id: UUID | None) -> bool:
-    return copy.vault_id == vault_id and copy.status is CopyStatus.STORED
-
-
-def needed(session: Session, backup: Backup) -> int:
-    """Bytes that it takes unpacked, all levels that are unpacked one after the other included."""
-    return sum(one.tar_size or one.size or 0 for one in chains.needed(session, backup))
-
-
-def uses(session: Session, backup: Backup) -> bool:
-    """Whether a restore reads it just now."""
-    rows = select(Restore.backup_id).where(Restore.status == RestoreStatus.RUNNING)
-    read = (backups.find(session, one) for one in session.scalars(rows))
-    return any(backup.id in {one.id for one in chains.needed(session, each)} for each in read)
 
 
 def add_run(session: Session, restore: Restore, kind: RunKind, by: UUID | None) -> Run:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import backups, outcomes, proofs, restore_steps, uploads
+from cloudpilot.domain import backups, outcomes, proofs, restore_kept, restore_steps, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError
@@ -87,7 +87,7 @@ def _put_back(session: Session, run: Run, ending: Ending) -> list[Run]:
 
 
 def _forgotten(session: Session, run: Run, ending: Ending) -> list[Run]:
-    return [] if ending.error else restore_steps.forgotten(session, run)
+    return [] if ending.error else restore_kept.forgotten(session, run)
 
 
 _ENDINGS: Mapping[RunKind, Callable[[Session, Run, Ending], list[Run]]] = {

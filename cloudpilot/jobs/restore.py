@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudpilot.db import reading
-from cloudpilot.domain import restores, uploads
+from cloudpilot.domain import restore_sources, restores, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.objects import ARCHIVE, VaultObject
@@ -57,7 +57,7 @@ def _what(run: Run) -> Restoration:
     """As the rows say."""
     with reading() as session:
         restore = restores.of_run(session, run)
-        read = restores.archives(session, restore)
+        read = restore_sources.archives(session, restore)
         server = session.get_one(Server, restore.server_id)
         vault = session.get(VaultRow, restore.vault_id) if restore.vault_id else None
         backup = read[-1][0]
@@ -68,7 +68,7 @@ def _what(run: Run) -> Restoration:
             tree=_tree(*read[-1]) if _is_tree(*read[-1]) else None,
             paths=tuple(restore.paths),
             tops=tuple(backup.paths),
-            needed=restores.needed(session, backup),
+            needed=restore_sources.needed(session, backup),
             into=restore.into,
             excludes=tuple(backup.excludes),
             exact=restore.exact,
@@ -103,7 +103,7 @@ def _secrets(run: Run, numbers: Sequence[int]) -> Mapping[str, Secret]:
 def _signed(run: Run, numbers: Sequence[int]) -> Mapping[str, Sequence[Request]]:
     """For the archives of these numbers, counted from 1: each by GET, from any byte on."""
     with reading() as session:
-        read = restores.archives(session, restores.of_run(session, run))
+        read = restore_sources.archives(session, restores.of_run(session, run))
     vault = opening.vault(uploads.vault_of(run))
     objects = {number: stored.archive_of(copy) for number, (_, copy) in enumerate(read, 1)}
     wanted = [number for number in numbers if number in objects]

@@ -1,7 +1,7 @@
 """Looking at what a restore would find; it changes nothing on the server."""
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import restore_plans, restores
+from cloudpilot.domain import restore_plans, restore_sources, restores
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.engine import survey
@@ -17,7 +17,7 @@ def perform(run: Run) -> None:
     with reading() as session:
         restore = restores.of_run(session, run)
         server = session.get_one(Server, restore.server_id)
-        read = restores.archives(session, restore)
+        read = restore_sources.archives(session, restore)
         where = restored.targets(session, restore)
         backup = read[-1][0]
         session.refresh(backup, ["census"])

@@ -21,7 +21,7 @@ from cloudpilot.domain import (
     expiry,
     listings,
     outcomes,
-    restore_steps,
+    restore_kept,
     restores,
     runs,
     schedules,
@@ -115,14 +115,14 @@ def ask_for_expiry() -> None:
 def ask_to_forget() -> None:
     """Have what was there before a restore removed when it has been kept for long enough."""
     with reading() as session:
-        due = restore_steps.due_to_forget(session)
-        has_old_logins = restore_steps.has_old_logins(session)
+        due = restore_kept.due_to_forget(session)
+        has_old_logins = restore_kept.has_old_logins(session)
     if has_old_logins:
         with transaction() as session:
-            restore_steps.drop_logins(session)
+            restore_kept.drop_logins(session)
     for restore_id in due:
         with _unless_another_clock_does(), transaction() as session:
-            run = restore_steps.forget(session, restores.find(session, restore_id), None)
+            run = restore_kept.forget(session, restores.find(session, restore_id), None)
             queue.ring(session, run)
 
 

@@ -12,8 +12,10 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     backups,
     lists,
+    restore_kept,
     restore_plans,
     restore_review,
+    restore_sources,
     restore_steps,
     restores,
     servers,
@@ -59,7 +61,7 @@ def new(backup_id: UUID) -> BaseResponse:
     """Choose what goes where; nothing is done yet."""
     with reading() as session:
         backup = backups.find(session, backup_id)
-        places = restores.places(session, backup)
+        places = restore_sources.places(session, backup)
         vaults = [(one, session.get(Vault, one) if one else None) for one in places]
         there = [one for one in servers.listed(session) if one.is_ready]
         form = RestoreForm()
@@ -115,7 +117,7 @@ def undo(restore_id: UUID) -> BaseResponse:
 @needs(Right.RESTORE)
 def forget(restore_id: UUID) -> BaseResponse:
     """Ask once more, then have what was there before removed for good."""
-    return _asked_once_more("forget", restore_id, Action.RESTORE_FORGOTTEN, restore_steps.forget)
+    return _asked_once_more("forget", restore_id, Action.RESTORE_FORGOTTEN, restore_kept.forget)
 
 
 Act = Callable[[Session, Restore, Person], Run]

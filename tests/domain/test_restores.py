@@ -17,7 +17,9 @@ from cloudpilot.domain import (
     lists,
     outcomes,
     requests,
+    restore_kept,
     restore_plans,
+    restore_sources,
     restore_steps,
     restores,
     runs,
@@ -149,15 +151,15 @@ def test_another_server_reads_from_a_vault_only(backup_id: UUID) -> None:
         copy = Copy(place=Place.VAULT, vault_id=vault.id, name="a", status=CopyStatus.STORED)
         backup.copies.append(copy)
         session.flush()
-        assert restores.places(session, backup) == [None, vault.id]
+        assert restore_sources.places(session, backup) == [None, vault.id]
         restore = planned(session, backup_id, server=other, vault_id=vault.id, safe=True)
-        assert restores.archives(session, restore) == [(backup, copy)]
+        assert restore_sources.archives(session, restore) == [(backup, copy)]
         assert restore_plans.need(session, restore).fetched == backup.size
         session.get_one(Server, backup.server_id).removed_at = clock.now()
-        assert restores.places(session, backup) == [vault.id]
+        assert restore_sources.places(session, backup) == [vault.id]
         copy.move(session, CopyStatus.MISSING)
         with pytest.raises(InvalidState):
-            restores.archives(session, restore)
+            restore_sources.archives(session, restore)
 
 
 def test_a_server_that_is_not_set_up_and_one_with_too_few_rights(backup_id: UUID) -> None:
@@ -298,13 +300,13 @@ def test_not_while_the_site_is_backed_up_and_the_other_way_round(backup_id: UUID
         [run] = restore_steps.start(session, restore, "shop", somebody(session))
         with pytest.raises(RestoreInProgress):
             add_run(session, server, site_of(session, backup))
-        assert restores.uses(session, backup)
+        assert restore_sources.uses(session, backup)
         with pytest.raises(RestoreInProgress):
             requests.delete(session, backup, somebody(session))
         assert outcomes.remove_uploaded(session, backup) == []
         ended(session, run)
         restore_steps.done(session, run)
-        assert not restores.uses(session, backup)
+        assert not restore_sources.uses(session, backup)
 
 
 def site_of(session: Session, backup: Backup) -> Any:
@@ -339,11 +341,11 @@ def test_a_login_that_was_typed_for_nothing_is_dropped_after_a_day(backup_id: UU
         restore = planned(session, backup_id)
         restore.logins = "sealed"
         session.flush()
-        assert not restore_steps.has_old_logins(session)
+        assert not restore_kept.has_old_logins(session)
         restore.created_at = clock.now() - timedelta(days=2)
         session.flush()
-        assert restore_steps.has_old_logins(session)
-        restore_steps.drop_logins(session)
+        assert restore_kept.has_old_logins(session)
+        restore_kept.drop_logins(session)
         session.refresh(restore)
         assert restore.logins is None
 
@@ -357,7 +359,7 @@ def test_done_undone_and_cleared(backup_id: UUID) -> None:
         ended(session, run)
         assert restore_steps.done(session, run) == []
         assert restore.can_be_undone
-        assert restore_steps.due_to_forget(session) == []
+        assert restore_kept.due_to_forget(session) == []
         undoing = restore_steps.undo(session, restore, person)
         assert (undoing.kind, restore.status) == (RunKind.UNDO, RestoreStatus.UNDOING)
         with pytest.raises(InvalidState):
@@ -378,14 +380,14 @@ def test_what_was_there_before_is_forgotten_once(backup_id: UUID) -> None:
         restore_steps.done(session, run)
         restore.kept_until = clock.now() - timedelta(seconds=1)
         session.flush()
-        assert restore_steps.due_to_forget(session) == [restore.id]
-        forgetting = restore_steps.forget(session, restore, None)
-        assert restore_steps.due_to_forget(session) == []
+        assert restore_kept.due_to_forget(session) == [restore.id]
+        forgetting = restore_kept.forget(session, restore, None)
+        assert restore_kept.due_to_forget(session) == []
         ended(session, forgetting)
-        [clearing] = restore_steps.forgotten(session, forgetting)
+        [clearing] = restore_kept.forgotten(session, forgetting)
         assert (clearing.kind, restore.kept_until) == (RunKind.CLEAR, None)
         with pytest.raises(InvalidState):
-            restore_steps.forget(session, restore, somebody(session))
+            restore_kept.forget(session, restore, somebody(session))
 
 
 def test_what_may_be_gone_in_part_is_not_put_back(backup_id: UUID) -> None:
@@ -393,7 +395,7 @@ def test_what_may_be_gone_in_part_is_not_put_back(backup_id: UUID) -> None:
         restore, run = begun(session, backup_id)
         ended(session, run)
         restore_steps.done(session, run)
-        forgetting = restore_steps.forget(session, restore, None)
+        forgetting = restore_kept.forget(session, restore, None)
         forgetting.sent_at = clock.now()
         forgetting.move(session, Status.FAILED, because=RunKilled("It was killed."))
         assert restore.kept_until  # it is tried again
@@ -427,8 +429,8 @@ def test_of_one_in_place_there_is_no_undo(backup_id: UUID, paths: list[str]) -> 
         assert restore.status is RestoreStatus.COMPLETED
         restore.kept_until = clock.now()
         session.flush()
-        assert restore_steps.due_to_forget(session) == [restore.id]
-        assert restore_steps.forget(session, restore, None).kind is RunKind.FORGET
+        assert restore_kept.due_to_forget(session) == [restore.id]
+        assert restore_kept.forget(session, restore, None).kind is RunKind.FORGET
 
 
 def test_what_was_done_for_good_before_its_run_was_lost_is_done(backup_id: UUID) -> None:

@@ -9,7 +9,7 @@ from flask import Flask
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import restore_steps, restores
+from cloudpilot.domain import restore_kept, restore_steps, restores
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.restores import RestoreStatus
 from cloudpilot.domain.status import Status
@@ -67,7 +67,7 @@ def test_a_restore_its_safe_mode_backup_and_its_undoing(site_id: UUID, tmp_path:
     kinds = [run.kind for run in runs_of(restore.id)]
     assert kinds == [RunKind.SURVEY, RunKind.RESTORE, RunKind.UNDO, RunKind.CLEAR]
     with transaction() as session, pytest.raises(InvalidState):
-        restore_steps.forget(session, restores.find(session, restore.id), None)
+        restore_kept.forget(session, restores.find(session, restore.id), None)
 
 
 def nothing_left(tmp_path: Path, restore_id: UUID) -> None:
