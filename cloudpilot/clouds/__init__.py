@@ -1,0 +1,1 @@
+"""Clouds: whole servers as snapshots, made and kept by the provider through its API."""
