@@ -135,3 +135,19 @@ class VaultKind(StrEnum):
     GCS = "gcs"
     AZURE_BLOB = "azure_blob"
     DO_SPACES = "do_spaces"
+
+
+class CloudKind(StrEnum):
+    """Whose machines a cloud is of, and who makes and keeps their snapshots."""
+
+    AWS = "aws"
+    DIGITALOCEAN = "digitalocean"
+    GCP = "gcp"
+    AZURE = "azure"
+
+    @property
+    def brand(self) -> str:
+        """As its owners write it."""
+        return {
+            "aws": "AWS", "digitalocean": "DigitalOcean", "gcp": "Google Cloud", "azure": "Azure",
+        }[self.value]  # fmt: skip
