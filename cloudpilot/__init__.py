@@ -9,14 +9,16 @@
     domain       what is true and what is allowed: rows and rules, no network
     engine       a server, over SSH: commands, parsers, runs that outlive us
     vaults       object storage: signs, verifies, lists, deletes; reads what is small
+    clouds       snapshots of whole servers, which their provider makes and keeps
     db           the database: sessions, transactions, types
-    reports      the word that all share: how is the work going?
+    reports      the words that all share: how is the work going, what has a check found?
+    connections  how the providers' libraries connect: by outbound
     outbound     the only way to an address that somebody has typed
     excludes     what patterns mean, judged and said for tar
     catalogue    failures by their codes
     settings options log text secrets kinds errors clock redaction     small basics
 
-Imports point downwards in this list; domain, engine and vaults are strangers. The rules are
+Imports point downwards in this list; domain, engine, vaults and clouds are strangers. The rules are
 kept by import-linter, see pyproject.toml.
 """
 

@@ -1,6 +1,6 @@
-"""How vaults connect: every connection of every library goes through `outbound`.
+"""How vaults and clouds connect: every connection of every library goes through `outbound`.
 
-A person enters a vault's address, and the panel's machine would connect to it. The libraries of
+A person enters an address, and the panel's machine would connect to it. The libraries of
 the providers all stand on urllib3, whose connections are made by one method: here it asks
 `outbound.connect`, which looks the name up once, judges every address and connects to one that it
 has judged. A certificate is checked against the name all the same. Redirects are answers like any
@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cloudpilot import outbound
-from cloudpilot.errors import AddressRefused, VaultUnreachable
+from cloudpilot.errors import AddressRefused, CloudPilotError
 
 if TYPE_CHECKING:
     from requests import Session
@@ -39,15 +39,18 @@ class Answer:
 
 
 class Wire:
-    """Sends one request as a server's curl would: no redirect, no second attempt."""
+    """Sends one request as a server's curl would: no redirect, no second attempt.
 
-    def __init__(self, *, private: bool) -> None:
-        self._pools = pools(private=private)
+    unreachable  what whoever asks calls it when there is no answer
+    """
+
+    def __init__(self, *, private: bool, unreachable: type[CloudPilotError]) -> None:
+        self._pools, self._unreachable = pools(private=private), unreachable
 
     def send(
         self, method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> Answer:
-        """The answer, whatever its status; raises VaultUnreachable and AddressRefused."""
+        """The answer, whatever its status; raises `unreachable` and AddressRefused."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         try:
@@ -55,7 +58,7 @@ class Wire:
                 method, url, body=body, headers=dict(headers), redirect=False, retries=False
             )
         except HTTPError as error:
-            raise VaultUnreachable(f"There was no answer: {type(error).__name__}.") from error
+            raise self._unreachable(f"There was no answer: {type(error).__name__}.") from error
         named = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status, named, answer.data)
 

@@ -1,7 +1,8 @@
-"""The word that all parts share: how is the work going?"""
+"""The words that all parts share: how is the work going, and what has a check found?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from cloudpilot.errors import CloudPilotError
 
@@ -21,3 +22,22 @@ class Report:
     warnings: tuple[str, ...] = ()  # what was left out or changed meanwhile, one sentence each
     wants: tuple[tuple[str, int], ...] = ()  # item and first part that lacks a signed request
     never_started: bool = False  # there is nothing of it at the server
+
+
+class Grade(StrEnum):
+    """How a line of a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One thing that a check has looked at: a sentence, and what to do if it is not ok."""
+
+    about: str
+    grade: Grade
+    sentence: str
+    remedy: str = ""
+    code: str = ""  # of the failure, if it is one of the catalogue

@@ -16,10 +16,10 @@ from cloudpilot.errors import CloudPilotError, InvalidState, ObjectMissing, Vaul
 from cloudpilot.jobs import lifecycle, opening, orphans, stored, trials
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
-from cloudpilot.reports import Report
+from cloudpilot.reports import CheckLine, Grade, Report
 from cloudpilot.secrets import CannotOpenError
 from cloudpilot.vaults import checks
-from cloudpilot.vaults.base import CheckLine, Grade, Vault
+from cloudpilot.vaults.base import Vault
 
 COPIES_AT_MOST = 200
 FOR_COPIES = 90  # seconds of the job, the check of the store itself included

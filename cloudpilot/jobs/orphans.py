@@ -18,9 +18,10 @@ from cloudpilot.engine import folders
 from cloudpilot.engine.doctor.line import Line
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CloudPilotError, SshUnreachable, VaultUnreachable
+from cloudpilot.reports import CheckLine, Grade
 from cloudpilot.sizes import human_bytes
 from cloudpilot.vaults import checks
-from cloudpilot.vaults.base import CheckLine, Grade, StoredObject, Vault
+from cloudpilot.vaults.base import StoredObject, Vault
 from cloudpilot.vaults.uploads import OpenUpload
 
 OBJECTS_AT_MOST = 50_000  # of a vault, that one check looks at; the first by their keys

@@ -30,7 +30,7 @@ STOP = "cloudpilot.jobs.runs.stop"
 LOOK_ROUND = "cloudpilot.jobs.looks.look_round"
 
 # A store may take minutes to make an object of ten thousand parts, or to list and delete many; one
-# that takes a connection and never answers is given up by a call after three (vaults.connections).
+# that takes a connection and never answers is given up by a call after three (connections).
 SECONDS_BY_KIND = defaultdict(
     lambda: JOB_SECONDS,
     {

@@ -9,13 +9,20 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from cloudpilot import clock
-from cloudpilot.errors import ChecksumMismatch, ObjectMissing, UploadIncomplete, VaultRefused
+from cloudpilot.connections import Wire
+from cloudpilot.errors import (
+    ChecksumMismatch,
+    ObjectMissing,
+    UploadIncomplete,
+    VaultRefused,
+    VaultUnreachable,
+)
 from cloudpilot.kinds import VaultKind
+from cloudpilot.reports import CheckLine
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import azure_abort, azure_deletion, checks, keys, plans, policies, receipts
 from cloudpilot.vaults.azure_client import endpoint, service, translated
-from cloudpilot.vaults.base import Abilities, CheckLine, Deletion, StoredObject, VerifiedBy
-from cloudpilot.vaults.connections import Wire
+from cloudpilot.vaults.base import Abilities, Deletion, StoredObject, VerifiedBy
 from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.naming import disposition
 from cloudpilot.vaults.uploads import OpenUpload, PartRequest, Receipt, ReceivedPart, Upload
@@ -141,7 +148,7 @@ class AzureVault:
         return azure_deletion.delete(self._service, self._blob(key))
 
     def check(self, key: str = "") -> Sequence[CheckLine]:
-        wire = Wire(private=self._location.private)
+        wire = Wire(private=self._location.private, unreachable=VaultUnreachable)
         trial = checks.trial(self, wire, key, in_clear=self._location.in_clear)
         return [*trial, *azure_deletion.findings(self._service, self._container)]
 

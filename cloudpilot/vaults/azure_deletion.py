@@ -6,8 +6,9 @@ from typing import Any
 
 from cloudpilot import clock
 from cloudpilot.errors import CloudPilotError, ObjectMissing, VaultDenied, VaultRefused
+from cloudpilot.reports import CheckLine, Grade
 from cloudpilot.vaults.azure_client import translated
-from cloudpilot.vaults.base import CheckLine, Deletion, Fate, Grade
+from cloudpilot.vaults.base import Deletion, Fate
 from cloudpilot.vaults.checks import unknown
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from cloudpilot.kinds import VaultKind
+from cloudpilot.reports import CheckLine
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults.uploads import OpenUpload, PartRequest, Receipt, ReceivedPart, Upload
 
@@ -52,25 +53,6 @@ class Deletion:
 
     fate: Fate
     until: datetime | None = None
-
-
-class Grade(StrEnum):
-    """How a line of a check ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckLine:
-    """One thing that a check has looked at: a sentence, and what to do if it is not ok."""
-
-    about: str
-    grade: Grade
-    sentence: str
-    remedy: str = ""
-    code: str = ""  # of the failure, if it is one of the catalogue
 
 
 @dataclass(frozen=True, slots=True)

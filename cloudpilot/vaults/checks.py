@@ -13,9 +13,10 @@ from typing import Protocol
 from uuid import uuid4
 
 from cloudpilot import clock
+from cloudpilot.connections import Answer
 from cloudpilot.errors import CloudPilotError, UploadFailed
-from cloudpilot.vaults.base import CheckLine, Fate, Grade, StoredObject, Vault
-from cloudpilot.vaults.connections import Answer
+from cloudpilot.reports import CheckLine, Grade
+from cloudpilot.vaults.base import Fate, StoredObject, Vault
 from cloudpilot.vaults.receipts import bare, base64_md5
 from cloudpilot.vaults.uploads import PartRequest, Receipt, Upload
 

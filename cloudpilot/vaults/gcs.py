@@ -5,18 +5,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+from cloudpilot.connections import Wire
 from cloudpilot.errors import (
     ChecksumMismatch,
     ObjectMissing,
     UploadIncomplete,
     UploadStillOpen,
+    VaultUnreachable,
 )
 from cloudpilot.kinds import VaultKind
+from cloudpilot.reports import CheckLine
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import checks, gcs_deletion, keys, plans, policies, receipts
 from cloudpilot.vaults import gcs_session as session
-from cloudpilot.vaults.base import Abilities, CheckLine, Deletion, StoredObject, VerifiedBy
-from cloudpilot.vaults.connections import Wire
+from cloudpilot.vaults.base import Abilities, Deletion, StoredObject, VerifiedBy
 from cloudpilot.vaults.gcs_client import HOST, bucket, key_file, patience, translated
 from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.naming import disposition
@@ -43,7 +45,7 @@ class GcsVault:
         self._prefix, self._endpoint = location.prefix, location.endpoint or HOST
         self._account = key_file(location.secret)["client_email"]
         self._bucket = bucket(location)
-        self._wire = Wire(private=location.private)
+        self._wire = Wire(private=location.private, unreachable=VaultUnreachable)
 
     def begin(self, key: str, expected: int | None, *, streamed: bool = False) -> Upload:
         plan = plans.plan(expected, streamed=streamed)

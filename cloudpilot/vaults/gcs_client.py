@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cloudpilot import connections
 from cloudpilot.errors import (
     CloudPilotError,
     InvalidConfig,
@@ -13,7 +14,6 @@ from cloudpilot.errors import (
     VaultUnreachable,
 )
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults import connections
 from cloudpilot.vaults.answers import STUMBLES, by_status, nonsense
 from cloudpilot.vaults.location import Location, judge_endpoint
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from cloudpilot import clock
 from cloudpilot.errors import CloudPilotError, ObjectMissing, VaultDenied, VaultRefused
-from cloudpilot.vaults.base import CheckLine, Deletion, Fate, Grade
+from cloudpilot.reports import CheckLine, Grade
+from cloudpilot.vaults.base import Deletion, Fate
 from cloudpilot.vaults.checks import unknown
 from cloudpilot.vaults.gcs_client import patience, translated
 

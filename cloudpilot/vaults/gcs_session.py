@@ -3,8 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
+from cloudpilot.connections import Answer, Wire
 from cloudpilot.errors import UploadIncomplete, VaultRefused, VaultUnreachable
-from cloudpilot.vaults.connections import Answer, Wire
 from cloudpilot.vaults.uploads import PartRequest, Upload
 
 _RANGE = re.compile(r"bytes=0-(\d{1,15})")

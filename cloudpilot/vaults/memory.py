@@ -14,12 +14,13 @@ from typing import ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from cloudpilot import clock
+from cloudpilot.connections import Answer
 from cloudpilot.errors import ObjectMissing, UploadIncomplete, VaultDenied, VaultMissing
 from cloudpilot.kinds import VaultKind
+from cloudpilot.reports import CheckLine
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import checks, keys, plans, receipts
-from cloudpilot.vaults.base import Abilities, CheckLine, Deletion, Fate, StoredObject
-from cloudpilot.vaults.connections import Answer
+from cloudpilot.vaults.base import Abilities, Deletion, Fate, StoredObject
 from cloudpilot.vaults.naming import disposition
 from cloudpilot.vaults.uploads import OpenUpload, PartRequest, Receipt, ReceivedPart, Upload
 

@@ -3,9 +3,9 @@ who wants one file, or an index. Archives go from a vault to whoever wants them 
 
 from collections.abc import Iterator
 
+from cloudpilot import connections
 from cloudpilot.errors import ObjectMissing, VaultRefused, VaultUnreachable
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults import connections
 
 CHUNK = 256 * 1024
 

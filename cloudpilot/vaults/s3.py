@@ -5,13 +5,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from cloudpilot.connections import Wire
 from cloudpilot.errors import (
     ChecksumMismatch,
     ObjectMissing,
     UploadIncomplete,
     UploadStillOpen,
+    VaultUnreachable,
 )
 from cloudpilot.kinds import VaultKind
+from cloudpilot.reports import CheckLine
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import (
     checks,
@@ -23,8 +26,7 @@ from cloudpilot.vaults import (
     s3_findings,
     s3_objects,
 )
-from cloudpilot.vaults.base import Abilities, CheckLine, Deletion, StoredObject, VerifiedBy
-from cloudpilot.vaults.connections import Wire
+from cloudpilot.vaults.base import Abilities, Deletion, StoredObject, VerifiedBy
 from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.naming import disposition
 from cloudpilot.vaults.s3_client import client, of_an_upload, translated
@@ -203,7 +205,7 @@ class S3Vault:
         return s3_deletion.delete(self._s3, self._bucket, name, version)
 
     def check(self, key: str = "") -> Sequence[CheckLine]:
-        wire = Wire(private=self._location.private)
+        wire = Wire(private=self._location.private, unreachable=VaultUnreachable)
         trial = checks.trial(self, wire, key, in_clear=self._location.in_clear)
         return [*trial, *s3_findings.findings(self._s3, self._bucket, self._prefix)]
 

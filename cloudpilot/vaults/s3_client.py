@@ -7,6 +7,7 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
+from cloudpilot import connections
 from cloudpilot.errors import (
     CloudPilotError,
     ObjectMissing,
@@ -15,7 +16,6 @@ from cloudpilot.errors import (
     VaultMissing,
     VaultUnreachable,
 )
-from cloudpilot.vaults import connections
 from cloudpilot.vaults.answers import STUMBLES, by_status, nonsense
 from cloudpilot.vaults.location import Location
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from cloudpilot.errors import CloudPilotError
-from cloudpilot.vaults.base import CheckLine, Grade
+from cloudpilot.reports import CheckLine, Grade
 from cloudpilot.vaults.checks import unknown
 from cloudpilot.vaults.s3_client import code_of, translated
 

@@ -31,9 +31,10 @@ from cloudpilot.errors import CommandFailed, SshUnreachable, ToolMissing, VaultU
 from cloudpilot.jobs import opening, orphans
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.jobs.on_server import connected
+from cloudpilot.reports import CheckLine, Grade
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import keys
-from cloudpilot.vaults.base import CheckLine, Grade, StoredObject, Vault
+from cloudpilot.vaults.base import StoredObject, Vault
 from cloudpilot.vaults.memory import MemoryStore, MemoryVault
 from cloudpilot.vaults.s3 import S3Vault
 from tests.support.rgw import Rgw

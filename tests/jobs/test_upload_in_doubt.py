@@ -13,7 +13,7 @@ from flask import Flask
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import select
 
-from cloudpilot import clock
+from cloudpilot import clock, connections
 from cloudpilot.db import transaction
 from cloudpilot.domain import outcomes, overdue, removals, requests, runs, uploads
 from cloudpilot.domain.backups import Backup
@@ -30,7 +30,6 @@ from cloudpilot.jobs import runs as jobs
 from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.tick import ask_for_removals
 from cloudpilot.secrets import CannotOpenError
-from cloudpilot.vaults import connections
 from cloudpilot.vaults.base import StoredObject
 from cloudpilot.vaults.plans import MIB
 from cloudpilot.vaults.s3 import S3Vault

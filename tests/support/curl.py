@@ -4,7 +4,7 @@ import http.client
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from cloudpilot.vaults.connections import Answer
+from cloudpilot.connections import Answer
 
 
 def send(

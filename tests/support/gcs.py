@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from cloudpilot.vaults.connections import Answer
+from cloudpilot.connections import Answer
 from tests.support import curl
 from tests.support.gcs_signatures import account, grants, status_of
 from tests.support.ports import free_port, wait_for

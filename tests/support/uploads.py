@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from cloudpilot.connections import Answer
 from cloudpilot.engine import detached, uploading
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.ssh import Session
@@ -15,7 +16,6 @@ from cloudpilot.engine.uploading import Item, Request, Sending, Sent
 from cloudpilot.reports import Report
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults.base import StoredObject, Vault
-from cloudpilot.vaults.connections import Answer
 from cloudpilot.vaults.plans import MIB, PartPlan
 from cloudpilot.vaults.uploads import PartRequest, Receipt, Upload
 from tests.support import curl

@@ -23,8 +23,9 @@ from cloudpilot.errors import (
     VaultMissing,
     VaultRefused,
 )
+from cloudpilot.reports import Grade
 from cloudpilot.vaults import keys
-from cloudpilot.vaults.base import Fate, Grade, StoredObject, Vault, VerifiedBy
+from cloudpilot.vaults.base import Fate, StoredObject, Vault, VerifiedBy
 from cloudpilot.vaults.uploads import OpenUpload, Receipt, Upload
 from tests.support import curl
 from tests.support.until import until

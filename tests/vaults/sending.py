@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from cloudpilot.connections import Answer
 from cloudpilot.vaults.base import Vault
 from cloudpilot.vaults.checks import filled
-from cloudpilot.vaults.connections import Answer
 from cloudpilot.vaults.plans import MIB, PartPlan
 from cloudpilot.vaults.receipts import bare
 from cloudpilot.vaults.uploads import PartRequest, Receipt, Upload

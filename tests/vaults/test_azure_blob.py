@@ -11,9 +11,10 @@ from azure.storage.blob import BlobBlock, BlobProperties, RetentionPolicy
 
 from cloudpilot import clock
 from cloudpilot.errors import ChecksumMismatch, InvalidConfig, UploadIncomplete, VaultRefused
+from cloudpilot.reports import Grade
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import azure_deletion
-from cloudpilot.vaults.base import Fate, Grade, Vault
+from cloudpilot.vaults.base import Fate, Vault
 from cloudpilot.vaults.receipts import base64_md5
 from cloudpilot.vaults.registry import open_vault
 from tests.support.azurite import Azurite

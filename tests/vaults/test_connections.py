@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cloudpilot import clock, outbound
+from cloudpilot import clock, connections, outbound
 from cloudpilot.errors import AddressRefused, CloudPilotError, VaultMissing, VaultUnreachable
 from cloudpilot.kinds import VaultKind
+from cloudpilot.reports import Grade
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults import checks, connections
-from cloudpilot.vaults.base import Grade
+from cloudpilot.vaults import checks
 from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.memory import MemoryStore, MemoryVault
 from cloudpilot.vaults.plans import plan
@@ -131,8 +131,9 @@ def test_a_region_that_a_store_names_is_not_asked() -> None:
 
 
 def test_a_request_of_the_check_follows_no_redirect() -> None:
+    wire = connections.Wire(private=True, unreachable=VaultUnreachable)
     with redirecting() as elsewhere:
-        answer = connections.Wire(private=True).send("GET", f"{elsewhere.endpoint}/a")
+        answer = wire.send("GET", f"{elsewhere.endpoint}/a")
     assert answer.status == 307
     assert elsewhere.landed == []
 

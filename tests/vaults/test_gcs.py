@@ -8,9 +8,10 @@ import pytest
 
 from cloudpilot import clock
 from cloudpilot.errors import AddressRefused, InvalidConfig, UploadIncomplete, VaultRefused
+from cloudpilot.reports import Grade
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import gcs_session
-from cloudpilot.vaults.base import Fate, Grade, Vault
+from cloudpilot.vaults.base import Fate, Vault
 from cloudpilot.vaults.registry import open_vault
 from tests.support.gcs import Gcs
 from tests.support.gcs_signatures import account

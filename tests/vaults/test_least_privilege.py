@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from cloudpilot.errors import ObjectMissing, VaultDenied
+from cloudpilot.reports import Grade
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import policies
-from cloudpilot.vaults.base import Fate, Grade
+from cloudpilot.vaults.base import Fate
 from cloudpilot.vaults.registry import open_vault
 from tests.support import curl
 from tests.support.rgw import Rgw

@@ -14,8 +14,9 @@ from cloudpilot.errors import (
     VaultRefused,
 )
 from cloudpilot.kinds import VaultKind
+from cloudpilot.reports import Grade
 from cloudpilot.vaults import s3_deletion
-from cloudpilot.vaults.base import Fate, Grade
+from cloudpilot.vaults.base import Fate
 from tests.support import curl
 from tests.support.rgw import Rgw
 from tests.vaults.s3_store import S3Store
