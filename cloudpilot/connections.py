@@ -10,14 +10,16 @@ What is left: an address that is allowed may be of a machine that somebody else 
 passes on what it is sent; with `private` allowed, so may be anything in the panel's own network.
 """
 
+import re
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cloudpilot import outbound
-from cloudpilot.errors import AddressRefused, CloudPilotError
+from cloudpilot.errors import AddressRefused, CloudPilotError, InvalidConfig
 
 if TYPE_CHECKING:
     from requests import Session
@@ -27,6 +29,8 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0  # without a byte of an answer
 ATTEMPTS = 3  # of each call of a library, the first among them
 AGAIN_SECONDS = 5.0  # after which no further attempt is made, where attempts are not counted
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,14 @@ class Wire:
     """Sends one request as a server's curl would: no redirect, no second attempt.
 
     unreachable  what whoever asks calls it when there is no answer
+    seconds      without a byte of an answer, after which it is given up
     """
 
-    def __init__(self, *, private: bool, unreachable: type[CloudPilotError]) -> None:
-        self._pools, self._unreachable = pools(private=private), unreachable
+    def __init__(
+        self, *, private: bool, unreachable: type[CloudPilotError], seconds: float | None = None
+    ) -> None:
+        self._pools = pools(private=private, seconds=seconds)
+        self._unreachable = unreachable
 
     def send(
         self, method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
@@ -63,6 +71,22 @@ class Wire:
         return Answer(answer.status, named, answer.data)
 
 
+def judge_endpoint(url: str) -> None:
+    """Raise InvalidConfig unless it is `http(s)://host[:port]`, AddressRefused by its host."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise InvalidConfig("The endpoint is no address.") from error
+    rest = (parts.path, parts.query, parts.fragment)
+    if parts.scheme not in {"http", "https"} or not host or any(rest) or "@" in parts.netloc:
+        raise InvalidConfig("An endpoint is https://HOST or https://HOST:PORT, and nothing else.")
+    if not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
+        raise InvalidConfig("The endpoint's host has letters that no host has.")
+    if reason := outbound.refusal(host):
+        raise AddressRefused(reason)
+
+
 def load() -> None:
     """What every connection needs."""
     import urllib3  # noqa: F401, PLC0415
@@ -70,11 +94,11 @@ def load() -> None:
     _trust()
 
 
-def pools(*, private: bool) -> "PoolManager":
-    """urllib3's connections, each of them judged."""
+def pools(*, private: bool, seconds: float | None = None) -> "PoolManager":
+    """urllib3's connections, each of them judged; `seconds` without a byte are too long."""
     import urllib3  # noqa: PLC0415
 
-    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
+    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds or ANSWER_SECONDS)
     made = urllib3.PoolManager(timeout=timeout, ssl_context=_trust())
     made.pool_classes_by_scheme = _pool_classes(private=private)
     return made

@@ -43,7 +43,7 @@ class Part:
 class Snapshot:
     """All disks of one machine at one time."""
 
-    ref: str  # what `start` has returned
+    ref: str  # for `look`, `delete` and `restore`; one snapshot may have several, and one tag
     tag: str  # with which it was started
     instance: str  # id of its machine, "" if nobody knows any more
     state: State
@@ -108,12 +108,12 @@ class Cloud(Protocol):
     def delete(self, ref: str) -> None:
         """Have all of it removed and see that it is gone; what is not there is gone.
 
-        A snapshot that is still being made is given up. Raises StillThere (transient) while the
-        provider shows any of it.
+        A snapshot that is still being made is given up. Raises SnapshotStillThere (a StillThere,
+        transient) while the provider shows any of it.
         """
 
     def list(self) -> Iterator[Snapshot]:
-        """Every snapshot of ours, whoever made it; pages lazily."""
+        """Every snapshot of ours, whoever made it; nobody is asked before the first is wanted."""
 
     def restore(self, ref: str, part: str, name: str, tag: str) -> Restored:
         """Make something new of a part, beside what there is; nothing is overwritten or replaced.

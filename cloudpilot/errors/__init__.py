@@ -34,6 +34,7 @@ from cloudpilot.errors.clouds import (
     SnapshotMissing,
     SnapshotNotDownloadable,
     SnapshotRestore,
+    SnapshotStillThere,
 )
 from cloudpilot.errors.databases import (
     DbAuthFailed,
@@ -150,6 +151,7 @@ __all__ = [
     "SnapshotMissing",
     "SnapshotNotDownloadable",
     "SnapshotRestore",
+    "SnapshotStillThere",
     "SshAuthFailed",
     "SshNotConfigured",
     "SshUnreachable",

@@ -1,6 +1,7 @@
 """A cloud that makes snapshots cannot be reached, refuses, or does not hold what it should."""
 
 from cloudpilot.errors.base import CloudPilotError
+from cloudpilot.errors.on_server import StillThere
 
 
 class CloudDenied(CloudPilotError):
@@ -67,3 +68,12 @@ class SnapshotNotDownloadable(CloudPilotError):
     code = "SNAPSHOT_NOT_DOWNLOADABLE"
     remedy = "Make a disk or machine of the snapshot at the provider and copy from there; for files to download make a backup of the site."
     http_status = 409
+
+
+class SnapshotStillThere(StillThere):
+    """The provider shows some of what was to be removed; `delete` is asked again."""
+
+    code = "SNAPSHOT_STILL_THERE"
+    remedy = "Nothing to do: providers take minutes to remove a snapshot, and it is asked again. If it stays for hours, look at the provider whether something uses or locks it."
+    transient = True
+    http_status = 502

@@ -6,16 +6,13 @@ InvalidConfig, and `endpoint` AddressRefused too.
 
 import re
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+from cloudpilot import keyfile
 from cloudpilot.errors import InvalidConfig
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
-from cloudpilot.vaults import azure_client, gcs_client
+from cloudpilot.vaults import azure_client
 from cloudpilot.vaults.location import Location
 
-KEY_FILE_LENGTH = 20_000  # characters; Google's have 2,400
 _NAME = re.compile(r"[!-~]{1,200}")  # an access key's id
 _SECRET = re.compile(r"[!-~]{1,1000}")
 _NO_BUCKET = "container"  # a name that all providers take
@@ -73,7 +70,7 @@ def secret(kind: VaultKind, text: str) -> Secret:
     """The secret that belongs to the key, or Google's key file. No message holds any of it."""
     typed = Secret(text.strip())
     if kind is VaultKind.GCS:
-        _judge_key_file(typed)
+        keyfile.judge(typed)
     elif not _SECRET.fullmatch(typed.reveal()):
         raise InvalidConfig("Give the secret; it has no spaces and one line.")
     elif kind is VaultKind.AZURE_BLOB:
@@ -83,14 +80,4 @@ def secret(kind: VaultKind, text: str) -> Secret:
 
 def account_of(key_file: Secret) -> str:
     """Whose key file this is: a service account's e-mail address, for who reads the page."""
-    return gcs_client.key_file(key_file)["client_email"]
-
-
-def _judge_key_file(typed: Secret) -> None:
-    if len(typed.reveal()) > KEY_FILE_LENGTH:
-        raise InvalidConfig("The key is not a service account's key file: it is too long.")
-    found = gcs_client.key_file(typed)
-    try:
-        load_pem_private_key(found["private_key"].encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InvalidConfig("The key file's private key cannot be read.") from error
+    return keyfile.key_file(key_file)["client_email"]

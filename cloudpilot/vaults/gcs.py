@@ -13,13 +13,14 @@ from cloudpilot.errors import (
     UploadStillOpen,
     VaultUnreachable,
 )
+from cloudpilot.keyfile import key_file
 from cloudpilot.kinds import VaultKind
 from cloudpilot.reports import CheckLine
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import checks, gcs_deletion, keys, plans, policies, receipts
 from cloudpilot.vaults import gcs_session as session
 from cloudpilot.vaults.base import Abilities, Deletion, StoredObject, VerifiedBy
-from cloudpilot.vaults.gcs_client import HOST, bucket, key_file, patience, translated
+from cloudpilot.vaults.gcs_client import HOST, bucket, patience, translated
 from cloudpilot.vaults.location import Location
 from cloudpilot.vaults.naming import disposition
 from cloudpilot.vaults.uploads import OpenUpload, PartRequest, Receipt, ReceivedPart, Upload

@@ -1,6 +1,5 @@
 """Google's library, held to our rules: judged connections, no redirect, our failures."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,13 +12,12 @@ from cloudpilot.errors import (
     VaultMissing,
     VaultUnreachable,
 )
-from cloudpilot.secrets import Secret
+from cloudpilot.keyfile import key_file
 from cloudpilot.vaults.answers import STUMBLES, by_status, nonsense
-from cloudpilot.vaults.location import Location, judge_endpoint
+from cloudpilot.vaults.location import Location
 
 HOST = "https://storage.googleapis.com"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
-_FIELDS = ("client_email", "private_key", "token_uri")
 TIMEOUT = (connections.CONNECT_SECONDS, connections.ANSWER_SECONDS)
 
 
@@ -30,25 +28,6 @@ def load() -> None:
     import google.oauth2.service_account  # noqa: F401, PLC0415
 
     connections.load()
-
-
-def key_file(secret: Secret) -> dict[str, str]:
-    """A service account's key; raises InvalidConfig for anything else.
-
-    Other kinds of credentials name programs to run and addresses to ask: they are not taken.
-    """
-    try:
-        found = json.loads(secret.reveal())
-    except ValueError as error:
-        raise InvalidConfig("The key is not a service account's key file (JSON).") from error
-    if not isinstance(found, dict) or found.get("type") != "service_account":
-        raise InvalidConfig("The key file is not a service account's.")
-    if not all(isinstance(found.get(field), str) for field in _FIELDS):
-        raise InvalidConfig(f"The key file lacks one of {', '.join(_FIELDS)}.")
-    address = str(found["token_uri"])
-    scheme, _, rest = address.partition("://")
-    judge_endpoint(f"{scheme}://{rest.partition('/')[0]}")
-    return {str(name): str(value) for name, value in found.items()}
 
 
 def bucket(location: Location) -> Any:

@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from cloudpilot import outbound
-from cloudpilot.errors import AddressRefused, InvalidConfig
+from cloudpilot.connections import judge_endpoint
+from cloudpilot.errors import InvalidConfig
 from cloudpilot.kinds import VaultKind
 from cloudpilot.secrets import Secret
 from cloudpilot.vaults import keys
@@ -17,7 +16,6 @@ _BUCKETS = {
     VaultKind.AZURE_BLOB: r"[a-z0-9](-?[a-z0-9]){2,62}",
 }
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +67,3 @@ class Location:
     def in_clear(self) -> bool:
         """Whether backups travel unencrypted."""
         return self.endpoint.startswith("http://")
-
-
-def judge_endpoint(url: str) -> None:
-    """Raise InvalidConfig unless it is `http(s)://host[:port]`, AddressRefused by its host."""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise InvalidConfig("The endpoint is no address.") from error
-    rest = (parts.path, parts.query, parts.fragment)
-    if parts.scheme not in {"http", "https"} or not host or any(rest) or "@" in parts.netloc:
-        raise InvalidConfig("An endpoint is https://HOST or https://HOST:PORT, and nothing else.")
-    if not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
-        raise InvalidConfig("The endpoint's host has letters that no host has.")
-    if reason := outbound.refusal(host):
-        raise AddressRefused(reason)
