@@ -11,6 +11,7 @@ passes on what it is sent; with `private` allowed, so may be anything in the pan
 """
 
 import re
+import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -145,9 +146,11 @@ def _pool_classes(*, private: bool) -> dict[str, Any]:
             seconds = CONNECT_SECONDS
         port = connection.port or connection.default_port
         try:
-            return outbound.connect(connection.host.strip("[]"), port, seconds, private=private)
+            made = outbound.connect(connection.host.strip("[]"), port, seconds, private=private)
         except OSError as error:
             raise NewConnectionError(connection, type(error).__name__) from error
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as urllib3 itself would
+        return made
 
     class Plain(HTTPConnection):
         _new_conn = connect

@@ -1,6 +1,6 @@
 """The check of a cloud: what its credentials may do, tried without making anything."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
 from cloudpilot.clouds.base import Cloud
@@ -57,3 +57,18 @@ def _counted(about: str, noun: str, found: Iterator[object]) -> CheckLine:
 def _encryption() -> CheckLine:
     sentence = "The endpoint is http: the credentials travel in clear."
     return CheckLine("encryption", Grade.WARNING, sentence, "Use https.")
+
+
+def judged(
+    making: Sequence[str], restoring: Sequence[str], lacking: Collection[str]
+) -> Sequence[CheckLine]:
+    """The lines of rights, by their names at the provider: without those of `restoring` snapshots
+    are made all the same."""
+    short = [right for right in making if right in lacking]
+    found = [allowed("rights", ["make, list and delete snapshots"], short)]
+    more = [right for right in restoring if right in lacking]
+    if more:
+        sentence = f"The credentials may not make anything new of snapshots: {', '.join(more)}."
+        remedy = "Nothing to do if that is meant: a person does it at the provider."
+        return [*found, CheckLine("restore", Grade.WARNING, sentence, remedy)]
+    return [*found, allowed("restore", ["make something new of snapshots"], [])]

@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 from cloudpilot import clock
 from cloudpilot.errors import InvalidConfig, SnapshotMissing
+from cloudpilot.text import decode
 
 PREFIX = "cloudpilot-"
 GRACE = timedelta(minutes=10)  # after which what a provider does not list is surely not there
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TAG = re.compile(_UUID)
 _OURS = re.compile(rf"{PREFIX}({_UUID})(?:-\d{{1,3}})?")
+_MORE = re.compile(r"[A-Za-z0-9,._-]{0,700}", re.ASCII)
 _REF = re.compile(
-    rf"({_UUID})\|([^|\x00-\x1f]{{0,200}})\|(\d{{1,11}})\|([A-Za-z0-9,._-]{{0,700}})", re.ASCII
+    rf"({_UUID})\|([^|\x00-\x1f]{{0,200}})\|(\d{{1,11}})\|({_MORE.pattern})", re.ASCII
 )
 
 
@@ -62,6 +64,11 @@ class Ref:
 def now() -> int:
     """The present instant, as refs say it."""
     return int(clock.now().timestamp())
+
+
+def fit(told: object) -> str:
+    """A word of a provider's for a ref's `more`; "" for one that does not fit in."""
+    return str(told) if _MORE.fullmatch(str(told)) else ""
 
 
 def judge_tag(tag: str) -> str:
@@ -112,3 +119,12 @@ def host_name(name: str, tag: str) -> str:
     if not words[:1].isalpha():
         words = f"restored-{words}".strip("-")
     return f"{words[:40].rstrip('-')}-{judge_tag(tag)[:8]}"
+
+
+def sentence(told: str) -> str:
+    """A provider's words as one sentence on one line.
+
+    >>> sentence(" The disk \\n broke. ")
+    'The disk broke.'
+    """
+    return " ".join(decode(told.encode("utf-8", "replace")).split())[:300].rstrip(" .") + "."

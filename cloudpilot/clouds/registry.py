@@ -20,7 +20,7 @@ _CLASSES = {
 _CLIENTS = {
     CloudKind.AWS: "aws_client",
     CloudKind.DIGITALOCEAN: "digitalocean",
-    CloudKind.GCP: "gcp_tokens",
+    CloudKind.GCP: "gcp",
     CloudKind.AZURE: "azure",
 }
 

@@ -21,26 +21,13 @@ Query = Mapping[str, str]
 
 
 class Tokens(Protocol):
-    """What gives the right to ask."""
+    """What gives the right to ask; see `tokens`."""
 
     def token(self) -> Secret:
         """One that is good now; raises as every method of a cloud does."""
 
     def renew(self) -> bool:
         """Forget it: it was refused; whether another one is to be had."""
-
-
-class Fixed:
-    """A token that a person has entered."""
-
-    def __init__(self, secret: Secret) -> None:
-        self._secret = secret
-
-    def token(self) -> Secret:
-        return self._secret
-
-    def renew(self) -> bool:
-        return False
 
 
 def path(*segments: str) -> str:
@@ -59,7 +46,7 @@ class Rest:
     """
 
     def __init__(self, brand: str, endpoint: str, tokens: Tokens, *, private: bool) -> None:
-        self.brand, self.endpoint, self._tokens = brand, endpoint, tokens
+        self._brand, self._endpoint, self._tokens = brand, endpoint, tokens
         self._wire = wire(private=private)
 
     def ask(
@@ -80,11 +67,11 @@ class Rest:
 
         Raises as every method of a cloud does.
         """
-        url = f"{self.endpoint}{target}" + (f"?{urlencode(query)}" if query else "")
-        answer = self._send(method, url, body)
+        url = f"{self._endpoint}{target}" + (f"?{urlencode(query)}" if query else "")
+        answer, token = self._send(method, url, body)
         if answer.status == 401 and self._tokens.renew():
-            answer = self._send(method, url, body)
-        return judged(self.brand, what, answer, missing=missing, hidden=(self._tokens.token(),))
+            answer, token = self._send(method, url, body)
+        return judged(self._brand, what, answer, missing=missing, hidden=(token,))
 
     def followed(self, what: str, target: str, query: Query, link: str) -> Iterator[Any]:
         """Every page of a list whose answers hold the address of the next one under `link`.
@@ -94,21 +81,22 @@ class Rest:
         for _page in range(MOST_PAGES):
             found = self.ask(what, "GET", target, query)
             yield found
-            with refusals.understood(self.brand, what):
+            with refusals.understood(self._brand, what):
                 following = str(found.get(link) or "")
                 query = dict(parse_qsl(urlsplit(following).query))
             if not following:
                 return
-        raise CloudRefused(f"{self.brand}'s list has no end when asked to {what}.")
+        raise CloudRefused(f"{self._brand}'s list has no end when asked to {what}.")
 
-    def _send(self, method: str, url: str, body: object) -> Answer:
-        headers = [("Authorization", f"Bearer {self._tokens.token().reveal()}")]
-        headers.append(("Accept", "application/json"))
-        content = b""
+    def _send(self, method: str, url: str, body: object) -> tuple[Answer, Secret]:
+        """The answer, and the token with which it was asked for."""
+        token = self._tokens.token()
+        headers = [("Authorization", f"Bearer {token.reveal()}"), ("Accept", "application/json")]
+        sent = b""
         if body is not None:
-            content = json.dumps(body).encode()
+            sent = json.dumps(body).encode()
             headers.append(("Content-Type", "application/json"))
-        return self._wire.send(method, url, headers, content)
+        return self._wire.send(method, url, headers, sent), token
 
 
 def wire(*, private: bool) -> Wire:
@@ -125,37 +113,38 @@ def judged(
     hidden: tuple[Secret, ...] = (),
 ) -> Any:
     """What is in an answer; raises what it means if that is no success."""
-    content = _content(answer.body)
+    found = content(answer.body)
     if 200 <= answer.status < 300:
-        if isinstance(content, dict):
-            return content
+        if isinstance(found, dict):
+            return found
         raise CloudRefused(f"The answer was not {brand}'s when asked to {what}.")
-    sentence = refusals.said(brand, answer.status, what, _words(content), hidden)
+    sentence = refusals.said(brand, answer.status, what, words(found), hidden)
     seconds = refusals.seconds_in(answer.headers)
-    if answer.status == 403 and reasons(content) & _RATES:
+    if answer.status == 403 and reasons(found) & _RATES:
         raise CloudThrottled(sentence, seconds)
     raise refusals.by_status(answer.status, sentence, seconds, missing=missing)
 
 
-def reasons(content: object) -> set[str]:
+def reasons(found: object) -> set[str]:
     """The words of Google's for why."""
-    error = content.get("error") if isinstance(content, dict) else None
+    error = found.get("error") if isinstance(found, dict) else None
     listed = error.get("errors") if isinstance(error, dict) else None
-    found = listed if isinstance(listed, list) else []
-    return {str(one.get("reason")) for one in found if isinstance(one, dict)}
+    each = listed if isinstance(listed, list) else []
+    return {str(one.get("reason")) for one in each if isinstance(one, dict)}
 
 
-def _content(body: bytes) -> object:
+def content(body: bytes) -> object:
+    """What an answer holds; nothing is an empty object, None is no JSON."""
     try:
         return json.loads(body) if body.strip() else {}
     except ValueError:
         return None
 
 
-def _words(content: object) -> str:
+def words(found: object) -> str:
     """What it says in words, wherever the providers put that."""
-    if not isinstance(content, dict):
+    if not isinstance(found, dict):
         return ""
-    error = content.get("error")
+    error = found.get("error")
     inner = error.get("message") if isinstance(error, dict) else None
-    return str(inner or content.get("error_description") or content.get("message") or error or "")
+    return str(inner or found.get("error_description") or found.get("message") or error or "")

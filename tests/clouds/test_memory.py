@@ -15,7 +15,7 @@ from tests.clouds.contract import CloudContract
 class Memory:
     """One store of a test."""
 
-    page, parts = 5, 2
+    page, parts, tells_why = 5, 2, True
     machine, absent = WEB.id, "i-absent"
 
     def __init__(self) -> None:

@@ -51,7 +51,7 @@ def redirecting(status: int = 307, body: bytes = b"") -> Iterator[Redirecting]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found.port = server.server_address[1]
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=lambda: server.serve_forever(0.02), daemon=True).start()
     try:
         yield found
     finally:
