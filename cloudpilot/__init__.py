@@ -13,6 +13,7 @@
     db           the database: sessions, transactions, types
     reports      the words that all share: how is the work going, what has a check found?
     keyfile      what Google calls a key, judged
+    amazon       Amazon's library, held to our rules
     connections  how the providers' libraries connect: by outbound
     outbound     the only way to an address that somebody has typed
     excludes     what patterns mean, judged and said for tar

@@ -83,4 +83,9 @@ def understood(brand: str, what: str) -> Iterator[None]:
     try:
         yield
     except STUMBLES as error:
-        raise CloudRefused(f"The answer was not {brand}'s when asked to {what}.") from error
+        raise nonsense(brand, what) from error
+
+
+def nonsense(brand: str, what: str) -> CloudRefused:
+    """The failure of an answer that nobody understands: is the provider there at all?"""
+    return CloudRefused(f"The answer was not {brand}'s when asked to {what}.")

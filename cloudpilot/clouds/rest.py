@@ -117,7 +117,7 @@ def judged(
     if 200 <= answer.status < 300:
         if isinstance(found, dict):
             return found
-        raise CloudRefused(f"The answer was not {brand}'s when asked to {what}.")
+        raise refusals.nonsense(brand, what)
     sentence = refusals.said(brand, answer.status, what, words(found), hidden)
     seconds = refusals.seconds_in(answer.headers)
     if answer.status == 403 and reasons(found) & _RATES:

@@ -99,13 +99,17 @@ class Fake:
             del shelf[key]
         return True
 
-    def fault_of(self, method: str) -> Fault | None:
+    def fault_of(self, request: "Request") -> Fault | None:
         """What becomes of this request; it is used up by that."""
         for one in self.faults:
-            if not one.orders or method not in {"GET", "HEAD"}:
+            if not one.orders or self.is_order(request):
                 self.faults.remove(one)
                 return one
         return None
+
+    def is_order(self, request: "Request") -> bool:
+        """Whether it is to change something."""
+        return request.method not in {"GET", "HEAD"}
 
     def routes(self) -> Sequence[tuple[str, str, Callable[..., Answer]]]:
         """Method, path, and who answers: with what the stars are, and the request."""
@@ -194,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         with fake.lock:
             fake.asked.append((self.command, self.path))
             request = self.request_read()
-            fault = fake.fault_of(self.command)
+            fault = fake.fault_of(request)
             if fault is None or fault.kind == "lost":
                 answer = fake.answer(request)
                 for shelf in fake.shelves:
