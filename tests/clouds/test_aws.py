@@ -25,12 +25,18 @@ CODES = {429: "RequestLimitExceeded", 403: "UnauthorizedOperation", 400: "Resour
 
 
 @pytest.fixture(scope="session")
-def moto() -> Iterator[tuple[int, str]]:
-    """Its port, and the machine web-1 in it."""
+def ec2() -> Iterator[tuple[FakeEc2, str]]:
+    """The gate before moto, and the machine web-1 in that."""
     if not fake_ec2.PROGRAM.exists():
         must_run("moto", "it is not installed")
-    with fake_ec2.moto() as port:
-        yield port, FakeEc2(moto=port).run("web-1")[0]
+    with fake_ec2.running() as gate:
+        yield gate, gate.run("web-1")[0]
+
+
+@pytest.fixture(scope="session")
+def opened(ec2: tuple[FakeEc2, str]) -> Cloud:
+    """Describing EC2 to the library takes longer than most of these tests."""
+    return Aws(*ec2).cloud()
 
 
 class Aws:
@@ -92,18 +98,20 @@ class Aws:
         return fake_ec2.error(status, CODES.get(status, "InternalError"), words)
 
 
-@pytest.mark.xdist_group("moto")
 class TestAws(NetworkContract):
     server = "aws"
 
     @pytest.fixture
-    def provider(self, moto: tuple[int, str]) -> Iterator[Aws]:
-        with fake_ec2.gate(moto[0]) as fake:
-            made = Aws(fake, moto[1])
-            yield made
-            fake.clean()
-            for machine in made.more:
-                fake.ask("TerminateInstances", **{"InstanceId.1": machine})
+    def provider(self, ec2: tuple[FakeEc2, str]) -> Iterator[Aws]:
+        made = Aws(*ec2)
+        yield made
+        for machine in made.more:
+            made.fake.ask("TerminateInstances", **{"InstanceId.1": machine})
+        made.fake.begin_anew()
+
+    @pytest.fixture
+    def cloud(self, opened: Cloud) -> Cloud:
+        return opened
 
     @pytest.mark.parametrize("code", ["RequestLimitExceeded", "Throttling"])
     def test_a_rate_limit_has_words_of_its_own(

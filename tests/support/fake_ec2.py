@@ -39,9 +39,11 @@ class FakeEc2(Fake):
     late: dict[str, int] = field(default_factory=dict)  # for so many requests not listed
     leaving: dict[str, int] = field(default_factory=dict)  # for so many still there
     forbidden: set[str] = field(default_factory=set)  # actions
+    is_clean: bool = True
 
     def ask(self, action: str, **values: str) -> ElementTree.Element:
         """Ask moto, past the gate."""
+        self.is_clean &= action.startswith("Describe")
         body = urlencode({"Action": action, "Version": "2016-11-15", **values}).encode()
         answer = self._forward(_HEADERS, body)
         assert answer.status == 200, answer
@@ -57,13 +59,22 @@ class FakeEc2(Fake):
         return self.ids("DescribeSnapshots", "snapshotId", **wanted)
 
     def clean(self) -> None:
-        """Nothing is there but web-1."""
+        """Nothing is there but machines."""
+        if self.is_clean:
+            return
         marks = {"Filter.1.Name": "tag-key", "Filter.1.Value.1": "cloudpilot:restore"}
         for key in self.ids("DescribeVolumes", "volumeId", **marks):
             self.ask("DeleteVolume", VolumeId=key)
         marks["Filter.1.Value.1"] = "cloudpilot:backup"
         for key in self.ids("DescribeSnapshots", "snapshotId", **marks):
             self.ask("DeleteSnapshot", SnapshotId=key)
+
+    def begin_anew(self) -> None:
+        """As it was before a test."""
+        self.ended.set()  # who waits is let go
+        self.clean()
+        anew = FakeEc2(moto=self.moto, port=self.port, lock=self.lock)
+        vars(self).update(vars(anew))
 
     def run(self, name: str, count: int = 1) -> list[str]:
         """Machines with two volumes."""
@@ -93,6 +104,7 @@ class FakeEc2(Fake):
 
     def _pass(self, request: Request) -> Answer:
         form = request.form
+        self.is_clean &= not self.is_order(request)
         is_dry = form.get("DryRun") == "true"
         if form["Action"] == "DeleteSnapshot" and self.lingering and not is_dry:
             self.leaving.setdefault(form["SnapshotId"], self.lingering)
@@ -174,23 +186,18 @@ def _set(item: ElementTree.Element, name: str, text: str) -> None:
 
 
 @contextmanager
-def moto() -> Iterator[int]:
-    """Its port."""
+def running() -> Iterator[FakeEc2]:
+    """Moto, with nothing in it, and the gate before it."""
     port = free_port()
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     # Its hundreds of images, each with a snapshot, make every list slow.
     settings = {"PATH": os.environ["PATH"], "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
-    process = subprocess.Popen([PROGRAM, "-H", "127.0.0.1", "-p", str(port)], env=settings, **quiet)
+    command = [PROGRAM, "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, env=settings, **quiet)
     try:
         wait_for(port)
-        yield port
+        with serving(FakeEc2(moto=port)) as gate:
+            yield gate
     finally:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def gate(port: int, **values: Any) -> Iterator[FakeEc2]:
-    """A gate before a moto that runs."""
-    with serving(FakeEc2(moto=port, **values)) as found:
-        yield found
