@@ -1,12 +1,13 @@
 # make demo    a running panel with a demo server and a first backup
 # make run     a running panel of your own
-# make test    all checks
+# make test    all checks, in the form that a change waits for
+# make test-long  and what proves the same in more combinations and larger sizes
 # make bench   figures, side by side
 
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: demo run test lint bench docs
+.PHONY: demo run test test-long lint bench docs
 
 demo:
 	@bin/setup demo
@@ -20,6 +21,11 @@ test:
 	@bin/setup test
 	@$(MAKE) --no-print-directory lint
 	@bin/test
+
+test-long:
+	@bin/setup test
+	@$(MAKE) --no-print-directory lint
+	@bin/test --long
 
 lint:
 	@bin/lint

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from http.client import HTTPConnection
 from pathlib import Path
 
 import flask_migrate
@@ -90,13 +89,11 @@ def _by_hand(command: list[str]) -> None:
 
 
 def _ours(port: int, address: str, cookie: str) -> None:
-    connection = HTTPConnection("127.0.0.1", port, timeout=300)
-    connection.request("GET", address, headers={"Cookie": cookie})
-    answer, given = connection.getresponse(), 0
-    while piece := answer.read(2**20):
-        given += len(piece)
-    assert given == SIZE, given
-    connection.close()
+    """By curl, which costs no more than ssh does: all three share the cores."""
+    url = f"http://127.0.0.1:{port}{address}"
+    told = ["--fail", "--silent", "--output", "/dev/null", "--write-out", "%{size_download}"]
+    given = subprocess.check_output(["curl", *told, "--header", f"Cookie: {cookie}", url])
+    assert int(given) == SIZE, given
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ here are left out and named.
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from uuid import uuid4
 
 from bench.data import web_site
@@ -27,11 +29,11 @@ from cloudpilot.engine.script import Contents, Dump
 from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Compression, Privilege
 from cloudpilot.reports import Report
+from cloudpilot.secrets import Secret
 from tests.support import mariadb, postgresql, rgw
 from tests.support.dumped import login_to
 from tests.support.mariadb import MariaDb
 from tests.support.postgresql import PostgreSql
-from tests.support.restoring import Restore, backed_up
 from tests.support.rgw import Rgw
 from tests.support.sshd import private_sshd
 from tests.vaults.s3_store import S3Store
@@ -55,10 +57,10 @@ def main() -> None:
             sshd.session() as session,
         ):
             of_files(Files(session, gateway, home, data))
-        with mariadb.running() as server:
-            of_mariadb(server, home / "mariadb")
-        with postgresql.running() as server:
-            of_postgresql(server, home / "postgresql")
+            with mariadb.running() as server:
+                of_mariadb(Databases(session, home / "mariadb", server))
+            with postgresql.running() as server:
+                of_postgresql(Databases(session, home / "postgresql", server))
 
 
 def of_files(files: "Files") -> None:
@@ -104,15 +106,8 @@ class Files:
         place = Place(str(self.home / "root"), str(uuid4()), "r1")
         paths, root = (str(self.data),), place.root
         what = Contents(paths, (), Compression.GZIP, NAME, root, b"{}")
-        report = self._run(place, script.backup(what))
+        report = run(self.session, place, script.backup(what))
         return report, Path(place.backup_directory) / NAME
-
-    def _run(self, place: Place, files: dict[str, bytes], **more: object) -> Report:
-        detached.launch(self.session, place, files, **more)  # type: ignore[arg-type]
-        until_over(lambda: detached.look(self.session, place).over)
-        report = detached.look(self.session, place)
-        assert report.error is None, (report.error, report.log)
-        return report
 
     def ours(self, target: Path) -> None:
         """The whole run: fetched, verified, unpacked beside, swapped, synced."""
@@ -129,7 +124,7 @@ class Files:
         place = Place(str(self.home / "root"), what.restore_id, "restore")
         request = Request(1, self.address, (), method="GET")
         secrets = requests.secrets({"archive": [request]}, seconds=3600)
-        self._run(place, restoring.restore(what), secrets=secrets)
+        run(self.session, place, restoring.restore(what), secrets)
         assert Path(f"{target}{self.data}/0/large-0.bin").exists()
         shutil.rmtree(place.backup_directory)
 
@@ -144,20 +139,60 @@ class Files:
             "AWS_ACCESS_KEY_ID": self.gateway.key_id,
             "AWS_SECRET_ACCESS_KEY": self.gateway.secret,
             "RESTIC_PASSWORD": "bench",
+            "RESTIC_CACHE_DIR": str(self.home / "restic-cache"),
         }
         repository = f"s3:http://127.0.0.1:{self.gateway.port}/{self.store.bucket}/restic"
 
-        def run(*words: str) -> None:
-            command = ["restic", "--quiet", "--no-cache", "--repo", repository, *words]
+        def typed(*words: str) -> None:
+            command = ["restic", "--quiet", "--repo", repository, *words]
             subprocess.run(command, check=True, env=environ, stdout=subprocess.DEVNULL)
 
-        run("init")
-        run("backup", str(self.data))
-        return lambda target: run("restore", "latest", "--target", str(target))
+        typed("init")
+        typed("backup", str(self.data))
+        return lambda target: typed("restore", "latest", "--target", str(target))
 
 
-def of_mariadb(server: MariaDb, home: Path) -> None:
+@dataclass(frozen=True)
+class Databases:
+    """A database server, whose database `bench` is backed up and restored by real runs."""
+
+    session: Session
+    home: Path
+    server: MariaDb | PostgreSql
+
+    def backed_up(self) -> Archive:
+        """Once."""
+        place = Place(str(self.home / "root"), str(uuid4()), "r1")
+        dump = Dump(login_to(self.server), "here", ("bench",))
+        what = Contents((), (), Compression.GZIP, NAME, place.root, b"{}", dumps=(dump,))
+        result = run(self.session, place, script.backup(what), what.secrets()).result
+        path = f"{place.backup_directory}/{NAME}"
+        return Archive(NAME, int(result["size"]), result["sha256"], path)
+
+    def restored(self, archive: Archive) -> float:
+        """Seconds of a whole restore, from launch to its result; what was there goes after."""
+        what = Restoration(
+            restore_id=str(uuid4()),
+            privilege=Privilege.PLAIN,
+            archives=(archive,),
+            paths=(),
+            tops=(),
+            needed=archive.size,
+            databases=(Target(login_to(self.server), 1, "bench", "bench"),),
+        )
+        place = Place(str(self.home / "root"), what.restore_id, "restore")
+        files = restoring.restore(what)
+        seconds = timed(lambda: run(self.session, place, files, what.secrets()))
+        after = Place(place.root, what.restore_id, "forget")
+        files = restoring.forget(what.restore_id, what.privilege, what.databases)
+        run(self.session, after, files, what.secrets())
+        return seconds
+
+
+def of_mariadb(databases: Databases) -> None:
     """Against `gzip -dc | mariadb`."""
+    server = databases.server
+    assert isinstance(server, MariaDb)
     text = TEXT.replace("n", "seq")
     server.sql("create database bench")
     server.sql(
@@ -169,11 +204,13 @@ def of_mariadb(server: MariaDb, home: Path) -> None:
     pack = f"mariadb-dump {login} --single-transaction --quick bench | gzip"
     back = f"mariadb {login} -e 'create database hand' && gzip -dc FILE | mariadb {login} hand"
     drop = f"mariadb {login} -e 'drop database hand'"
-    databases("MariaDB", server, home, (pack, back, drop), "≤ 1.0 ×")
+    compared("MariaDB", databases, (pack, back, drop), "≤ 1.0 ×")
 
 
-def of_postgresql(server: PostgreSql, home: Path) -> None:
+def of_postgresql(databases: Databases) -> None:
     """Against `gzip -dc | psql`."""
+    server = databases.server
+    assert isinstance(server, PostgreSql)
     text = TEXT.replace("md5(n", "md5(''||n")
     server.sql("create database bench")
     server.sql(
@@ -184,30 +221,38 @@ def of_postgresql(server: PostgreSql, home: Path) -> None:
     login = f"-h {server.home} -p {server.port} -U owner"
     pack = f"pg_dump {login} bench | gzip"
     back = f"createdb {login} hand && gzip -dc FILE | psql -q {login} -v ON_ERROR_STOP=1 hand"
-    databases("PostgreSQL", server, home, (pack, back, f"dropdb {login} hand"), "≤ 0.8 ×")
+    compared("PostgreSQL", databases, (pack, back, f"dropdb {login} hand"), "≤ 0.8 ×")
 
 
-def databases(
-    title: str, server: MariaDb | PostgreSql, home: Path, commands: tuple[str, str, str], aim: str
-) -> None:
+def compared(title: str, databases: Databases, commands: tuple[str, str, str], aim: str) -> None:
     """In place of the one that is there, compared with the dump, against an import by hand, which
-    compares nothing; the fastest of each."""
-    home.mkdir()
-    login = login_to(server)
-    archive = backed_up(home / "backup", Dump(login, "here", ("bench",)))
-    pack, back, drop = (command.replace("FILE", f"{home}/hand.gz") for command in commands)
-    shell(f"{pack} >{home}/hand.gz")
+    compares nothing; the fastest of each, in turn."""
+    databases.home.mkdir()
+    archive = databases.backed_up()
+    pack, back, drop = (command.replace("FILE", f"{databases.home}/gz") for command in commands)
+    shell(f"{pack} >{databases.home}/gz")
     ours, hand = [], []
-    for number in range(ROUNDS):
-        target = Target(login, 1, "bench", "bench")
-        restore = Restore(home / f"r{number}", archive, [target], key=f"k{number}")
-        ours.append(timed(lambda restore=restore: restore.done("prepare", "import", "swap")))  # type: ignore[misc]
-        restore.done("forget")
+    for _ in range(ROUNDS):
+        ours.append(databases.restored(archive))
         hand.append(timed(lambda: shell(back)))
         shell(drop)
     say(f"restore of {title}, about 300 MB", f"{min(ours):.1f} s", "")
-    tool = "mariadb" if isinstance(server, MariaDb) else "psql"
+    tool = "mariadb" if isinstance(databases.server, MariaDb) else "psql"
     say(f"  against `gzip -dc | {tool}`", f"{min(ours) / min(hand):.2f} ×", aim)
+
+
+def run(
+    session: Session,
+    place: Place,
+    files: Mapping[str, bytes],
+    secrets: Mapping[str, Secret] = MappingProxyType({}),
+) -> Report:
+    """To its end, which has to be a good one."""
+    detached.launch(session, place, files, secrets)
+    until_over(lambda: detached.look(session, place).over)
+    report = detached.look(session, place)
+    assert report.error is None, (report.error, report.log)
+    return report
 
 
 def shell(command: str) -> None:

@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.support.database",
     "tests.support.databases",
+    "tests.support.long",
     "tests.support.rows",
     "tests.support.sshd",
     "tests.support.stores",

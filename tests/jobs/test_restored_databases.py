@@ -16,6 +16,8 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.engine import restoring
 from cloudpilot.engine.logins import Login
+from cloudpilot.engine.restoring import Restoration
+from cloudpilot.errors import DiskFull
 from cloudpilot.jobs import restored
 from cloudpilot.kinds import BackupType, RunKind
 from cloudpilot.secrets import Secret
@@ -102,8 +104,27 @@ def test_files_and_database_together_and_undone(full: UUID, database: Any, tmp_p
 
     restore = undone(restore.id)
     assert restore.status is RestoreStatus.UNDONE
+    assert [run.kind for run in runs_of(restore.id) if "./script: line" in run.log] == []
     assert rows(database) == then
     assert page.read_text() == "defaced"
+    assert [name for name in database.databases() if name.startswith("cp_") and name != SHOP] == []
+
+
+def test_no_room_for_a_database_is_told_before_it_is_imported(
+    full: UUID, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, whole = rows(database), restoring.restore
+
+    def on_a_full_disk(what: Restoration) -> dict[str, bytes]:
+        files = whole(what)
+        before, name, after = files["script"].partition(b"room_at() {")
+        after = after.replace(b"stat -f -c '%a %S'", rb"printf '1 512\n'", 1)
+        return files | {"script": before + name + after}
+
+    monkeypatch.setattr(restoring, "restore", on_a_full_disk)
+    restore = restored_to_the_end(full, dumps=[1], safe=False)
+    assert (restore.status, restore.error_code) == (RestoreStatus.FAILED, DiskFull.code)
+    assert rows(database) == now
     assert [name for name in database.databases() if name.startswith("cp_") and name != SHOP] == []
 
 

@@ -204,7 +204,8 @@ of_census() {
   members_of "$number" census.json >work/census.in && perl compare.pl list work/census.in "$1"
 }
 
-# room_at FOLDER: of a database server on this machine; of others nobody here knows.
+# room_at FOLDER: of a database server on this machine; of others nobody here knows. It takes a verified
+# archive, which says how large the database is.
 room_at() {
   local blocks size needed
   read -r needed < <(of_census bytes)

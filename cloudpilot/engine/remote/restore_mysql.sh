@@ -20,8 +20,6 @@ mysql_restore_prepare() {
     mysql_in_the_way
     ! mysql_exists "$name" || mysql_can_come_back
   fi
-  ask "$i" 'SELECT @@datadir'
-  mysql_is_remote || room_at "$(<work/answer)"
   begin_journal
 }
 
@@ -295,6 +293,8 @@ mysql_keep_all() {
 
 mysql_restore_import() {
   mysql_begin
+  ask "$i" 'SELECT @@datadir'
+  mysql_is_remote || room_at "$(<work/answer)"
   say "Importing $(shown "${backed_up[i]}") of the archive for $(shown "$name")."
   mysql_unpack_programs
   if [ "$method" = in_place ]; then return; fi

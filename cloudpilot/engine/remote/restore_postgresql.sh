@@ -22,7 +22,6 @@ postgresql_restore_prepare() {
     postgresql_may_swap
     postgresql_in_the_way
   fi
-  postgresql_room
   begin_journal
 }
 
@@ -186,6 +185,7 @@ ends_sessions() {
 postgresql_restore_import() {
   local options=()
   postgresql_elsewhere_home
+  postgresql_room
   say "Importing $(shown "${backed_up[i]}") of the archive for $(shown "$name")."
   if [ "$method" = in_place ]; then return; fi
   postgresql_read_lines
