@@ -71,8 +71,6 @@ class GoogleCloud:
         target = self._at("zones", zone, "instances", machine)
         self._rest.ask("look at the machine", "GET", target, missing=InstanceMissing)
         told = Ref(tag, instance, naming.now())
-        if self._image(name) is not None:
-            return str(told)
         source = f"projects/{self._project}/zones/{zone}/instances/{machine}"
         body = {
             "name": name,
@@ -87,7 +85,7 @@ class GoogleCloud:
         except CloudRefused:
             if self._image(name) is None:
                 raise
-            return str(told)  # somebody was faster
+            return str(told)  # it was begun before
         with understood(BRAND, what):
             return str(Ref(tag, instance, told.at, naming.fit(found["name"])))
 

@@ -88,7 +88,8 @@ def snapshot(told: Ref, image: Mapping[str, Any], operation: Mapping[str, Any] |
     """How it stands; `operation` is what makes it, where that is known and it is not done."""
     status = str(image["status"])
     state = STATES.get(status, State.FAILED)
-    disks = (image.get("instanceProperties") or {}).get("disks") or []
+    properties = image.get("instanceProperties") or image.get("sourceInstanceProperties") or {}
+    disks = properties.get("disks") or []
     stored = image.get("totalStorageBytes")
     why = f"{_INVALID}" if status == "INVALID" else "Google Cloud is deleting the machine image."
     return Snapshot(

@@ -163,6 +163,18 @@ class TestGoogle(NetworkContract):
         cloud.delete(ref)
         assert provider.made(tag) == 0
 
+    def test_what_was_ordered_long_ago_is_not_ordered_again(
+        self, provider: Google, cloud: Cloud, tag: str
+    ) -> None:
+        """Google knows the ids of requests for a while only; names it knows for ever."""
+        snapshot, wanted = self.done(provider, cloud, tag), str(uuid4())
+        made = cloud.restore(snapshot.ref, snapshot.parts[0].id, "Shop", wanted)
+        provider.fake.requests.clear()
+        ref = cloud.start(provider.machine, tag, "Shop")
+        assert cloud.look(ref).state is State.DONE
+        assert cloud.restore(ref, snapshot.parts[0].id, "Shop", wanted) == made
+        assert (provider.made(tag), provider.restored()) == (1, 1)
+
     def test_another_machine_of_that_name_is_not_ours(
         self, provider: Google, cloud: Cloud, tag: str
     ) -> None:
