@@ -9,16 +9,17 @@ class BackupType(StrEnum):
     FILES = "files"
     DATABASE = "database"
     FULL = "full"  # both as one restore point
+    SNAPSHOT = "snapshot"  # the whole machine, by its cloud
 
     @property
     def has_files(self) -> bool:
         """Whether paths are part of it."""
-        return self is not BackupType.DATABASE
+        return self in {BackupType.FILES, BackupType.FULL}
 
     @property
     def has_databases(self) -> bool:
         """Whether dumps are part of it."""
-        return self is not BackupType.FILES
+        return self in {BackupType.DATABASE, BackupType.FULL}
 
 
 class Engine(StrEnum):
@@ -59,6 +60,9 @@ class RunKind(StrEnum):
     UNDO = "undo"  # puts back what was there before a restore
     FORGET = "forget"  # has what was there before a restore go for good
     CLEAR = "clear"  # removes the folder in which a restore has worked
+    SNAPSHOT = "snapshot"  # has a cloud make a snapshot, for as long as it takes
+    CHECK_CLOUD = "check-cloud"  # asks a cloud what its credentials may do and what is there
+    CREATE = "create"  # has a cloud make a disk or machine of a snapshot, beside what there is
 
     @property
     def must_end(self) -> bool:
@@ -73,6 +77,11 @@ class RunKind(StrEnum):
         return self in {
             RunKind.MAKE, RunKind.UPLOAD, RunKind.RESTORE, RunKind.UNDO, RunKind.FORGET,
         }  # fmt: skip
+
+    @property
+    def goes_on_alone(self) -> bool:
+        """Whether what has been begun goes on without us, on a server or at a cloud."""
+        return self.is_on_server or self is RunKind.SNAPSHOT
 
     @property
     def is_tried_for_ever(self) -> bool:
@@ -109,6 +118,7 @@ class Place(StrEnum):
 
     SERVER = "server"
     VAULT = "vault"
+    CLOUD = "cloud"
 
 
 class Privilege(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, select
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from cloudpilot import clock
 from cloudpilot.db import Base
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import HasStatus, Next, values_of
 from cloudpilot.domain.vaults import Vault
@@ -66,7 +67,9 @@ class Copy(HasStatus, Base):
     server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # place "server"
     root: Mapped[str | None]  # the backup directory of that server when the copy was made
     vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))  # place "vault"
-    name: Mapped[str]  # the archive's file name
+    cloud_id: Mapped[UUID | None] = mapped_column(ForeignKey(Cloud.id), index=True)  # "cloud"
+    name: Mapped[str]  # the archive's file name; of a snapshot its ref, "" until that is known
+    parts: Mapped[list[dict[str, Any]] | None]  # of a snapshot, one for each disk: id, disk, size
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     sha256: Mapped[str | None]
     verified_by: Mapped[str | None]  # how we know that it is whole

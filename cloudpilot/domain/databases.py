@@ -10,12 +10,13 @@ from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
 from cloudpilot import clock
 from cloudpilot.db import Base
+from cloudpilot.domain import goodness
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status, values_of
 from cloudpilot.errors import InvalidConfig, NotFound
-from cloudpilot.kinds import BackupType, Engine, RunKind
+from cloudpilot.kinds import Engine, RunKind
 from cloudpilot.secrets import Sealer, Secret
 
 
@@ -208,7 +209,7 @@ def known(session: Session, site_id: UUID) -> dict[UUID, list[str]]:
     rows = select(Backup.databases, Backup.census).where(
         Backup.site_id == site_id,
         Backup.status == Status.COMPLETED,
-        Backup.type != BackupType.FILES,
+        goodness.has_databases(),
     )
     last = session.execute(rows.order_by(Backup.created_at.desc(), Backup.id).limit(1)).first()
     plans, census = last or ((), ())

@@ -4,6 +4,7 @@ A good backup is completed, was whole when it was made, has not been deleted by 
 Check looked for it last, and has no serious warnings.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -21,12 +22,16 @@ SERIOUS = 100  # one name in so many that could not be read makes warnings serio
 
 def has_files(backup: Any = Backup) -> ColumnElement[bool]:
     """Paths are part of it."""
-    return cast(backup.type, String) != BackupType.DATABASE.value
+    return _is_of(backup, lambda kind: kind.has_files)
 
 
 def has_databases(backup: Any = Backup) -> ColumnElement[bool]:
     """Dumps are part of it."""
-    return cast(backup.type, String) != BackupType.FILES.value
+    return _is_of(backup, lambda kind: kind.has_databases)
+
+
+def _is_of(backup: Any, holds: Callable[[BackupType], bool]) -> ColumnElement[bool]:
+    return cast(backup.type, String).in_([kind.value for kind in BackupType if holds(kind)])
 
 
 def is_good() -> tuple[ColumnElement[bool], ...]:

@@ -11,6 +11,7 @@ from cloudpilot import clock
 from cloudpilot.domain import (
     backups,
     chains,
+    goodness,
     reach,
     restore_sources,
     runs,
@@ -27,7 +28,7 @@ from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import CloudPilotError
-from cloudpilot.kinds import BackupType, Place, RunKind
+from cloudpilot.kinds import Place, RunKind
 
 
 def started(session: Session, backup: Backup) -> list[Run]:
@@ -116,7 +117,7 @@ def _dumped_before(session: Session, backup: Backup) -> list[list[dict[str, Any]
     if not backup.type.has_databases:
         return []
     others = (Backup.site_id == backup.site_id, Backup.id != backup.id)
-    dumped = (Backup.status == Status.COMPLETED, Backup.type != BackupType.FILES)
+    dumped = (Backup.status == Status.COMPLETED, goodness.has_databases())
     rows = select(Backup.census).where(*others, *dumped).order_by(Backup.created_at.desc())
     return list(session.scalars(rows.limit(shrinkage.LOOKED_AT)))
 
@@ -125,7 +126,7 @@ def failed(session: Session, backup: Backup, error: CloudPilotError, *, sent: bo
     """There is no archive; returns the runs that remove what may have been sent."""
     lost(session, backup, error)
     for copy in backup.copies:
-        if copy.place is Place.SERVER and not sent:
+        if copy.place is not Place.VAULT and not sent:
             copy.move(session, CopyStatus.GONE, gone_at=clock.now())
     return remove(session, backup, by=None)
 
@@ -235,6 +236,7 @@ def _deletion(session: Session, backup: Backup, vault_id: UUID | None, by: Perso
             claim=f"delete:{backup.id}{place}",
             server_id=backup.server_id,
             vault_id=vault_id,
+            cloud_id=next((copy.cloud_id for copy in backup.copies if copy.cloud_id), None),
             backup_id=backup.id,
             requested_by=by.id if by else None,
             subject=backup.subject,

@@ -8,6 +8,7 @@ from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import VaultForgotten
+from cloudpilot.kinds import Place
 
 
 def copies(session: Session, backup: Backup) -> list[Copy]:
@@ -15,8 +16,9 @@ def copies(session: Session, backup: Backup) -> list[Copy]:
     way to."""
     has_left = session.get_one(Server, backup.server_id).removed_at
     forgotten = _in_forgotten_vaults(session, backup)
-    on_servers = [copy for copy in backup.copies if not copy.vault_id and not has_left]
-    return [*on_servers, *(one for one in backup.in_vaults() if one not in forgotten)]
+    on_server = [] if has_left else [one for one in backup.copies if one.place is Place.SERVER]
+    in_clouds = [one for one in backup.copies if one.place is Place.CLOUD]
+    return [*on_server, *in_clouds, *(one for one in backup.in_vaults() if one not in forgotten)]
 
 
 def let_forgotten_go(session: Session, backup: Backup) -> None:

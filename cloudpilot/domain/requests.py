@@ -25,6 +25,7 @@ from cloudpilot.errors import (
     InvalidConfig,
     InvalidState,
     RestoreInProgress,
+    SnapshotNotDownloadable,
     SshNotConfigured,
 )
 from cloudpilot.kinds import BackupType, Compression, Method, Place, RunKind
@@ -53,6 +54,9 @@ class Wish:
     def refuse_nothing(self) -> None:
         """Raises InvalidConfig if there is nothing of this type to back up, and SshNotConfigured
         if its server's host key was not approved."""
+        if self.type is BackupType.SNAPSHOT:
+            self._refuse_without_cloud()
+            return
         if not self.server.is_ready:
             raise SshNotConfigured(
                 f"{self.server.name} has not been set up yet: its host key is unknown."
@@ -65,6 +69,15 @@ class Wish:
         if self.type.has_databases and not self.databases:
             raise InvalidConfig(f"{name} has no database: only its files can be backed up.")
         trees.refuse(self.method, self.type, self.server.privilege, self.destination)
+
+    def _refuse_without_cloud(self) -> None:
+        name = self.server.name
+        if self.site:
+            raise InvalidConfig("A snapshot is of a whole server, not of a site.")
+        if self.server.cloud_id is None:
+            raise InvalidConfig(f"Choose first which machine of which cloud {name} is.")
+        if self.destination and self.destination.vault:
+            raise SnapshotNotDownloadable("A snapshot stays at its cloud: it goes to no vault.")
 
 
 def backup_now(session: Session, wish: Wish, by: Person | None) -> Run:
@@ -86,7 +99,8 @@ def new_backup(wish: Wish, by: Person | None) -> Backup:
     """The row of a backup, with that of its copy on the server."""
     server, site, now = wish.server, wish.site, clock.now()
     name = f"{wish.type}-{now:%Y%m%d-%H%M%S}Z"
-    archive = f"{name}{wish.compression.suffix}"
+    is_snapshot = wish.type is BackupType.SNAPSHOT
+    archive = name if is_snapshot else f"{name}{wish.compression.suffix}"
     backup = Backup(
         id=uuid4(),
         type=wish.type,
@@ -110,27 +124,36 @@ def new_backup(wish: Wish, by: Person | None) -> Backup:
         judge_at=now + timedelta(days=wish.retention_days),
         archive=archive,
     )
-    its = f"{name}{wish.method.suffix}" if wish.method is Method.TREE else archive
-    backup.copies.append(
-        Copy(place=Place.SERVER, server_id=server.id, root=server.backup_root, name=its)
-    )
+    backup.copies.append(_first_copy(wish, name, archive))
     return backup
+
+
+def _first_copy(wish: Wish, name: str, archive: str) -> Copy:
+    """Where it is made."""
+    server = wish.server
+    if wish.type is BackupType.SNAPSHOT:
+        return Copy(place=Place.CLOUD, cloud_id=server.cloud_id, name="")
+    its = f"{name}{wish.method.suffix}" if wish.method is Method.TREE else archive
+    return Copy(place=Place.SERVER, server_id=server.id, root=server.backup_root, name=its)
 
 
 def run_that_makes(backup: Backup) -> Run:
     """The row of the run that makes a backup, for its claim alone on what is backed up."""
     return Run(
-        kind=RunKind.MAKE,
-        claim=claim_of(backup.server_id, backup.site_id),
+        kind=RunKind.SNAPSHOT if backup.type is BackupType.SNAPSHOT else RunKind.MAKE,
+        claim=claim_of(backup.server_id, backup.site_id, backup.type),
         server_id=backup.server_id,
+        cloud_id=backup.copies[0].cloud_id,
         backup_id=backup.id,
         requested_by=backup.requested_by,
         subject=backup.subject,
     )
 
 
-def claim_of(server_id: UUID, site_id: UUID | None) -> str:
-    """What no two backups may be made of at once: a site, or a server's own paths."""
+def claim_of(server_id: UUID, site_id: UUID | None, kind: BackupType = BackupType.FILES) -> str:
+    """What no two backups may be made of at once: a site, a server's own paths, or a machine."""
+    if kind is BackupType.SNAPSHOT:
+        return f"make:machine:{server_id}"
     return f"make:site:{site_id}" if site_id else f"make:server:{server_id}"
 
 
@@ -231,7 +254,8 @@ def _have_deleted(session: Session, backup: Backup, by: Person) -> list[Run]:
 def _refuse_out_of_reach(session: Session, backup: Backup) -> None:
     """The panel has no way to a server that it has left: what lies there stays there."""
     server = session.get_one(Server, backup.server_id)
-    if server.removed_at and not backup.in_vaults():
+    elsewhere = backup.in_vaults() or any(copy.cloud_id for copy in backup.copies)
+    if server.removed_at and not elsewhere:
         paths = ", ".join(copy.path for copy in backup.copies if copy.place is Place.SERVER)
         raise InvalidState(
             f"CloudPilot cannot reach {server.name} any more:"

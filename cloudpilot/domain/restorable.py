@@ -12,7 +12,8 @@ from statistics import median
 from uuid import UUID
 
 COMPARED = 5  # earlier good backups that a size is compared with
-SERVER = "server"  # the place that is no vault
+SERVER = "server"  # the places that are no vault
+CLOUD = "cloud"
 
 
 class Outcome(StrEnum):
@@ -27,7 +28,7 @@ class Outcome(StrEnum):
 class Item:
     """A backup that has not been deleted; moments are aware.
 
-    places   where a verified copy lies: SERVER, or a vault's id; none: it holds nothing
+    places   where a verified copy lies: SERVER, CLOUD, or a vault's id; none: it holds nothing
     size     bytes
     usual    bytes that were usual when it ended, see `usual`; None: nothing to compare with
     chain    the id of the full backup that it builds on, its own if it is one; None: no chain

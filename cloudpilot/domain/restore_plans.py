@@ -27,10 +27,11 @@ from cloudpilot.errors import (
     InvalidState,
     NotCompleted,
     PrivilegeMissing,
+    SnapshotRestore,
     SshNotConfigured,
 )
 from cloudpilot.excludes import distinct, is_inside
-from cloudpilot.kinds import Privilege, RunKind
+from cloudpilot.kinds import BackupType, Privilege, RunKind
 
 SUFFIX_LENGTH = 20
 
@@ -85,6 +86,8 @@ def _refuse(session: Session, asked: Asked) -> list[str]:
     Raises NotCompleted, InvalidState, SshNotConfigured, InvalidPath, PrivilegeMissing.
     """
     backup, server = asked.backup, asked.server
+    if backup.type is BackupType.SNAPSHOT:
+        raise SnapshotRestore("A snapshot is not put in the place of a running server.")
     if backup.status is not Status.COMPLETED or backup.deleted_at or backup.delete_requested_at:
         raise NotCompleted("Only a completed backup can be restored.")
     if asked.vault_id not in restore_sources.places(session, backup):

@@ -18,6 +18,7 @@ from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
 from cloudpilot.domain import pace
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, NEXT, HasStatus, Next, Status, values_of
@@ -30,7 +31,7 @@ _ACTIVE_ONLY = text(f"status IN ({', '.join(repr(status.value) for status in ACT
 
 
 class Run(HasStatus, Base):
-    """One piece of slow work on a server, at a vault, or from one to the other."""
+    """One piece of slow work on a server, at a vault or a cloud, or from one to the other."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -49,6 +50,7 @@ class Run(HasStatus, Base):
         Index(None, "backup_id"),
         Index(None, "restore_id", "created_at", "id"),
         Index(None, "vault_id", "created_at", "id"),
+        Index(None, "cloud_id", "created_at", "id"),
         Index(None, "kind", "status", "created_at"),
         Index(
             "ix_runs_due",
@@ -63,8 +65,11 @@ class Run(HasStatus, Base):
     kind: Mapped[RunKind] = mapped_column(values_of(RunKind))
     status: Mapped[Status] = mapped_column(values_of(Status), default=Status.PENDING)
     claim: Mapped[str | None]  # what no two active runs may work on: "make:site:<id>"
-    server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # None: a vault's own
+    server_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey(Server.id)
+    )  # None: a vault's or cloud's own
     vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))
+    cloud_id: Mapped[UUID | None] = mapped_column(ForeignKey(Cloud.id))
     backup_id: Mapped[UUID | None] = mapped_column(ForeignKey("backups.id"))
     restore_id: Mapped[UUID | None] = mapped_column(ForeignKey("restores.id"))
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))  # None: the panel
@@ -72,7 +77,7 @@ class Run(HasStatus, Base):
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what was asked for, by kind
 
     stage: Mapped[str] = mapped_column(default="")
-    done: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of this stage
+    done: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of this stage; of a snapshot %
     total: Mapped[int | None] = mapped_column(BigInteger)  # bytes; None while unknown
     rate: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes a second, smoothed
     log: Mapped[str] = mapped_column(Text, default="")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock, outbound
 from cloudpilot.db import Base
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.status import values_of
 from cloudpilot.errors import AddressRefused, InvalidConfig, InvalidPath, NotFound
 from cloudpilot.kinds import Privilege
@@ -58,6 +59,9 @@ class Server(Base):
     checked_at: Mapped[datetime | None]  # when the last Check ended well enough to say something
     next_check_at: Mapped[datetime | None] = mapped_column(index=True)  # by the clock, daily
     removed_at: Mapped[datetime | None]  # a tombstone: its backups keep their server
+    cloud_id: Mapped[UUID | None] = mapped_column(ForeignKey(Cloud.id), index=True)
+    instance_id: Mapped[str | None]  # its machine there, as clouds.base.Instance has it
+    instance_name: Mapped[str | None]  # as it was called when somebody chose it
 
     @property
     def key_place(self) -> str:

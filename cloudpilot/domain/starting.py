@@ -29,7 +29,7 @@ from cloudpilot.domain.slots import Slot, SlotStatus
 from cloudpilot.domain.status import ACTIVE
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, CloudPilotError, NotFound
-from cloudpilot.kinds import RunKind
+from cloudpilot.kinds import BackupType, RunKind
 
 AGAIN = timedelta(seconds=20)  # who waits for another backup looks again
 
@@ -168,12 +168,13 @@ class _Around:
         )
         found = session.execute(active).all()
         making = [row for row in found if row.kind is RunKind.MAKE]
+        claims = (row.claim for row in found if row.kind in {RunKind.MAKE, RunKind.SNAPSHOT})
         return cls(
             servers,
             _by_id(session, Site, site_ids),
             _by_id(session, Vault, {one.vault_id for one in schedules if one.vault_id}),
             databases.by_site(session, site_ids),
-            {row.claim for row in making},
+            set(claims),
             Counter(row.server_id for row in making),
             {row.server_id for row in found if row.kind is RunKind.UNINSTALL},
             {row.server_id for row in found if row.kind in requests.RESTORING},
@@ -182,19 +183,21 @@ class _Around:
     def why_not_now(self, schedule: Schedule) -> str:
         """What this has to wait for, as a sentence; nothing if it may begin."""
         server = self.servers[schedule.server_id]
-        if claim_of(schedule.server_id, schedule.site_id) in self.claimed:
+        if claim_of(schedule.server_id, schedule.site_id, schedule.type) in self.claimed:
             what = self.sites[schedule.site_id].name if schedule.site_id else server.name
             return f"Another backup of {what} has not ended."
         if server.id in self.changing:
             return f"A restore to {server.name} is under way."
-        if self.at_work[server.id] >= server.backups_at_once:
+        is_busy = self.at_work[server.id] >= server.backups_at_once
+        if is_busy and schedule.type is not BackupType.SNAPSHOT:
             return f"{server.name} is making {self.at_work[server.id]} backups, as many as it may."
         return ""
 
     def takes(self, schedule: Schedule) -> None:
         """A backup of it begins."""
-        self.claimed.add(claim_of(schedule.server_id, schedule.site_id))
-        self.at_work[schedule.server_id] += 1
+        self.claimed.add(claim_of(schedule.server_id, schedule.site_id, schedule.type))
+        if schedule.type is not BackupType.SNAPSHOT:  # its cloud makes it
+            self.at_work[schedule.server_id] += 1
 
     def wish(self, slot: Slot, schedule: Schedule) -> Wish:
         """What is to be backed up, as site and schedule say now. Raises NotFound for what has been

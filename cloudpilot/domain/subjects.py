@@ -12,12 +12,13 @@ from cloudpilot import clock
 from cloudpilot.domain import goodness, restorable
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
-from cloudpilot.domain.restorable import SERVER, Item, Outcome
+from cloudpilot.domain.restorable import CLOUD, SERVER, Item, Outcome
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import RunStopped
-from cloudpilot.kinds import BackupType
+from cloudpilot.kinds import BackupType, Place
 
 LOOKED_AT = 50  # earlier backups, for what size is usual
+_PLACES = {Place.SERVER: SERVER, Place.CLOUD: CLOUD}
 OUTCOMES = {Status.COMPLETED: Outcome.COMPLETED, Status.FAILED: Outcome.FAILED}
 _READ = (
     Backup.id,
@@ -128,7 +129,7 @@ def item_of(backup: Backup) -> Item:
         expires_at=backup.expires_at,
         outcome=OUTCOMES.get(backup.status, Outcome.ACTIVE),
         schedule_id=backup.schedule_id,
-        places=frozenset(str(copy.vault_id) if copy.vault_id else SERVER for copy in stored),
+        places=frozenset(_PLACES.get(copy.place) or str(copy.vault_id) for copy in stored),
         size=backup.size,
         usual=backup.usual_size,
         chain=backup.chain_id,

@@ -11,11 +11,14 @@ from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.slots import Slot, SlotStatus
 from cloudpilot.errors import (
     CloudPilotError,
+    CloudThrottled,
+    CloudUnreachable,
     DbConnectionLost,
     DbLockTimeout,
     DbUnreachable,
     RunKilled,
     RunLost,
+    SnapshotFailed,
     SshUnreachable,
     UploadFailed,
     UploadIncomplete,
@@ -34,6 +37,9 @@ PASSING = (
     VaultUnreachable,
     UploadFailed,
     UploadIncomplete,
+    CloudUnreachable,
+    CloudThrottled,
+    SnapshotFailed,
 )
 
 

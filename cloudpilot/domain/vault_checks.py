@@ -58,7 +58,7 @@ def keep(session: Session, asked: Vault, lines: Lines, every: timedelta) -> None
 
     asked  the row as it was when the store was asked: if it is another by now, nothing is kept,
            and it is checked again at once
-    every  from check to check; one that failed is followed sooner (see `_pause`)
+    every  from check to check; one that failed is followed sooner (see `pause_after_failure`)
     """
     vault = session.get_one(Vault, asked.id, populate_existing=True)
     if _settings(vault) != _settings(asked) or vault.removed_at:
@@ -66,11 +66,11 @@ def keep(session: Session, asked: Vault, lines: Lines, every: timedelta) -> None
         return
     now, former = clock.now(), vault.lines or []
     failed_before = vault.checked_at if vault.failed else None
-    vault.lines = [_told(former, line, now) for line in lines]
+    vault.lines = [told(former, line, now) for line in lines]
     vault.checked_at = now
     well = not vault.failed
     vault.next_check_at = (
-        slot(vault.id, now, every) if well else now + _pause(failed_before, now, every)
+        slot(vault.id, now, every) if well else now + pause_after_failure(failed_before, now, every)
     )
 
 
@@ -161,7 +161,9 @@ def _is_due() -> tuple[Any, ...]:
     )
 
 
-def _pause(failed_before: datetime | None, now: datetime, every: timedelta) -> timedelta:
+def pause_after_failure(
+    failed_before: datetime | None, now: datetime, every: timedelta
+) -> timedelta:
     """After a check that failed: an hour, then twice as long as since the one before."""
     since = 2 * (now - failed_before) if failed_before else AGAIN
     return min(every, max(AGAIN, since))
@@ -174,7 +176,7 @@ def _settings(vault: Vault) -> tuple[object, ...]:
     return (*vault.place, *more)
 
 
-def _told(
+def told(
     former: Sequence[Mapping[str, Any]], line: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
     """With when it got worse, if it did and nothing has changed since."""

@@ -30,6 +30,8 @@ _TITLES = {
     "encryption": "Encryption on the way",
     "rules": "Lifecycle rules",
     "copies": "Stored backups",
+    "stored": "Stored snapshots",
+    "strays": "Snapshots of nobody",
 }
 
 

@@ -4,6 +4,7 @@ A run deletes in one place: a server that is offline keeps nothing in a vault.
 """
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import select
 
@@ -27,6 +28,8 @@ def perform(run: Run) -> None:
     """Remove the copies there; whatever comes between, it is tried again until they are gone."""
     if run.vault_id:
         _from_vault(run)
+    elif run.cloud_id:
+        _from_cloud(run, run.cloud_id)
     else:
         _from_server(run)
 
@@ -87,6 +90,18 @@ def _from_vault(run: Run) -> None:
         emptying.sweep(vault, _folder(copy))
     log = "\n".join(said) or "Nothing of it was in the vault."
     lifecycle.complete(run, Report(stage="delete", log=log, over=True))
+
+
+def _from_cloud(run: Run, cloud_id: UUID) -> None:
+    """By its ref; where an order's answer was lost, by what the provider lists under its tag."""
+    leaving, cloud = _leaving(run, Place.CLOUD), opening.cloud(cloud_id)
+    lifecycle.begin(run)
+    for copy in leaving:
+        tag = str(copy.backup_id)
+        refs = [copy.name] if copy.name else [it.ref for it in cloud.list() if it.tag == tag]
+        for ref in refs:
+            cloud.delete(ref)
+    lifecycle.complete(run, Report(stage="delete", log="Gone from its cloud.", over=True))
 
 
 def _refuse_while_it_comes(copy: Copy) -> None:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import backups, outcomes, proofs, restore_kept, restore_steps, uploads
+from cloudpilot.domain import (
+    backups,
+    outcomes,
+    proofs,
+    restore_kept,
+    restore_steps,
+    snapshots,
+    uploads,
+)
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError
@@ -54,6 +62,10 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
     return outcomes.failed(session, backup, ending.error, sent=run.sent_at is not None)
 
 
+def _snapshot_made(session: Session, run: Run, ending: Ending) -> list[Run]:
+    return snapshots.ended(session, run, ending.error, leave=ending.leave)
+
+
 def _sent(session: Session, run: Run, ending: Ending) -> list[Run]:
     if ending.error:
         return outcomes.not_uploaded(session, run, ending.error)
@@ -92,6 +104,7 @@ def _forgotten(session: Session, run: Run, ending: Ending) -> list[Run]:
 
 _ENDINGS: Mapping[RunKind, Callable[[Session, Run, Ending], list[Run]]] = {
     RunKind.MAKE: _made,
+    RunKind.SNAPSHOT: _snapshot_made,
     RunKind.UPLOAD: _sent,
     RunKind.VERIFY: _verified,
     RunKind.DELETE: _deleted,

@@ -19,11 +19,15 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
 from cloudpilot.errors import (
     CloudPilotError,
+    CloudThrottled,
+    CloudUnreachable,
     NotCompleted,
     ObjectLocked,
     RunLost,
     RunStopped,
     SecretKeyWrong,
+    SnapshotFailed,
+    SnapshotMissing,
     Unexpected,
     UploadIncomplete,
     VaultUnreachable,
@@ -72,7 +76,7 @@ def begin(run: Run) -> None:
         if row.status is Status.RUNNING:
             return
         row.move(session, Status.RUNNING, started_at=clock.now())
-        if row.kind is RunKind.MAKE and row.backup_id:
+        if row.kind in {RunKind.MAKE, RunKind.SNAPSHOT} and row.backup_id:
             for following in outcomes.started(session, backups.find(session, row.backup_id)):
                 queue.ring(session, following)
 
@@ -108,9 +112,11 @@ def wait(run: Run, error: CloudPilotError) -> None:
     first = timedelta(seconds=settings().retry_seconds)
     with transaction() as session:
         row = runs.find(session, run.id)
-        goes_on = row.kind.is_on_server and row.status is Status.RUNNING
+        goes_on = row.kind.goes_on_alone and row.status is Status.RUNNING
         pause = pace.back_off(row.attempts, first, running=goes_on)
         again = clock.now() + pause
+        if isinstance(error, CloudThrottled):
+            again = max(again, clock.now() + timedelta(seconds=error.seconds))
         if isinstance(error, ObjectLocked) and error.until:
             again = max(again, error.until)
         runs.put_off(session, row, error, next_look_at=again)
@@ -135,11 +141,11 @@ def recorded(run: Run) -> Iterator[None]:
     try:
         yield
     except JobTimeoutException as late:
-        if run.vault_id is None:
+        if run.vault_id is None and run.cloud_id is None:
             raise  # as below
         log.warning("run %s: %s", run.id, late)
-        silent = VaultUnreachable("The store has not answered for as long as this job may take.")
-        _put_off_or_fail(run.id, silent)
+        kind, who = (VaultUnreachable, "store") if run.vault_id else (CloudUnreachable, "cloud")
+        _put_off_or_fail(run.id, kind(f"The {who} has not answered for as long as a job may take."))
     except DBAPIError:
         raise  # this job has failed, not the work: when the lease is over the next takes over
     except (IllegalStep, LostRace) as race:
@@ -163,7 +169,8 @@ def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
     """Work that goes on at the server is not failed by what keeps us from seeing it, and a
     deletion is tried until it is proven."""
     run = current(run_id)
-    goes_on = run.kind.is_on_server and run.status is Status.RUNNING
+    gone = isinstance(error, SnapshotMissing | SnapshotFailed)
+    goes_on = run.kind.goes_on_alone and run.status is Status.RUNNING and not gone
     if goes_on or run.kind.is_tried_for_ever or _may_pass(run, error):
         wait(run, error)
     else:

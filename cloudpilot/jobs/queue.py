@@ -42,6 +42,9 @@ SECONDS_BY_KIND = defaultdict(
         RunKind.VERIFY: 600,
         RunKind.ABANDON: 240,
         RunKind.DELETE: 240,
+        RunKind.SNAPSHOT: 240,
+        RunKind.CHECK_CLOUD: 240,
+        RunKind.CREATE: 240,
     },
 )
 QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloudpilot.db import reading, transaction
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.restores import Restore
@@ -35,6 +36,7 @@ SEALED = (
     Sealed(Server, Server.next_private_key, lambda server: server.next_key_place),
     Sealed(Database, Database.password, lambda database: database.password_place),
     Sealed(Vault, Vault.secret, lambda vault: vault.secret_place),
+    Sealed(Cloud, Cloud.secret, lambda cloud: cloud.secret_place),
     Sealed(VaultObject, VaultObject.upload_secret, lambda one: one.upload_place),
     Sealed(Restore, Restore.logins, lambda restore: restore.logins_place),
 )

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     backups,
+    cloud_checks,
     copies,
     daily,
     expiry,
@@ -136,8 +137,9 @@ def drop_listings() -> None:
 
 
 def ask_for_checks() -> None:
-    """Have those servers and vaults checked whose daily Check is due."""
+    """Have those servers, vaults and clouds checked whose daily Check is due."""
     _ask_for_checks_of_vaults()
+    _ask_for_checks_of_clouds()
     every = timedelta(hours=lifecycle.settings().check_hours)
     with reading() as session:
         due = daily.due(session, CHECKS_A_TICK)
@@ -154,5 +156,15 @@ def _ask_for_checks_of_vaults() -> None:
     for vault_id in due:
         with transaction() as session:
             run = vault_checks.claim(session, vault_id)
+            if run:
+                queue.ring(session, run)
+
+
+def _ask_for_checks_of_clouds() -> None:
+    with reading() as session:
+        due = cloud_checks.due(session, CHECKS_A_TICK)
+    for cloud_id in due:
+        with transaction() as session:
+            run = cloud_checks.claim(session, cloud_id)
             if run:
                 queue.ring(session, run)

@@ -1,0 +1,109 @@
+"""The checks of clouds: what the last one found, and when the next one is due."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain import runs, vault_checks
+from cloudpilot.domain.changes import Lines
+from cloudpilot.domain.clouds import Cloud
+from cloudpilot.domain.daily import AGAIN, slot
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import ACTIVE
+from cloudpilot.errors import BackupInProgress
+from cloudpilot.kinds import RunKind
+
+INSTANCES_AT_MOST = 2000  # machines that a check keeps
+
+
+def ask(session: Session, cloud: Cloud, by: Person | None) -> Run:
+    """A run that checks the cloud; raises BackupInProgress if one is under way."""
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.CHECK_CLOUD,
+            claim=cloud.claim,
+            cloud_id=cloud.id,
+            requested_by=by.id if by else None,
+            subject=cloud.name,
+        ),
+    )
+
+
+def keep(
+    session: Session,
+    asked: Cloud,
+    lines: Lines,
+    instances: Sequence[dict[str, Any]] | None,
+    every: timedelta,
+) -> None:
+    """Write down what a check found, and when the next one is.
+
+    asked      the row as it was when the provider was asked: if it is another by now, nothing is
+               kept, and it is checked again at once
+    instances  None: they could not be listed, so those of the last check stay
+    """
+    cloud = session.get_one(Cloud, asked.id, populate_existing=True)
+    if _settings(cloud) != _settings(asked) or cloud.removed_at:
+        cloud.next_check_at = None
+        return
+    now, former = clock.now(), cloud.lines or []
+    failed_before = cloud.checked_at if cloud.failed else None
+    cloud.lines = [vault_checks.told(former, line, now) for line in lines]
+    if instances is not None:
+        cloud.instances = list(instances[:INSTANCES_AT_MOST])
+    cloud.checked_at = now
+    pause = vault_checks.pause_after_failure(failed_before, now, every)
+    cloud.next_check_at = now + pause if cloud.failed else slot(cloud.id, now, every)
+
+
+def latest(session: Session, cloud_id: UUID) -> Run | None:
+    """The newest run that checks this cloud."""
+    rows = select(Run).where(Run.cloud_id == cloud_id, Run.kind == RunKind.CHECK_CLOUD)
+    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+
+
+def due(session: Session, limit: int) -> list[UUID]:
+    """Clouds to be checked now, the longest overdue first."""
+    rows = select(Cloud.id).where(*_is_due())
+    return list(session.scalars(rows.order_by(Cloud.next_check_at).limit(limit)))
+
+
+def claim(session: Session, cloud_id: UUID) -> Run | None:
+    """The daily check's run; None if another clock was first, or a check is under way.
+
+    Its end says when the next one is due; if it never ends well, that is in an hour.
+    """
+    ours = update(Cloud).where(Cloud.id == cloud_id, *_is_due())
+    taken = session.execute(
+        ours.values(next_check_at=clock.now() + AGAIN).returning(Cloud.id),
+        execution_options={"synchronize_session": False},
+    )
+    if taken.first() is None:
+        return None
+    try:
+        return ask(session, session.get_one(Cloud, cloud_id, populate_existing=True), None)
+    except BackupInProgress:
+        return None
+
+
+def _is_due() -> tuple[Any, ...]:
+    under_way = select(Run.id).where(
+        Run.cloud_id == Cloud.id, Run.kind == RunKind.CHECK_CLOUD, Run.status.in_(ACTIVE)
+    )
+    return (
+        or_(Cloud.next_check_at.is_(None), Cloud.next_check_at <= clock.now()),
+        Cloud.removed_at.is_(None),
+        ~under_way.exists(),
+    )
+
+
+def _settings(cloud: Cloud) -> tuple[object, ...]:
+    """All that a check depends on."""
+    return (*cloud.account, cloud.key_id, cloud.secret)

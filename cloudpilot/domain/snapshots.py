@@ -1,0 +1,136 @@
+"""Snapshots: backups of whole servers that their cloud makes and keeps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain import backups, outcomes, runs, tries
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.clouds import Cloud
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import CloudPilotError, InvalidState, NotCompleted
+from cloudpilot.kinds import BackupType, Place, RunKind
+
+NAME_LENGTH = 60
+LOOKED_FOR = 1000  # stored snapshots that one check compares, the newest
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a provider has said of a whole snapshot: `parts` have id, disk, size (bytes)."""
+
+    size: int | None
+    parts: list[dict[str, Any]]
+    price: str  # a sentence, or nothing
+
+
+def copy_of(backup: Backup) -> Copy:
+    """Where it lies; raises InvalidState for a backup that is no snapshot."""
+    for copy in backup.copies:
+        if copy.place is Place.CLOUD:
+            return copy
+    raise InvalidState("This backup is no snapshot.")
+
+
+def of_run(session: Session, run: Run) -> tuple[Backup, Copy]:
+    """What a run works on."""
+    if run.backup_id is None:
+        raise InvalidState("This run is of no backup.")
+    backup = backups.find(session, run.backup_id)
+    return backup, copy_of(backup)
+
+
+def is_begun(session: Session, run: Run, ref: str) -> None:
+    """The provider has taken the order; by `ref` it is found again."""
+    _, copy = of_run(session, run)
+    copy.name = ref
+
+
+def describe(session: Session, run: Run, found: Found) -> None:
+    """Keep what there is to know of a whole one."""
+    backup, copy = of_run(session, run)
+    backup.size = copy.size = found.size
+    backup.counts = {"disks": len(found.parts)}
+    copy.parts = found.parts
+    if found.price:
+        backup.tools = backup.tools | {"price": found.price}
+
+
+def ended(session: Session, run: Run, error: CloudPilotError | None, *, leave: bool) -> list[Run]:
+    """The run that makes it is over; the runs that follow."""
+    backup, copy = of_run(session, run)
+    if backup.status.is_final:
+        return []
+    if error and leave:
+        outcomes.lost(session, backup, error)
+        return []
+    if error:
+        return outcomes.failed(session, backup, error, sent=run.sent_at is not None)
+    now = clock.now()
+    backup.move(session, Status.COMPLETED, finished_at=now)
+    copy.move(session, CopyStatus.STORED, verified_by="provider", verified_at=now)
+    tries.made(session, backup)
+    return []
+
+
+def known(session: Session, cloud: Cloud) -> dict[UUID, Copy]:
+    """All copies there that are not gone, by the backup's id, which is what snapshots are tagged
+    with."""
+    rows = select(Copy).where(
+        Copy.cloud_id == cloud.id, Copy.place == Place.CLOUD, Copy.status != CopyStatus.GONE
+    )
+    return {copy.backup_id: copy for copy in session.scalars(rows)}
+
+
+def unlisted(known: Mapping[UUID, Copy], tags: Iterable[str]) -> list[Copy]:
+    """Those that count as stored and that the provider does not list: to be looked for one by one,
+    since a list may lag behind."""
+    listed = set(tags)
+    there = (CopyStatus.STORED, CopyStatus.MISSING)
+    return [
+        copy
+        for backup_id, copy in known.items()
+        if copy.status in there and str(backup_id) not in listed
+    ]
+
+
+def create(session: Session, backup: Backup, part: str, name: str, by: Person) -> Run:
+    """A run that has a disk or machine made of one part, beside what there is. Raises NotCompleted,
+    InvalidState, BackupInProgress."""
+    copy = copy_of(backup)
+    if backup.status is not Status.COMPLETED or copy.status is not CopyStatus.STORED:
+        raise NotCompleted("Only a snapshot that is whole can be made something of.")
+    if part not in {one["id"] for one in copy.parts or ()}:
+        raise InvalidState("The snapshot has no such part.")
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.CREATE,
+            claim=f"create:{backup.id}:{part}"[:200],
+            server_id=backup.server_id,
+            cloud_id=copy.cloud_id,
+            backup_id=backup.id,
+            requested_by=by.id,
+            subject=backup.subject,
+            options={"part": part, "name": name.strip()[:NAME_LENGTH]},
+        ),
+    )
+
+
+def created(session: Session, backup: Backup) -> list[Run]:
+    """The runs that have made something of it, the newest first."""
+    rows = select(Run).where(Run.backup_id == backup.id, Run.kind == RunKind.CREATE)
+    return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id)))
+
+
+def is_one(backup: Backup) -> bool:
+    """Whether its cloud keeps it."""
+    return backup.type is BackupType.SNAPSHOT
