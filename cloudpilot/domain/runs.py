@@ -49,8 +49,7 @@ class Run(HasStatus, Base):
         Index(None, "server_id", "kind", "created_at", "id"),
         Index(None, "backup_id"),
         Index(None, "restore_id", "created_at", "id"),
-        Index(None, "vault_id", "created_at", "id"),
-        Index(None, "cloud_id", "created_at", "id"),
+        *(Index(None, where, "created_at", "id") for where in ("vault_id", "cloud_id")),
         Index(None, "kind", "status", "created_at"),
         Index(
             "ix_runs_due",
@@ -65,9 +64,7 @@ class Run(HasStatus, Base):
     kind: Mapped[RunKind] = mapped_column(values_of(RunKind))
     status: Mapped[Status] = mapped_column(values_of(Status), default=Status.PENDING)
     claim: Mapped[str | None]  # what no two active runs may work on: "make:site:<id>"
-    server_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey(Server.id)
-    )  # None: a vault's or cloud's own
+    server_id: Mapped[UUID | None] = mapped_column(ForeignKey(Server.id))  # None: of no server
     vault_id: Mapped[UUID | None] = mapped_column(ForeignKey(Vault.id))
     cloud_id: Mapped[UUID | None] = mapped_column(ForeignKey(Cloud.id))
     backup_id: Mapped[UUID | None] = mapped_column(ForeignKey("backups.id"))

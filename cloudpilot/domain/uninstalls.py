@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import keys, known, outcomes, removals, requests, restores, runs
+from cloudpilot.domain import deletions, keys, known, outcomes, removals, restores, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
@@ -140,7 +140,7 @@ def _can_go(session: Session, backup: Backup) -> bool:
 def _delete_there(session: Session, backup: Backup, by: Person) -> list[Run]:
     """Its copy on the server; the backup stays where a vault has it."""
     if not any(copy.is_stored_in_vault for copy in backup.copies):
-        return requests.delete(session, backup, by)
+        return deletions.delete(session, backup, by)
     return outcomes.remove_local(session, backup, by)
 
 

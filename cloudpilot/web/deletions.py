@@ -6,7 +6,7 @@ from flask import Blueprint, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, chains, requests, vaults
+from cloudpilot.domain import backups, chains, deletions, vaults
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.people import Right
@@ -32,7 +32,7 @@ def backup(backup_id: UUID) -> BaseResponse:
     def act() -> str:
         with transaction() as session:
             row = backups.find(session, backup_id)
-            for run in requests.delete(session, row, me()):
+            for run in deletions.delete(session, row, me()):
                 queue.ring(session, run)
             note(session, Action.BACKUP_DELETED, row, name=row.subject)
         return url_for("backups.show", backup_id=backup_id)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, outcomes, plans, ratios, requests, runs
+from cloudpilot.domain import backups, deletions, outcomes, plans, ratios, requests, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -166,18 +166,18 @@ def test_a_delete_ends_with_every_copy_gone(core: Flask, make_run: UUID) -> None
     with transaction() as session:
         person, backup = add_person(session), backup_of(session, make_run)
         with pytest.raises(InvalidState, match="Stop it first"):
-            requests.delete(session, backup, person)
+            deletions.delete(session, backup, person)
         outcomes.started(session, backup)
         outcomes.completed(session, backup, Made.parse(RESULT), [])
-        [removal] = requests.delete(session, backup, person)
+        [removal] = deletions.delete(session, backup, person)
         with pytest.raises(InvalidState, match="being deleted already"):
-            requests.delete(session, backup, person)
+            deletions.delete(session, backup, person)
         outcomes.removed(session, removal)
         removal.move(session, Status.RUNNING)
         removal.move(session, Status.COMPLETED)
         assert [copy.status for copy in backup.copies] == [CopyStatus.GONE]
         with pytest.raises(InvalidState, match="has been deleted"):
-            requests.delete(session, backup, person)
+            deletions.delete(session, backup, person)
 
 
 def test_a_person_takes_over_the_removal_of_what_a_failure_left(
@@ -186,7 +186,7 @@ def test_a_person_takes_over_the_removal_of_what_a_failure_left(
     with transaction() as session:
         person, backup = add_person(session), backup_of(session, make_run)
         [removal] = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
-        assert requests.delete(session, backup, person) == [removal]
+        assert deletions.delete(session, backup, person) == [removal]
         outcomes.removed(session, removal)
         assert backup.deleted_at is not None
 
@@ -204,7 +204,7 @@ def test_a_removal_that_has_just_ended_is_asked_for_anew(
     with transaction() as session:
         backup = backup_of(session, make_run)
         [removal] = outcomes.failed(session, backup, DiskFull("0 B left."), sent=True)
-        [anew] = requests.delete(session, backup, add_person(session))
+        [anew] = deletions.delete(session, backup, add_person(session))
     assert anew is not removal
     assert anew.requested_by is not None
 
@@ -255,7 +255,7 @@ def test_each_copy_has_a_life_of_its_own(core: Flask, make_run: UUID) -> None:
             Place.VAULT: CopyStatus.MAKING,
         }
         vault.move(session, CopyStatus.GONE)
-        [removal] = requests.delete(session, backup, person)
+        [removal] = deletions.delete(session, backup, person)
         outcomes.removed(session, removal)
         assert {copy.status for copy in backup.copies} == {CopyStatus.GONE}
 

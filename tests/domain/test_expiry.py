@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import outcomes, requests
+from cloudpilot.domain import deletions, outcomes
 from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -203,7 +203,7 @@ def test_a_person_who_deletes_takes_with_it_what_continues_it(site_id: UUID) -> 
         add(site_id, 4 - level, id=one, chain_id=ids[0], level=level, **base)
     with transaction() as session:
         person = add_person(session, Role.OWNER)
-        requests.delete(session, session.get_one(Backup, ids[2]), person)
+        deletions.delete(session, session.get_one(Backup, ids[2]), person)
     assert going() == set(ids[2:])
 
 
@@ -215,7 +215,7 @@ def test_what_is_being_continued_is_not_deleted(site_id: UUID) -> None:
         person = add_person(session, Role.OWNER)
         backup = session.get_one(Backup, full)
         with pytest.raises(InvalidState, match="being made"):
-            requests.delete(session, backup, person)
+            deletions.delete(session, backup, person)
     assert going() == set()
 
 

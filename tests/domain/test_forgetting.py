@@ -10,7 +10,15 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import expiry, forgetting, presence, reach, requests, subjects, uploads
+from cloudpilot.domain import (
+    deletions,
+    expiry,
+    forgetting,
+    presence,
+    reach,
+    subjects,
+    uploads,
+)
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
@@ -76,7 +84,7 @@ def test_deletions_there_end_and_their_backups_leave_the_lists(core: Flask) -> N
         vault, person = add_vault(session), add_person(session)
         copy = lay(session, vault, CopyStatus.STORED, local=False)
         backup = of(session, copy)
-        [run] = requests.delete(session, backup, person)
+        [run] = deletions.delete(session, backup, person)
         assert run.kind is RunKind.DELETE
         assert backup.deleted_at is None
         assert forgetting.loss(session, vault).given_up == 1
@@ -92,7 +100,7 @@ def test_what_was_only_there_can_be_deleted_and_expires(core: Flask) -> None:
         second = lay(session, vault, CopyStatus.STORED, local=False, expires_at=clock.now())
         forgetting.forget(session, vault, vault.name)
         assert len(presence.missing(session, 10)) == 2
-        assert requests.delete(session, of(session, first), person) == []
+        assert deletions.delete(session, of(session, first), person) == []
         backup = of(session, second)
         backup.judge_at = clock.now()
         session.flush()

@@ -13,10 +13,10 @@ from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import (
     backups,
+    deletions,
     expiry,
     lists,
     outcomes,
-    requests,
     restore_kept,
     restore_plans,
     restore_sources,
@@ -302,7 +302,7 @@ def test_not_while_the_site_is_backed_up_and_the_other_way_round(backup_id: UUID
             add_run(session, server, site_of(session, backup))
         assert restore_sources.uses(session, backup)
         with pytest.raises(RestoreInProgress):
-            requests.delete(session, backup, somebody(session))
+            deletions.delete(session, backup, somebody(session))
         assert outcomes.remove_uploaded(session, backup) == []
         ended(session, run)
         restore_steps.done(session, run)

@@ -14,6 +14,7 @@ from cloudpilot.db import transaction
 from cloudpilot.domain import (
     audit,
     backups,
+    deletions,
     keys,
     moving,
     outcomes,
@@ -203,7 +204,7 @@ def test_what_stays_behind_is_not_deleted_by_us(server_id: UUID) -> None:
         [backup] = session.scalars(select(Backup)).all()
         removals.forget(session, server)
         with pytest.raises(InvalidState, match=rf"by hand, {backup.copies[0].path}"):
-            requests.delete(session, backup, owner)
+            deletions.delete(session, backup, owner)
         assert backups.latest_run(session, backup, RunKind.DELETE) is None
 
 

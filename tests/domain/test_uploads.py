@@ -14,12 +14,12 @@ from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import (
     copies,
+    deletions,
     outcomes,
     overview,
     presence,
     proofs,
     readable,
-    requests,
     runs,
     uninstalls,
     uploads,
@@ -234,7 +234,7 @@ def test_what_is_being_deleted_neither_goes_on_nor_fails(backup_id: UUID) -> Non
     with transaction() as session:
         backup, _, person = of(session, backup_id)
         run = asked(session, backup_id)
-        places = {one.vault_id for one in requests.delete(session, backup, person)}
+        places = {one.vault_id for one in deletions.delete(session, backup, person)}
         assert places == {None, run.vault_id}
         session.refresh(run)
         assert run.stop_requested_at
@@ -293,7 +293,7 @@ def test_a_planned_removal_gives_way_to_a_deletion_of_all(backup_id: UUID) -> No
         backup.server_copy.remove_at = clock.now()
         session.flush()
         assert copies.due_to_go(session, 10) == [backup_id]
-        requests.delete(session, backup, person)
+        deletions.delete(session, backup, person)
         assert outcomes.remove_uploaded(session, backup) == []
         session.flush()
         assert copies.due_to_go(session, 10) == []
@@ -307,7 +307,7 @@ def test_a_backup_of_which_nothing_is_anywhere_just_leaves_the_lists(
         for copy in backup.copies:
             copy.move(session, CopyStatus.DELETING)
             copy.move(session, CopyStatus.GONE)
-        assert requests.delete(session, backup, person) == []
+        assert deletions.delete(session, backup, person) == []
         assert backup.deleted_at
 
 
@@ -328,7 +328,7 @@ def test_taking_the_panel_off_a_server_leaves_what_is_in_vaults(backup_id: UUID)
         run.move(session, Status.COMPLETED)
         assert backup.deleted_at is None
         server.removed_at = clock.now()
-        [run] = requests.delete(session, backup, person)
+        [run] = deletions.delete(session, backup, person)
         assert run.vault_id == vault.id
         outcomes.removed(session, run)
         assert backup.deleted_at

@@ -15,8 +15,17 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
+from cloudpilot.domain import (
+    deletions,
+    requests,
+    runs,
+    schedules,
+    slots,
+    starting,
+    vault_checks,
+    vaults,
+)
 from cloudpilot.domain import orphans as rules
-from cloudpilot.domain import requests, runs, schedules, slots, starting, vault_checks, vaults
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.people import Person
@@ -132,7 +141,7 @@ def delete(backup_id: UUID) -> None:
     """As a person asks for it."""
     with transaction() as session:
         person = session.scalars(select(Person)).one()
-        requests.delete(session, session.get_one(Backup, backup_id), person)
+        deletions.delete(session, session.get_one(Backup, backup_id), person)
 
 
 def test_a_check_tells_of_what_belongs_to_nothing_and_leaves_it(

@@ -12,7 +12,7 @@ from flask import Flask
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import presence, requests, trees, uploads
+from cloudpilot.domain import deletions, presence, trees, uploads
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
@@ -69,7 +69,7 @@ def test_trees_on_the_server_link_to_the_last_and_do_not_need_it(
     assert second.tools["compared"] == "times"
     assert_same(top, tree_of(second, top))
     with transaction() as session:
-        requests.delete(session, session.get_one(Backup, first.id), add_person(session))
+        deletions.delete(session, session.get_one(Backup, first.id), add_person(session))
     drive()
     assert found(first.id).deleted_at
     assert not tree_of(first, top).exists()
@@ -120,7 +120,7 @@ def test_a_tree_is_an_archive_in_its_vault(
     assert_same(top, tmp_path / "target" / top.relative_to("/"))
     assert_same(top, tree_of(backup, top))  # it stays
     with transaction() as session:
-        requests.delete(session, session.get_one(Backup, backup.id), add_person(session))
+        deletions.delete(session, session.get_one(Backup, backup.id), add_person(session))
     drive()
     assert found(backup.id).deleted_at
 

@@ -13,7 +13,7 @@ from flask import Flask
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import outcomes, requests, runs
+from cloudpilot.domain import deletions, outcomes, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.objects import ARCHIVE, MANIFEST, NAMES, VaultObject
@@ -150,7 +150,7 @@ def test_a_deletion_empties_the_vault_though_the_server_is_away(
         backup = session.get_one(Backup, backup_id)
         server = session.get_one(Server, backup.server_id)
         port, server.port = server.port, free_port()
-        requests.delete(session, backup, add_person(session))
+        deletions.delete(session, backup, add_person(session))
     until(step, lambda _: names(store, backup_id) == [])
     assert found(backup_id).deleted_at is None  # the server's is still there
     with transaction() as session:
@@ -181,7 +181,7 @@ def test_a_planned_removal_that_a_person_takes_over_deletes_all(
     drive()
     ask_for_removals()  # its run waits, and becomes the person's
     with transaction() as session:
-        requests.delete(session, session.get_one(Backup, backup_id), add_person(session))
+        deletions.delete(session, session.get_one(Backup, backup_id), add_person(session))
     drive()
     backup = found(backup_id)
     assert backup.deleted_at

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock, connections
 from cloudpilot.db import transaction
-from cloudpilot.domain import outcomes, overdue, removals, requests, runs, uploads
+from cloudpilot.domain import deletions, outcomes, overdue, removals, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.objects import ARCHIVE, VaultObject
@@ -165,7 +165,7 @@ def test_a_deletion_waits_until_nothing_comes_any_more(
     until(step, lambda _: store.open())
     with transaction() as session:
         person = session.scalars(select(Person)).one()
-        both = requests.delete(session, session.get_one(Backup, backup_id), person)
+        both = deletions.delete(session, session.get_one(Backup, backup_id), person)
     [deletion] = [run.id for run in both if run.vault_id]
     jobs.start(str(deletion))
     waiting = lifecycle.current(deletion)
@@ -196,7 +196,7 @@ def test_a_lock_of_years_in_a_vault_keeps_no_server(core: Flask, site_id: UUID, 
     backup_id = back_up(site_id, add_vault(core, where))
     drive()
     with transaction() as session:
-        requests.delete(session, session.get_one(Backup, backup_id), add_person(session))
+        deletions.delete(session, session.get_one(Backup, backup_id), add_person(session))
     for _ in range(2):
         step()
     [run] = [one for one in runs_of(backup_id) if one.kind is RunKind.DELETE and one.vault_id]

@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, requests, runs, servers
+from cloudpilot.domain import backups, deletions, requests, runs, servers
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
@@ -72,7 +72,7 @@ class World:
         """Delete the backup of a run; returns the run that does it."""
         with transaction() as session:
             backup = backups.find(session, runs.find(session, run_id).backup_id)  # type: ignore[arg-type]
-            [removal] = requests.delete(session, backup, session.get_one(Person, self.person_id))
+            [removal] = deletions.delete(session, backup, session.get_one(Person, self.person_id))
             queue.ring(session, removal)
         return removal.id
 
