@@ -93,6 +93,7 @@ class Action(StrEnum):
     RESTORE_STARTED = "restore.started"
     RESTORE_UNDONE = "restore.undo-requested"
     RESTORE_FORGOTTEN = "restore.forget-requested"
+    SNAPSHOT_USED = "backup.create-requested"
     SEALED_ANEW = "panel.sealed-anew"
 
 

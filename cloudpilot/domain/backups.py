@@ -110,6 +110,16 @@ class Backup(HasStatus, Base):
         return self.method is Method.TREE
 
     @property
+    def is_snapshot(self) -> bool:
+        """Whether its cloud makes and keeps it, as a whole machine."""
+        return self.type is BackupType.SNAPSHOT
+
+    @property
+    def made_by(self) -> RunKind:
+        """What makes it."""
+        return RunKind.SNAPSHOT if self.is_snapshot else RunKind.MAKE
+
+    @property
     def offsite_status(self) -> Offsite | None:
         """Derived from the copies in vaults."""
         return offsite(self.copies)

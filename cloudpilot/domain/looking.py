@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloudpilot.domain import index, runs
+from cloudpilot.domain import index, readable, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
@@ -15,7 +15,9 @@ from cloudpilot.kinds import Place, RunKind
 
 
 def refuse_unfinished(backup: Backup) -> None:
-    """Raises NotCompleted for a backup that is none, NotFound for one that was deleted."""
+    """Raises NotCompleted for a backup that is none, NotFound for one that was deleted, and
+    SnapshotNotDownloadable."""
+    readable.refuse_snapshot(backup)
     if backup.deleted_at:
         raise NotFound("This backup has been deleted.")
     if backup.status is not Status.COMPLETED:

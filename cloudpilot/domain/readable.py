@@ -8,12 +8,14 @@ from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE, Status
-from cloudpilot.errors import InvalidState, NotCompleted
+from cloudpilot.errors import InvalidState, NotCompleted, SnapshotNotDownloadable
 from cloudpilot.kinds import RunKind
 
 
 def refuse_others(session: Session, backup: Backup) -> None:
-    """Raises NotCompleted, or InvalidState if no server can send its archive any more."""
+    """Raises NotCompleted, SnapshotNotDownloadable, or InvalidState if no server can send its
+    archive any more."""
+    refuse_snapshot(backup)
     if backup.status is not Status.COMPLETED:
         raise NotCompleted("Only a completed backup can be uploaded.")
     local, server = backup.server_copy, session.get_one(Server, backup.server_id)
@@ -22,6 +24,12 @@ def refuse_others(session: Session, backup: Backup) -> None:
     there = local is not None and local.status is CopyStatus.STORED
     if not there or _is_being_removed(session, backup):
         raise InvalidState("It is not on the server any more, or about to go: it cannot be sent.")
+
+
+def refuse_snapshot(backup: Backup) -> None:
+    """Raises SnapshotNotDownloadable for what its cloud gives to nobody as a file."""
+    if backup.is_snapshot:
+        raise SnapshotNotDownloadable("A snapshot stays at its cloud: there is no file of it.")
 
 
 def _is_being_removed(session: Session, backup: Backup) -> bool:

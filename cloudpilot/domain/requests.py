@@ -139,7 +139,7 @@ def _first_copy(wish: Wish, name: str, archive: str) -> Copy:
 def run_that_makes(backup: Backup) -> Run:
     """The row of the run that makes a backup, for its claim alone on what is backed up."""
     return Run(
-        kind=RunKind.SNAPSHOT if backup.type is BackupType.SNAPSHOT else RunKind.MAKE,
+        kind=backup.made_by,
         claim=claim_of(backup.server_id, backup.site_id, backup.type),
         server_id=backup.server_id,
         cloud_id=backup.copies[0].cloud_id,

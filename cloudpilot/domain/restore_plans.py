@@ -31,7 +31,7 @@ from cloudpilot.errors import (
     SshNotConfigured,
 )
 from cloudpilot.excludes import distinct, is_inside
-from cloudpilot.kinds import BackupType, Privilege, RunKind
+from cloudpilot.kinds import Privilege, RunKind
 
 SUFFIX_LENGTH = 20
 
@@ -80,14 +80,19 @@ def plan(session: Session, asked: Asked, by: Person) -> Restore:
     return restore
 
 
+def refuse_snapshot(backup: Backup) -> None:
+    """Raises SnapshotRestore for what only its cloud could put anywhere."""
+    if backup.is_snapshot:
+        raise SnapshotRestore("A snapshot is not put in the place of a running server.")
+
+
 def _refuse(session: Session, asked: Asked) -> list[str]:
     """What can be known without the server; returns the paths.
 
     Raises NotCompleted, InvalidState, SshNotConfigured, InvalidPath, PrivilegeMissing.
     """
     backup, server = asked.backup, asked.server
-    if backup.type is BackupType.SNAPSHOT:
-        raise SnapshotRestore("A snapshot is not put in the place of a running server.")
+    refuse_snapshot(backup)
     if backup.status is not Status.COMPLETED or backup.deleted_at or backup.delete_requested_at:
         raise NotCompleted("Only a completed backup can be restored.")
     if asked.vault_id not in restore_sources.places(session, backup):

@@ -11,13 +11,12 @@ from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.servers import Server
 from cloudpilot.errors import InvalidState
-from cloudpilot.kinds import BackupType
 
 
 def places(session: Session, backup: Backup) -> list[UUID | None]:
     """From where it, and all that it continues, can be read: vaults, and None for its server. A
     snapshot is read by nobody but its cloud."""
-    if backup.type is BackupType.SNAPSHOT:
+    if backup.is_snapshot:
         return []
     line = chains.needed(session, backup)
     whole = len(line) == backup.level + 1

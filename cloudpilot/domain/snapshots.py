@@ -1,6 +1,6 @@
 """Snapshots: backups of whole servers that their cloud makes and keeps."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, InvalidState, NotCompleted
-from cloudpilot.kinds import BackupType, Place, RunKind
+from cloudpilot.kinds import Place, RunKind
 
 NAME_LENGTH = 60
 LOOKED_FOR = 1000  # stored snapshots that one check compares, the newest
@@ -25,11 +25,17 @@ LOOKED_FOR = 1000  # stored snapshots that one check compares, the newest
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a provider has said of a whole snapshot: `parts` have id, disk, size (bytes)."""
+    """What a provider has said of a whole snapshot.
+
+    parts  id, disk and size (bytes) of each
+    price  a sentence, or nothing
+    steps  how a person restores it there: sentence and command of each
+    """
 
     size: int | None
     parts: list[dict[str, Any]]
-    price: str  # a sentence, or nothing
+    price: str = ""
+    steps: Sequence[Mapping[str, str]] = ()
 
 
 def copy_of(backup: Backup) -> Copy:
@@ -38,6 +44,14 @@ def copy_of(backup: Backup) -> Copy:
         if copy.place is Place.CLOUD:
             return copy
     raise InvalidState("This backup is no snapshot.")
+
+
+def cloud_of(backup: Backup) -> UUID:
+    """The cloud that keeps it."""
+    cloud_id = copy_of(backup).cloud_id
+    if cloud_id is None:
+        raise InvalidState("This snapshot is of no cloud.")
+    return cloud_id
 
 
 def of_run(session: Session, run: Run) -> tuple[Backup, Copy]:
@@ -60,8 +74,7 @@ def describe(session: Session, run: Run, found: Found) -> None:
     backup.size = copy.size = found.size
     backup.counts = {"disks": len(found.parts)}
     copy.parts = found.parts
-    if found.price:
-        backup.tools = backup.tools | {"price": found.price}
+    backup.tools = {"price": found.price, "steps": list(found.steps)}
 
 
 def ended(session: Session, run: Run, error: CloudPilotError | None, *, leave: bool) -> list[Run]:
@@ -129,8 +142,3 @@ def created(session: Session, backup: Backup) -> list[Run]:
     """The runs that have made something of it, the newest first."""
     rows = select(Run).where(Run.backup_id == backup.id, Run.kind == RunKind.CREATE)
     return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id)))
-
-
-def is_one(backup: Backup) -> bool:
-    """Whether its cloud keeps it."""
-    return backup.type is BackupType.SNAPSHOT

@@ -67,9 +67,10 @@ def _settle(run: Run, cloud: Cloud, found: Snapshot) -> None:
         error = SnapshotFailed(found.why or "The cloud says that it has failed.")
         lifecycle.settle(run, Report(stage=STAGE, over=True, error=error), timedelta(0))
     elif found.state is State.DONE:
-        parts = [asdict(part) for part in found.parts]
+        parts, steps = ([asdict(one) for one in row] for row in (found.parts, cloud.by_hand(found)))
         with transaction() as session:
-            snapshots.describe(session, run, Found(found.size, parts, cloud.price(found)))
+            whole = Found(found.size, parts, cloud.price(found), steps)
+            snapshots.describe(session, run, whole)
         report = Report(stage=STAGE, done=100, total=100, log=_said(found), over=True)
         lifecycle.complete(run, report)
     else:

@@ -21,6 +21,7 @@ from cloudpilot.domain import (
     restores,
     servers,
     sites,
+    snapshots,
     trees,
     vaults,
 )
@@ -128,6 +129,7 @@ def show(backup_id: UUID) -> str:
         context["names"] = vaults.names(session, backup)
         context["copies"] = uploads.in_vaults(session, backup)
         context["restored"] = restores.of_backup(session, backup)
+        context["created"] = snapshots.created(session, backup) if backup.is_snapshot else []
         context["free"] = uploads.vaults_for(session, backup)
     uploads.watch(*context["copies"])
     return render_template("backups/show.html", by=by, **_with_state(context))
@@ -148,7 +150,7 @@ def stop(backup_id: UUID) -> BaseResponse:
     """Ask the run that makes it to end."""
     with reading() as session:
         backup = backups.find(session, backup_id)
-        run = backups.latest_run(session, backup, RunKind.MAKE)
+        run = backups.latest_run(session, backup, backup.made_by)
     if run is None:
         raise NotFound("Nothing is making this backup.")
     back = url_for(".show", backup_id=backup_id)
@@ -158,7 +160,7 @@ def stop(backup_id: UUID) -> BaseResponse:
 def _followed(session: Session, backup: Backup) -> dict[str, Any]:
     return {
         "backup": backup,
-        "run": backups.latest_run(session, backup, RunKind.MAKE),
+        "run": backups.latest_run(session, backup, backup.made_by),
         "deletion": _deletion(session, backup),
     }
 

@@ -71,5 +71,7 @@ def _columns(
         raise InvalidConfig("There is nothing to back up yet: add paths or a database.")
     contents = form.contents() if isinstance(form, SchedulePathsForm) else {}
     to, plan = form.destination(vaults.listed(session)), form.plan(types)
+    if plan["type"] is BackupType.SNAPSHOT and server.cloud_id is None:
+        raise InvalidConfig(f"Choose first which machine of which cloud {server.name} is.")
     trees.refuse(plan["method"], plan["type"], server.privilege, to)
     return plan | contents | to.columns()

@@ -61,6 +61,7 @@ def new(backup_id: UUID) -> BaseResponse:
     """Choose what goes where; nothing is done yet."""
     with reading() as session:
         backup = backups.find(session, backup_id)
+        restore_plans.refuse_snapshot(backup)
         places = restore_sources.places(session, backup)
         vaults = [(one, session.get(Vault, one) if one else None) for one in places]
         there = [one for one in servers.listed(session) if one.is_ready]

@@ -43,6 +43,7 @@ bp = Blueprint("schedules", __name__, url_prefix="/schedules")
 CHOICES_SHOWN = 500
 UPCOMING_SHOWN = 5
 SLOTS_SHOWN = 30
+MACHINE = (BackupType.SNAPSHOT,)
 
 
 @bp.get("")
@@ -72,14 +73,15 @@ def new() -> BaseResponse:
         server = _server_of(session, site, server_id)
         if server is None:
             return _choose(session)
-        types = _types(session, site)
-        all_vaults = vaults.listed(session)
+        is_machine = request.args.get("of") == "machine" and site is None
+        types = MACHINE if is_machine else _types(session, site)
+        all_vaults = [] if is_machine else vaults.listed(session)
         now = destinations.of(session, site) if site else Destination()
         zone, trees_too = scheduled.usual_zone(session), trees.are_possible(session, server)
-    form = ScheduleForm(data={"zone": zone}) if site else SchedulePathsForm(data={"zone": zone})
+    form = _form(types, site)(data={"zone": zone})
     form.offer_types(types)
     form.offer(all_vaults, now)
-    form.offer_methods(trees.usual(site, types), trees=trees_too)
+    form.offer_methods(trees.usual(site, types), trees=trees_too and not is_machine)
     return sent(form, lambda: planning.add(form, server.id, site_id, types)) or _page(
         "schedules/new.html", form, server=server, site=site, types=types
     )
@@ -113,13 +115,13 @@ def edit(schedule_id: UUID) -> BaseResponse:
     """Change a schedule; backups that were made stay as they are."""
     with reading() as session:
         row = scheduled.one(session, schedules.find(session, schedule_id))
-        types = _types(session, row.site)
+        is_machine = row.schedule.type is BackupType.SNAPSHOT
+        types = MACHINE if is_machine else _types(session, row.site)
         all_vaults, now = vaults.listed(session), destinations.of(session, row.schedule)
-        trees_too = trees.are_possible(session, row.server)
-    values = typed(row.schedule)
-    form = ScheduleForm(data=values) if row.site else SchedulePathsForm(data=values)
+        trees_too = trees.are_possible(session, row.server) and not is_machine
+    form = _form(types, row.site)(data=typed(row.schedule))
     form.offer_types(types)
-    form.offer(all_vaults, now)
+    form.offer([] if is_machine else all_vaults, now)
     form.offer_methods(row.schedule.method, trees=trees_too)
     return sent(form, lambda: planning.change(form, schedule_id, types)) or _page(
         "schedules/edit.html", form, row=row, server=row.server, site=row.site, types=types
@@ -180,6 +182,10 @@ def _set(
         change(session, schedule)
         note(session, action, schedule, name=scheduled.title(session, schedule))
     return redirect(url_for(".show", schedule_id=schedule_id), 303)
+
+
+def _form(types: tuple[BackupType, ...], site: Site | None) -> type[ScheduleForm]:
+    return ScheduleForm if site or types == MACHINE else SchedulePathsForm
 
 
 def _types(session: Session, site: Site | None) -> tuple[BackupType, ...]:

@@ -58,6 +58,7 @@ def new(backup_id: UUID) -> BaseResponse:
     """Choose a vault that does not have it yet."""
     with reading() as session:
         backup = backups.find(session, backup_id)
+        readable.refuse_snapshot(backup)
         free = vaults_for(session, backup)
     form = UploadForm()
     form.vault.choices = choices(free)
@@ -102,6 +103,8 @@ def in_vaults(session: Session, backup: Backup) -> list[InVault]:
 
 def vaults_for(session: Session, backup: Backup) -> list[Vault]:
     """The vaults that it can be brought to now."""
+    if backup.is_snapshot:
+        return []
     try:
         readable.refuse_others(session, backup)
     except (NotCompleted, InvalidState):

@@ -9,13 +9,13 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from cloudpilot.domain import plans
 from cloudpilot.domain.plans import NOTE_LENGTH, RETENTION_DAYS, RETENTION_DAYS_AT_MOST
 from cloudpilot.kinds import BackupType
-from cloudpilot.web.forms import Text
+from cloudpilot.web.forms import Form, Text
 from cloudpilot.web.forms.destination import DestinationForm
 from cloudpilot.web.forms.method import MethodForm
 from cloudpilot.web.forms.sites import PathsForm
 
 
-class Asked(DestinationForm, MethodForm):
+class Kept(Form):
     """What is said of every backup."""
 
     retention_days = Text(
@@ -25,6 +25,11 @@ class Asked(DestinationForm, MethodForm):
         " itself, unless it is the newest good one or pinned.",
     )
     note = Text("Note", plans.valid_note, hint=f"Optional, up to {NOTE_LENGTH} characters.")
+
+
+class Asked(Kept, DestinationForm, MethodForm):
+    """What is said of every backup that a server makes."""
+
     accept_trap = BooleanField("I know; keep it there.")
 
     def asked(self) -> dict[str, Any]:
@@ -37,6 +42,7 @@ TYPES = {
     BackupType.FULL: "Files and databases, as one restore point",
     BackupType.FILES: "Files only",
     BackupType.DATABASE: "Databases only",
+    BackupType.SNAPSHOT: "The whole machine, by its cloud",
 }
 
 
