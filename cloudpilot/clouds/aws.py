@@ -58,16 +58,16 @@ class AwsCloud:
     def start(self, instance: str, tag: str, title: str) -> str:
         naming.judge_tag(tag)
         machine = self._machine(instance)
-        if found := self._found(tag):
-            return str(words.ref_of(found))
-        told = naming.plain(title, 200)
-        marks = {
-            "Name": told or naming.name_of(tag),
-            "cloudpilot_backup": tag,
-            "cloudpilot_instance": instance,
-            "cloudpilot_zone": str(machine["Placement"]["AvailabilityZone"]),
-        }
+        told, found = naming.plain(title, 200), self._found(tag)
         with translated("begin snapshots of the machine", self._account):
+            if found:
+                return str(words.ref_of(found))
+            marks = {
+                "Name": told or naming.name_of(tag),
+                "cloudpilot_backup": tag,
+                "cloudpilot_instance": instance,
+                "cloudpilot_zone": str(machine["Placement"]["AvailabilityZone"]),
+            }
             made = self._ec2.create_snapshots(
                 InstanceSpecification={"InstanceId": instance},
                 Description=f"CloudPilot: {told}"[:_MOST_OF_A_DESCRIPTION],
@@ -85,7 +85,9 @@ class AwsCloud:
 
     def delete(self, ref: str) -> None:
         told = Ref.of(ref)
-        ids = {*words.ids_in(told), *(str(one["SnapshotId"]) for one in self._found(told.tag))}
+        found = self._found(told.tag)
+        with translated("delete a snapshot", self._account):
+            ids = {*words.ids_in(told), *(str(one["SnapshotId"]) for one in found)}
         for identity in sorted(ids):
             with suppress(SnapshotMissing), translated("delete a snapshot", self._account):
                 self._ec2.delete_snapshot(SnapshotId=identity)
@@ -95,21 +97,25 @@ class AwsCloud:
     def list(self) -> Iterator[Snapshot]:
         ours: defaultdict[str, Any] = defaultdict(list)
         for one in self._snapshots({"Name": "tag-key", "Values": [words.BACKUP]}):
-            ours[words.tagged(one)[words.BACKUP]].append(one)
-        for tag, found in ours.items():
-            if naming.is_tag(tag):
-                yield words.snapshot(words.ref_of(found), found)
+            if naming.is_tag(tag := words.tagged(one).get(words.BACKUP)):
+                ours[str(tag)].append(one)
+        for found in ours.values():
+            with translated("list the snapshots", self._account):
+                snapshot = words.snapshot(words.ref_of(found), found)
+            yield snapshot
 
     def restore(self, ref: str, part: str, name: str, tag: str) -> Restored:
         called, told = naming.host_name(name, tag), Ref.of(ref)
-        parts = {str(one["SnapshotId"]): one for one in self._found(told.tag)}
+        parts = {str(one.get("SnapshotId")): one for one in self._found(told.tag)}
         if part not in parts:
             raise SnapshotMissing("AWS has no such part of the snapshot.")
         region = self._account.region
         wanted = [{"Name": f"tag:{words.RESTORE}", "Values": [tag]}]
-        for page in self._pages("look for the new volume", "describe_volumes", Filters=wanted):
-            for volume in page["Volumes"]:
-                return words.made(volume, region)
+        what = "look for the new volume"
+        for page in self._pages(what, "describe_volumes", Filters=wanted):
+            with translated(what, self._account):
+                for volume in page["Volumes"]:
+                    return words.made(volume, region)
         zone = words.tagged(parts[part]).get(words.ZONE)
         if not zone:
             raise InvalidState("Nobody knows in which zone the machine was: restore it by hand.")
@@ -151,7 +157,7 @@ class AwsCloud:
     def _snapshots(self, wanted: Mapping[str, Any]) -> Iterator[Found]:
         asked = {"OwnerIds": ["self"], "Filters": [wanted]}
         for page in self._pages("list the snapshots", "describe_snapshots", **asked):
-            yield from page.get("Snapshots", [])
+            yield from page.get("Snapshots") or []
 
     def _found(self, tag: str) -> Sequence[Found]:
         """All with this tag that the list has; the filter is AWS's, and it is not believed."""

@@ -20,7 +20,7 @@ _STATES = {"completed": State.DONE, "pending": State.PENDING}
 
 def tagged(found: Mapping[str, Any]) -> Mapping[str, str]:
     """The tags of anything."""
-    return {str(one["Key"]): str(one["Value"]) for one in found.get("Tags") or []}
+    return {str(one.get("Key")): str(one.get("Value")) for one in found.get("Tags") or []}
 
 
 def tags(kind: str, **values: str) -> list[dict[str, Any]]:

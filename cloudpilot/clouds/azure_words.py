@@ -107,15 +107,19 @@ def tags(told: Ref, title: str) -> Mapping[str, str]:
 
 
 def is_ours(found: Mapping[str, Any]) -> bool:
-    """Whether both the tag and the name say so."""
-    tag = (found.get("tags") or {}).get(BACKUP)
-    return naming.is_tag(tag) and naming.tag_in(found.get("name")) == tag
+    """Whether its tags and its name say so; who takes tags off takes it away from us."""
+    told = found.get("tags") or {}
+    tag, machine = told.get(BACKUP), str(told.get(MACHINE))
+    return naming.is_tag(tag) and naming.tag_in(found.get("name")) == tag and is_id(machine)
 
 
 def ref_of(found: Sequence[Mapping[str, Any]]) -> Ref:
     """The ref of what was found by its tags."""
     told = found[0]["tags"]
-    return Ref(told[BACKUP], str(told[MACHINE]), int(told[STARTED]), naming.fit(told[DISKS]))
+    at, count = str(told.get(STARTED)), str(told.get(DISKS))
+    started = int(at) if re.fullmatch(r"\d{1,11}", at, re.ASCII) else 0
+    disks = count if re.fullmatch(r"[1-9]\d{0,2}", count, re.ASCII) else str(len(found))
+    return Ref(told[BACKUP], str(told[MACHINE]), started, disks)
 
 
 def snapshot(told: Ref, found: Sequence[Mapping[str, Any]]) -> Snapshot:

@@ -65,8 +65,9 @@ class DigitalOceanCloud:
     def start(self, instance: str, tag: str, title: str) -> str:
         name = naming.name_of(tag)
         droplet = self._droplet(instance)
-        had = {str(one["resource_id"]) for one in self._ours().get(tag, [])}
+        ours = self._ours().get(tag, [])
         with understood(BRAND, "look at the Droplet"):
+            had = {str(one["resource_id"]) for one in ours}
             volumes = [str(one) for one in droplet.get("volume_ids") or []]
         action = 0 if instance in had else self._pending(instance) or self._begin(instance, name)
         body = {"name": name, "tags": ["cloudpilot", words.mark_of_droplet(instance)]}
@@ -83,9 +84,9 @@ class DigitalOceanCloud:
     def delete(self, ref: str) -> None:
         told = Ref.of(ref)
         for one in self._ours().get(told.tag, []):
-            target = path("v2", "snapshots", str(one["id"]))
+            what, target = "delete a snapshot", path("v2", "snapshots", str(one.get("id")))
             with suppress(SnapshotMissing):
-                self._rest.ask("delete a snapshot", "DELETE", target, missing=SnapshotMissing)
+                self._rest.ask(what, "DELETE", target, missing=SnapshotMissing)
         if self._status(told) == "in-progress":
             raise SnapshotStillThere("DigitalOcean is making it and cannot be told to give it up.")
         if self._ours().get(told.tag):
@@ -93,17 +94,18 @@ class DigitalOceanCloud:
 
     def list(self) -> Iterator[Snapshot]:
         for tag, found in self._ours().items():
-            yield self._looked(words.ref_of(tag, found), found)
+            with understood(BRAND, "list the snapshots"):
+                told = words.ref_of(tag, found)
+            yield self._looked(told, found)
 
     def restore(self, ref: str, part: str, name: str, tag: str) -> Restored:
         called, told = naming.host_name(name, tag), Ref.of(ref)
-        found = [one for one in self._ours().get(told.tag, []) if str(one["id"]) == part]
+        found = [one for one in self._ours().get(told.tag, []) if str(one.get("id")) == part]
         if not found:
             raise SnapshotMissing("DigitalOcean has no such part of the snapshot.")
         with understood(BRAND, "restore a snapshot"):
-            if words.is_volume(found[0]):
-                return self._volume_of(found[0], called, words.mark_of_restore(tag))
-            return self._droplet_of(found[0], called, words.mark_of_restore(tag))
+            restore = self._volume_of if words.is_volume(found[0]) else self._droplet_of
+            return restore(found[0], called, words.mark_of_restore(tag))
 
     def by_hand(self, snapshot: Snapshot) -> Sequence[Step]:
         return words.by_hand(snapshot.parts)

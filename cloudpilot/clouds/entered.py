@@ -23,7 +23,7 @@ def judged(account: Account) -> Account:
         judge_endpoint(account.endpoint)
     if account.kind is CloudKind.GCP:
         _matches(_PROJECT, account.project, "Give the project's id, such as shop-123456.")
-        keyfile.judge(account.secret)
+        keyfile.private_key(account.secret)
         return account
     if not _SECRET.fullmatch(account.secret.reveal()):
         raise InvalidConfig("Give the secret; it has no spaces and one line.")

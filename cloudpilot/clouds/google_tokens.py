@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cloudpilot import clock
 from cloudpilot.clouds.account import Account
 from cloudpilot.clouds.tokens import Granted
-from cloudpilot.errors import InvalidConfig
-from cloudpilot.keyfile import key_file
+from cloudpilot.keyfile import key_file, private_key
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"  # what it may do is its role's
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -25,13 +23,8 @@ SECONDS = 3600  # the most that Google takes
 
 
 def tokens(account: Account) -> Granted:
-    """Of the key of a judged account; raises InvalidConfig for one that cannot sign."""
-    found = key_file(account.secret)
-    pem = found["private_key"].encode()
-    # `entered.judged` has checked it, which takes a while.
-    key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
-    if not isinstance(key, RSAPrivateKey):
-        raise InvalidConfig("The key file's private key is not one of RSA.")
+    """Of the account's key; raises InvalidConfig for one that cannot sign."""
+    found, key = key_file(account.secret), private_key(account.secret)
 
     def form() -> Mapping[str, str]:
         return {"grant_type": GRANT, "assertion": _assertion(found, key)}

@@ -78,7 +78,8 @@ class MemoryStore:
 
     def add(self, snapshot: Snapshot, title: str) -> None:
         """A snapshot has been begun."""
-        self.snapshots[snapshot.tag], self.titles[snapshot.tag] = snapshot, title
+        self.snapshots[snapshot.tag] = snapshot
+        self.titles[snapshot.tag] = naming.plain(title, 200)
         if self.unlisted:
             self._hidden[snapshot.tag] = self.unlisted
 

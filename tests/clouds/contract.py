@@ -65,6 +65,9 @@ class Provider(Protocol):
     def settle(self, tag: str, state: State, why: str = "", *, only: int | None = None) -> None:
         """All parts of it stand so, or only that one."""
 
+    def shown(self, tag: str) -> str:
+        """What people read of it at the provider."""
+
     def made(self, tag: str) -> int:
         """How many snapshots with this tag it has, asked without our code."""
 
@@ -217,6 +220,12 @@ class CloudContract:
         assert [one.tag for one in snapshots] == tags
         ids = {part.id for one in snapshots for part in one.parts}
         assert len(ids) == 2 * provider.parts
+
+    def test_a_title_is_shown_at_the_provider(
+        self, provider: Provider, cloud: Cloud, tag: str
+    ) -> None:
+        cloud.start(provider.machine, tag, "Shop\nof Zürich")
+        assert "Shop of Zurich" in provider.shown(tag)
 
     @pytest.mark.parametrize("title", HOSTILE)
     def test_any_text_is_a_title(

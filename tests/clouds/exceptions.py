@@ -20,6 +20,9 @@ EXCEPTIONS: dict[tuple[str, str], Known] = {
         "two snapshots of a volume may have one name; both are found by it",
         "test_digitalocean.py::test_a_droplet_is_not_taken_twice_while_its_snapshot_is_not_listed",
     ),
+    ("digitalocean", "test_a_title_is_shown_at_the_provider"): Known(
+        "a name is all that it has", "test_digitalocean.py::test_there_is_no_place_for_a_title"
+    ),
     ("digitalocean", "test_what_is_being_made_can_be_given_up"): Known(
         "an action cannot be ended",
         "test_digitalocean.py::test_what_is_being_made_is_given_up_when_it_is_made",

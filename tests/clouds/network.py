@@ -1,7 +1,9 @@
 """What every cloud must do that is reached by a network, whoever's it is."""
 
 import time
+from contextlib import suppress
 from typing import Protocol
+from uuid import uuid4
 
 import pytest
 
@@ -139,6 +141,31 @@ class NetworkContract(CloudContract):
                 attempt()
             except CloudPilotError as error:
                 assert error.code != "INTERNAL"  # noqa: PT017
+
+    def test_an_answer_that_lacks_something_is_told_in_our_own_words(
+        self, provider: AtAnAddress, cloud: Cloud, tag: str
+    ) -> None:
+        """APIs change, and people change what is at a provider."""
+        snapshot, provider.fake.page = self.done(provider, cloud, tag), 100
+
+        def attempts() -> None:
+            for attempt in (
+                lambda: cloud.start(provider.machine, str(uuid4()), "Shop"),
+                lambda: cloud.start(provider.machine, tag, "Shop"),
+                lambda: cloud.look(snapshot.ref),
+                lambda: cloud.restore(snapshot.ref, snapshot.parts[-1].id, "x", str(uuid4())),
+            ):
+                with suppress(CloudPilotError):
+                    attempt()
+            assert cloud.check()  # which lists machines and snapshots
+
+        attempts()
+        for name in provider.fake.names_that_matter():
+            provider.fake.left_out = name
+            attempts()
+        provider.fake.left_out = ""
+        provider.settle(tag, State.DONE)
+        assert cloud.look(snapshot.ref).state is State.DONE
 
     def test_a_redirect_is_not_followed(self, provider: AtAnAddress) -> None:
         with redirecting(307) as elsewhere:

@@ -64,6 +64,11 @@ class Aws:
         for key in ids if only is None else [ids[only]]:
             self.fake.states[key] = (STATES[state], why)
 
+    def shown(self, tag: str) -> str:
+        wanted = {"Filter.1.Name": "tag:cloudpilot:backup", "Filter.1.Value.1": tag}
+        told = self.fake.ids("DescribeSnapshots", "description", **wanted)
+        return " ".join(told + self.fake.ids("DescribeSnapshots", "value", **wanted))
+
     def made(self, tag: str) -> int:
         return len(self.fake.tagged(tag))
 

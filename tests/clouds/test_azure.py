@@ -56,6 +56,9 @@ class Azure:
                 if why:
                     told["copyCompletionError"] = {"errorCode": "X", "errorMessage": why}
 
+    def shown(self, tag: str) -> str:
+        return str(self.fake.snapshots[f"{name_of(tag)}-0"].values["tags"])
+
     def made(self, tag: str) -> int:
         return sum(name.startswith(name_of(tag)) for name in self.fake.snapshots)
 

@@ -41,6 +41,9 @@ class DigitalOcean:
         words = {State.DONE: "completed", State.FAILED: "errored", State.PENDING: "in-progress"}
         self.fake.finish(name_of(tag), words[state])
 
+    def shown(self, tag: str) -> str:
+        return " ".join(one.values["name"] for one in self.fake.actions.values())
+
     def made(self, tag: str) -> int:
         named = [one.values for one in self.fake.snapshots.values()]
         pending = [one.values for one in self.fake.actions.values()]
@@ -167,3 +170,10 @@ class TestDigitalOcean(NetworkContract):
         with pytest.raises(CloudThrottled) as slower:
             list(cloud.instances())
         assert 25 <= slower.value.seconds <= 30
+
+    def test_there_is_no_place_for_a_title(
+        self, provider: DigitalOcean, cloud: Cloud, tag: str
+    ) -> None:
+        """Its name is what it is found by."""
+        cloud.start(provider.machine, tag, "Shop")
+        assert provider.shown(tag) == name_of(tag)

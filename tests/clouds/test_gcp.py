@@ -59,6 +59,9 @@ class Google:
     def settle(self, tag: str, state: State, why: str = "", *, only: int | None = None) -> None:
         self.fake.settle(name_of(tag), STATES[state], why)
 
+    def shown(self, tag: str) -> str:
+        return str(self.fake.images[name_of(tag)].values["description"])
+
     def made(self, tag: str) -> int:
         return int(name_of(tag) in self.fake.images)
 

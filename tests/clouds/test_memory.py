@@ -29,6 +29,9 @@ class Memory:
     def settle(self, tag: str, state: State, why: str = "", *, only: int | None = None) -> None:
         self.store.settle(tag, state, percent=50, why=f"{why}." if why else "")
 
+    def shown(self, tag: str) -> str:
+        return self.store.titles[tag]
+
     def made(self, tag: str) -> int:
         return self.parts if tag in self.store.snapshots else 0
 

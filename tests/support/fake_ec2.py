@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +26,12 @@ _SCOPE = f"Credential={KEY_ID}/20260101/{REGION}/ec2/aws4_request, SignedHeaders
 ADDRESSES = (
     ("ipAddress", "203.0.113.10"), ("publicIp", "203.0.113.10"), ("privateIpAddress", "10.0.0.10"),
 )  # fmt: skip
+# Of the hundred names of EC2's answers those that are read.
+MATTERING = {
+    "availabilityZone", "blockDeviceMapping", "ebs", "instanceId", "instanceState", "instancesSet",
+    "key", "name", "placement", "progress", "reservationSet", "snapshotId", "snapshotSet",
+    "startTime", "status", "tagSet", "value", "volumeId", "volumeSize",
+}  # fmt: skip
 ElementTree.register_namespace("", SPACE)
 
 
@@ -96,6 +102,22 @@ class FakeEc2(Fake):
             return error(403, "UnauthorizedOperation", "You are not authorized to do this.")
         return None
 
+    def sent(self, answer: Answer) -> Answer:
+        """As with JSON."""
+        if not answer.body:
+            return answer
+        root = ElementTree.fromstring(answer.body)
+        for parent in list(root.iter()):
+            for child in list(parent):
+                self.names.add(child.tag.rpartition("}")[2])
+                if child.tag.rpartition("}")[2] == self.left_out:
+                    parent.remove(child)
+        return replace(answer, body=ElementTree.tostring(root))
+
+    def names_that_matter(self) -> list[str]:
+        assert self.names >= MATTERING
+        return sorted(MATTERING)
+
     def routes(self) -> Sequence[tuple[str, str, Callable[..., Answer]]]:
         return (("POST", "/", self._pass),)
 
@@ -110,12 +132,11 @@ class FakeEc2(Fake):
             self.leaving.setdefault(form["SnapshotId"], self.lingering)
             return _said("<DeleteSnapshotResponse><return>true</return></DeleteSnapshotResponse>")
         answer = self._forward(request.headers, request.body)
+        root = ElementTree.fromstring(answer.body)
         if answer.status == 200:
-            root = ElementTree.fromstring(answer.body)
             self._changed(form, root)
-            answer = Answer(200, {"content-type": "text/xml"}, ElementTree.tostring(root))
         self._pass_by()
-        return answer
+        return Answer(answer.status, {"content-type": "text/xml"}, ElementTree.tostring(root))
 
     def _changed(self, form: dict[str, str], root: ElementTree.Element) -> None:
         """An answer as EC2's would be."""
