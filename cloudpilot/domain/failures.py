@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased, raiseload
 from cloudpilot import clock
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
-from cloudpilot.domain.goodness import has_databases, has_failed, has_files, reads
+from cloudpilot.domain.goodness import has_databases, has_failed, has_files, is_snapshot, reads
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
@@ -26,6 +26,7 @@ def not_made_good(session: Session, limit: int) -> list[Backup]:
         newer.site_id.is_(None),
         newer.server_id == Backup.server_id,
         cast(newer.paths, String) == cast(Backup.paths, String),
+        is_snapshot(newer) == is_snapshot(),  # both have no paths, as databases of a server
     )
     later = select(newer.id).where(
         newer.created_at > Backup.created_at,
@@ -36,7 +37,9 @@ def not_made_good(session: Session, limit: int) -> list[Backup]:
     of_site = later.where(newer.site_id == Backup.site_id)
     files = of_site.where(has_files(newer)).exists()
     dumps = of_site.where(has_databases(newer)).exists()
-    of_same = and_(or_(~has_files(), files), or_(~has_databases(), dumps))
+    of_same = and_(
+        Backup.site_id.is_not(None), or_(~has_files(), files), or_(~has_databases(), dumps)
+    )
     superseded = or_(of_same, later.where(same_paths).exists())
     rows = select(Backup).options(raiseload(Backup.copies))
     rows = rows.outerjoin(Site, Site.id == Backup.site_id).join(

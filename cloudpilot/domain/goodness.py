@@ -30,6 +30,11 @@ def has_databases(backup: Any = Backup) -> ColumnElement[bool]:
     return _is_of(backup, lambda kind: kind.has_databases)
 
 
+def is_snapshot(backup: Any = Backup) -> ColumnElement[bool]:
+    """It is of a whole machine."""
+    return _is_of(backup, lambda kind: kind is BackupType.SNAPSHOT)
+
+
 def _is_of(backup: Any, holds: Callable[[BackupType], bool]) -> ColumnElement[bool]:
     return cast(backup.type, String).in_([kind.value for kind in BackupType if holds(kind)])
 

@@ -9,12 +9,14 @@ from sqlalchemy import select
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
+    failures,
     requests,
     restore_plans,
     restore_sources,
     snapshots,
     starting,
     subjects,
+    wellness,
 )
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -144,6 +146,24 @@ def test_a_failed_one_is_removed_unless_nobody_knows_what_it_is(
         removing = session.scalars(select(Run).where(Run.kind == RunKind.DELETE)).all()
     assert [run.cloud_id is not None for run in removing] == ([] if leave else [True])
     assert backup_of(backup_id).error_code == SnapshotFailed.code
+
+
+def test_a_failure_is_told_until_another_snapshot_is_whole(server_id: UUID, moment: Moment) -> None:
+    """A backup of the server's databases has no paths either, and makes nothing good."""
+    failed = asked(server_id)
+    finish(failed, SnapshotFailed("No."), leave=True)
+    moment.pass_by(minutes=1)
+    with transaction() as session:
+        server = session.get_one(Server, server_id)
+        dumped = requests.new_backup(wish(server, type=BackupType.DATABASE), None)
+        dumped.status = Status.COMPLETED
+        session.add(dumped)
+    with reading() as session:
+        assert [one.id for one in failures.not_made_good(session, 10)] == [failed]
+        assert not wellness.is_well(session)
+    finish(asked(server_id))
+    with reading() as session:
+        assert failures.not_made_good(session, 10) == []
 
 
 def test_what_is_no_snapshot_is_said(core: Flask) -> None:
