@@ -22,15 +22,15 @@ POLICY = """\
 In DigitalOcean's control panel: API, Tokens, Generate New Token, Custom Scopes. Choose
 
   droplet: read, update        to find Droplets, and to begin snapshots of them
-  image: read, delete
   snapshot: read, delete
   block_storage: read
   block_storage_snapshot: read, create, delete
-  actions: read; regions: read; sizes: read; tag: read, create
+  tag: read, create            to mark what was made
+  actions: read; image: read; regions: read; sizes: read
 
 and, only if CloudPilot is to make something new of snapshots:
 
-  droplet: create; image: create; block_storage: create
+  droplet: create; block_storage: create
 
 A token is for all of a team: DigitalOcean has nothing finer. Keep machines that CloudPilot must not
 reach in a team of their own.

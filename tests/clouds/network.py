@@ -17,10 +17,11 @@ from cloudpilot.errors import (
     CloudRefused,
     CloudThrottled,
     CloudUnreachable,
+    InstanceMissing,
     InvalidConfig,
 )
 from cloudpilot.secrets import Secret
-from tests.clouds.contract import CloudContract, Provider
+from tests.clouds.contract import NOT_MACHINES, CloudContract, Provider
 from tests.support.fake_cloud import Fake, Fault
 from tests.support.ports import free_port
 from tests.support.redirecting import redirecting
@@ -166,6 +167,15 @@ class NetworkContract(CloudContract):
         provider.fake.left_out = ""
         provider.settle(tag, State.DONE)
         assert cloud.look(snapshot.ref).state is State.DONE
+
+    @pytest.mark.parametrize("instance", NOT_MACHINES)
+    def test_what_is_no_id_of_a_machine_is_not_asked_for(
+        self, provider: AtAnAddress, cloud: Cloud, tag: str, instance: str
+    ) -> None:
+        before = provider.asked()
+        with pytest.raises(InstanceMissing):
+            cloud.start(instance, tag, "Shop")
+        assert provider.asked() == before
 
     def test_a_redirect_is_not_followed(self, provider: AtAnAddress) -> None:
         with redirecting(307) as elsewhere:

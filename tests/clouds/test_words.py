@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudpilot import clock
-from cloudpilot.clouds import naming, prices, refusals
+from cloudpilot.clouds import aws_words, naming, prices, refusals
 from cloudpilot.clouds.base import Part, Snapshot, State
 from cloudpilot.clouds.naming import Ref
 from cloudpilot.errors import CloudPilotError, SnapshotMissing
@@ -80,3 +80,18 @@ def test_words_are_one_sentence_without_what_is_hidden() -> None:
     told = refusals.said("AWS", 400, "do it", f"No\n for {secret}... ", (Secret(secret),))
     assert told == "AWS answered 400 when asked to do it: No for ***."
     assert refusals.said("AWS", 400, "do it", "") == "AWS answered 400 when asked to do it."
+
+
+@pytest.mark.parametrize("count", [1, aws_words.MOST_IDS, aws_words.MOST_IDS + 1, 128])
+def test_a_ref_of_many_volumes_is_short_and_knows_how_many(count: int) -> None:
+    found = [
+        {"SnapshotId": f"snap-{number:017x}", "VolumeId": f"vol-{number}", "VolumeSize": 1,
+         "State": "completed", "StartTime": clock.now()}
+        for number in range(count)
+    ]  # fmt: skip
+    told = Ref(TAG, "i-0123456789abcdef0", naming.now(), aws_words.more(found))
+    assert len(str(told)) < 1_000
+    assert Ref.of(str(told)) == told
+    assert aws_words.expected(told) == count
+    assert aws_words.snapshot(told, found).state is State.DONE
+    assert aws_words.snapshot(told, found[1:]).state is State.PENDING
