@@ -31,7 +31,7 @@ lint:
 	@bin/lint
 
 bench:
-	@bin/setup test
+	@bin/setup bench
 	@$(PY) -m bench
 
 docs:
