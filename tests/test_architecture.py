@@ -10,6 +10,7 @@ import pytest
 
 from cloudpilot.catalogue import all_failures, by_code
 from cloudpilot.errors import CloudPilotError, HostKeyChanged, Unexpected
+from tests.support import long
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cloudpilot"
@@ -96,3 +97,14 @@ def test_a_worker_imports_no_cloud_sdk(heavy: str) -> None:
     """They cost 50 MB a process: whoever needs one imports it on first use."""
     code = f"import worker, sys; sys.exit({heavy!r} in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_what_is_left_to_the_long_form_is_there() -> None:
+    """A test that got another name would be back in the short form, unseen."""
+    gone = [
+        f"{path}::{function}"
+        for path, functions in long.KEPT.items()
+        for function in functions
+        if f"def {function}(" not in (ROOT / path).read_text()
+    ]
+    assert gone == []

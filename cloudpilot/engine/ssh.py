@@ -30,6 +30,7 @@ SHELL = "bash -s"  # a constant: whatever the login shell is, it has nothing to 
 # also what a stream may take of memory, if whoever reads it is slow.
 WINDOW = 4 * 1024 * 1024
 PACKET = 128 * 1024  # bytes; paramiko's work is for each packet
+REKEY_BYTES = 2**30  # as RFC 4253, 9, recommends; paramiko does it after half of that
 # AES-GCM first: it was faster than what paramiko likes best when both were tried.
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 # A peer that vanished without a word is noticed after about half a minute of silence.
@@ -162,6 +163,7 @@ def _transport(address: Address, timeout: float) -> paramiko.Transport:
             raise
     security = transport.get_security_options()
     security.ciphers = (*CIPHERS, *(one for one in security.ciphers if one not in CIPHERS))
+    transport.packetizer.REKEY_BYTES = REKEY_BYTES
     transport.banner_timeout = transport.handshake_timeout = timeout
     transport.auth_timeout = transport.channel_timeout = timeout
     return transport

@@ -74,6 +74,7 @@ class Backups:
 
     session: Session
     root: Path
+    patience: float = 30  # seconds for a run
 
     def contents(
         self,
@@ -109,7 +110,7 @@ class Backups:
         return detached.look(self.session, place)
 
     def over(self, place: Place) -> Report:
-        return until(lambda: self.look(place), lambda report: report.over)
+        return until(lambda: self.look(place), lambda report: report.over, seconds=self.patience)
 
     def fails(self, *paths: Path | str, **what: object) -> Report:
         """A backup that does not succeed, and leaves nothing but its words."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def fill(top: Path, files: int, real: int) -> None:
 def test_all_of_it_comes_back(restores: Restores, tmp_path: Path, files: int, real: int) -> None:
     top = tmp_path / "site"
     fill(top, files, real)
+    restores = Restores(replace(restores.backups, patience=900))
     made = restores.backups.make(top)
     assert made.report.result["files"] == str(files + 1)
     before = copied(top, "before")

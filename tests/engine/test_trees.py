@@ -23,7 +23,6 @@ from tests.support.uploads import marked
 __all__ = ["site"]
 DOCS = Path(__file__).parents[2] / "docs/trees.md"
 NAME = "files-1.tree"
-DAYS = 30
 
 
 def following(made: Made | None, **more: Any) -> Tree:
@@ -85,8 +84,9 @@ def test_a_tree_is_restored_by_hand_as_the_documentation_says(
     assert_same(site, tmp_path / "target")
 
 
-def test_thirty_days_take_the_space_of_one_and_what_has_changed(
-    backups: Backups, tmp_path: Path
+@pytest.mark.parametrize("days", [5, pytest.param(30, marks=pytest.mark.long)])
+def test_days_take_the_space_of_one_and_what_has_changed(
+    backups: Backups, tmp_path: Path, days: int
 ) -> None:
     top, made = tmp_path / "shop", list[Made]()
     for number in range(200):
@@ -94,16 +94,16 @@ def test_thirty_days_take_the_space_of_one_and_what_has_changed(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}").write_bytes(os.urandom(50_000))
     whole = used(top)
-    for day in range(DAYS):
+    for day in range(days):
         (top / f"d{day % 10}" / f"{day}").write_bytes(os.urandom(50_000))
         (top / "d0" / f"new {day}").write_text("new")
         (top / "d0" / f"new {day - 1}").unlink(missing_ok=True)
         made.append(backups.make(top, tree=following(made[-1] if made else None)))
         assert_same(top, of(made[-1], top))
-    folders = DAYS * 20 * 4096
-    assert used(*(one.archive for one in made)) < whole + DAYS * 2 * 60_000 + folders
+    folders = days * 20 * 4096
+    assert used(*(one.archive for one in made)) < whole + days * 2 * 60_000 + folders
     told = sum(int(one.report.result["own"]) for one in made)
-    assert abs(told - used(*(one.archive for one in made))) < 8 * DAYS * 4096  # folders above it
+    assert abs(told - used(*(one.archive for one in made))) < 8 * days * 4096  # folders above it
     before = used(made[-1].archive)
     detached.remove(backups.session, str(backups.root), made[0].place.backup_id, stored=True)
     assert not made[0].archive.exists()

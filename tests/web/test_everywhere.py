@@ -37,6 +37,7 @@ CHANGING = (
     "/schedules",
 )  # with what is in the database
 KNOWN: dict[str, bool] = {}  # by what answers: whether that is a page
+LEAST = 50_000  # bytes: style, script and icons alone have more
 REQUESTS = 8  # the page, two of style, two of script, the icons, the logo, the tab's icon
 
 
@@ -145,21 +146,22 @@ def test_axe_finds_nothing_before_there_is_an_owner(fresh: Flask, chromium: Chro
         page.close()
 
 
-def test_a_page_with_all_it_loads_is_light(app: Flask, tab: Page, chromium: Chromium) -> None:
+def test_a_page_with_all_it_loads_is_light(app: Flask, tab: Page) -> None:
     """Everything that comes over the wire when a browser has nothing yet, not compressed."""
     paths = list(pages(app, tab, "much"))
-    state = tab.context.storage_state()
-    base = str(tab.url).split("/", 3)
+    browser = tab.context.new_cdp_session(tab)
+    browser.send("Network.enable")
+    browser.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    loaded: list[Response] = []
+    tab.on("response", lambda answer: loaded.append(answer))  # noqa: PLW0108  (a name is needed)
     heavy = {}
     for path in paths:
-        context = chromium.new_context(base_url="/".join(base[:3]), storage_state=state)
-        loaded: list[Response] = []
-        page = context.new_page()
-        page.on("response", lambda answer, loaded=loaded: loaded.append(answer))
-        page.goto(path, wait_until="load")
-        loaded = [answer for answer in loaded if answer.ok]  # a redirect weighs nothing
-        weight, count = sum(len(one.body()) for one in loaded), len(loaded)
-        if weight > WEIGHT or count > REQUESTS:
-            heavy[path] = (weight, count)
-        context.close()
+        tab.goto("about:blank")  # what the page before still asks for is not of this one
+        loaded.clear()
+        tab.goto(path, wait_until="load")
+        bodies = [answer.body() for answer in loaded if answer.ok]  # a redirect weighs nothing
+        weight = sum(map(len, bodies))
+        assert weight > LEAST, f"{path}: what is kept is not looked at"
+        if weight > WEIGHT or len(bodies) > REQUESTS:
+            heavy[path] = (weight, len(bodies))
     assert heavy == {}

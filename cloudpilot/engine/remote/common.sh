@@ -72,12 +72,14 @@ end_processes() {
 }
 
 # signal_until_gone SIGNAL TIMES MARK RUN_DIRECTORY…: new ones may appear while others end, so each
-# look signals.
+# look signals. One that is just becoming another program (exec) shows no environment for a moment: where
+# there were any, none is there when two looks in a row have found none.
 signal_until_gone() {
-  local left pids signalled=' ' pid
+  local left pids signalled=' ' pid seen=''
   for ((left = $2; left > 0; left--)); do
     pids=$(processes "${@:3}")
-    [ -n "$pids" ] || return 0
+    [ -n "$pids$seen" ] || return 0
+    seen=$pids
     for pid in $pids; do
       # TERM once: a second one would only disturb the cleaning up.
       [[ $1 = TERM && $signalled = *" $pid "* ]] || signal "$1" "$pid"
