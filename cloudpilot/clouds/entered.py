@@ -77,11 +77,6 @@ def secret(kind: CloudKind, text: str) -> Secret:
     return typed
 
 
-def account_of(key_file: Secret) -> str:
-    """Whose key file of Google's this is: a service account's e-mail address."""
-    return keyfile.key_file(key_file)["client_email"]
-
-
 def _judge(kind: CloudKind, name: str, text: str) -> None:
     pattern, otherwise = _FIELDS[kind][name]
     if not re.fullmatch(pattern, text):

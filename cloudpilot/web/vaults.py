@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     audit,
-    checked,
     forgetting,
     keeping,
     vault_checks,
@@ -29,6 +28,7 @@ from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.kinds import VaultKind
 from cloudpilot.vaults import policies
 from cloudpilot.web.access import me, needs, note
+from cloudpilot.web.checked import found_at
 from cloudpilot.web.forms import Form, page, sent
 from cloudpilot.web.forms.sealed import provider_of, sealer
 from cloudpilot.web.forms.vaults import FORMS, ForgetForm, VaultForm
@@ -185,11 +185,5 @@ def _check_too(session: Session, vault: Vault) -> None:
 
 
 def _checked(session: Session, vault: Vault) -> dict[str, Any]:
-    return {
-        "vault": vault,
-        "row": vault,
-        "noun": "vault",
-        "lines": checked.worst_first(vault),
-        "worse": checked.worse(vault),
-        "run": vault_checks.latest(session, vault.id),
-    }
+    run = vault_checks.latest(session, vault.id)
+    return {"vault": vault, "run": run, **found_at(vault, "vault")}

@@ -25,6 +25,7 @@ from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine.pasted import THINGS
 from cloudpilot.kinds import (
     BackupType,
+    CloudKind,
     Compression,
     Engine,
     Place,
@@ -33,6 +34,7 @@ from cloudpilot.kinds import (
     RunKind,
     VaultKind,
 )
+from tests.support.clouding import add_cloud, linked
 from tests.support.rows import add_database, add_server, add_site
 from tests.support.schedules import add_schedule
 from tests.support.vaulting import add_vault
@@ -359,6 +361,7 @@ def much(session: Session) -> Scene:
     _add_neglected(session, server)
     add_databases(session, scene)
     add_vaults(session, scene)
+    add_clouds(session, scene)
     add_schedules(session, scene)
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
@@ -418,6 +421,35 @@ def add_vaults(session: Session, scene: Scene) -> None:
     scene.ids |= {"vault": vault.id, "copy": copy.id}
 
 
+def add_clouds(session: Session, scene: Scene) -> None:
+    """A cloud that works and that the scene's server is a machine of, with a snapshot and one that
+    is being made; others that are warned of, failed, or new."""
+    server = session.get_one(Server, scene.ids["server"])
+    cloud = linked(session, server, name="production")
+    warned = add_cloud(session, "europe", kind=CloudKind.GCP, region="", project="shop-123456")
+    broken = add_cloud(session, "team", kind=CloudKind.DIGITALOCEAN, region="", key_id="")
+    azure = {"project": str(uuid4()), "tenant": "example.onmicrosoft.com", "key_id": str(uuid4())}
+    add_cloud(session, "new one", kind=CloudKind.AZURE, region="", instances=None, **azure)
+    for row, level in ((cloud, "ok"), (warned, "warning"), (broken, "failed")):
+        code = "CLOUD_DENIED" if level == "failed" else ""
+        row.lines = [line | {"level": level, "code": code} for line in CLOUD_LINES]
+        row.checked_at = clock.now() - timedelta(hours=2)
+    broken.instances, warned.key_id = [], "cloudpilot@shop-123456.iam.gserviceaccount.com"
+    snapshot = {"type": BackupType.SNAPSHOT, "paths": ["/"], "archive": "", "sha256": None}
+    where = {"cloud_id": cloud.id}
+    for status, run in ((Status.COMPLETED, {}), (Status.RUNNING, SNAPPING)):
+        age = timedelta(minutes=20) if run else timedelta(hours=9)
+        backup = add_backup(session, server, None, status, age=age, **snapshot)
+        [copy] = backup.copies
+        copy.place, copy.server_id, copy.root, copy.cloud_id = Place.CLOUD, None, None, cloud.id
+        values = {"subject": backup.subject, "backup_id": backup.id, **where, **run}
+        made = add_run(session, server, RunKind.SNAPSHOT, status, **values)
+    values = {"server_id": None, "subject": broken.name, "cloud_id": broken.id}
+    add_run(session, server, RunKind.CHECK_CLOUD, Status.COMPLETED, **values)
+    session.flush()
+    scene.ids |= {"cloud": cloud.id, "snapshot": made.id}
+
+
 def offsite(session: Session) -> Scene:
     """A good backup whose copies in vaults are there, lost, and about to go."""
     scene = little(session)
@@ -455,6 +487,16 @@ def seasoned(session: Session) -> Scene:
     return scene
 
 
+SNAPPING: dict[str, Any] = {"stage": "snapshot", "done": 40, "total": 100}
+CLOUD_LINES = [
+    {
+        "key": "rights",
+        "title": "Rights",
+        "detail": "The credentials may make, list and delete snapshots.",
+        "remedy": "Compare the rights at the provider with the policy that is shown here.",
+        "worse_at": None,
+    },
+]
 VAULT_LINES = [
     {
         "key": "write",

@@ -9,10 +9,12 @@ from wtforms import BooleanField, PasswordField
 from wtforms.fields.core import UnboundField
 from wtforms.form import BaseForm
 
+from cloudpilot import keyfile
 from cloudpilot.errors import InvalidConfig
 from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.web.forms import Form, Lines, Text, checked
 
+KEY_FILE = "All of the JSON file of a service account's key: open it and paste it here."
 K = TypeVar("K", bound=StrEnum)
 
 
@@ -79,6 +81,16 @@ class SealedForm(Form):
         for name in self.pinned:
             if name in self:
                 del self[name]
+
+
+class KeyFileForm(SealedForm):
+    """Its secret is the key file of a service account at Google."""
+
+    def chosen(self) -> dict[str, Any]:
+        """With the account that the key file is of, so that a page can show it."""
+        secret = self.typed_secret()
+        account = {"key_id": keyfile.key_file(secret)["client_email"]} if secret else {}
+        return super().chosen() | account
 
 
 def provider_of(kinds: type[K]) -> K | None:

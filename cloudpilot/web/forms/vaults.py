@@ -1,7 +1,7 @@
 """Forms about vaults: one for each provider, with the fields that it has."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from wtforms import BooleanField, StringField
 
@@ -9,7 +9,7 @@ from cloudpilot.domain.servers import valid_name
 from cloudpilot.kinds import VaultKind
 from cloudpilot.vaults import entered
 from cloudpilot.web.forms import Form, Text
-from cloudpilot.web.forms.sealed import HiddenFile, HiddenWord, SealedForm
+from cloudpilot.web.forms.sealed import KEY_FILE, HiddenFile, HiddenWord, KeyFileForm, SealedForm
 
 PLACE = ("bucket", "endpoint", "prefix")  # where copies lie
 PREFIX = "What the names of all objects begin with; blank for nothing. A folder, so to say."
@@ -70,7 +70,7 @@ class SpacesForm(VaultForm):
     secret = _secret("Secret key", kind)
 
 
-class GcsForm(VaultForm):
+class GcsForm(KeyFileForm, VaultForm):
     """Google's Cloud Storage."""
 
     kind = VaultKind.GCS
@@ -83,14 +83,8 @@ class GcsForm(VaultForm):
     secret = HiddenFile(
         "Key file",
         partial(entered.secret, kind),
-        hint="All of the JSON file of a service account's key: open it and paste it here.",
+        hint=KEY_FILE,
     )
-
-    def chosen(self) -> dict[str, Any]:
-        """With the account that the key file is of, so that a page can show it."""
-        secret = self.typed_secret()
-        account = {"key_id": entered.account_of(secret)} if secret else {}
-        return super().chosen() | account
 
 
 class AzureForm(VaultForm):
