@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from cloudpilot import clock
 from cloudpilot.domain import audit, databases, schedules
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
@@ -431,23 +432,27 @@ def add_clouds(session: Session, scene: Scene) -> None:
     azure = {"project": str(uuid4()), "tenant": "example.onmicrosoft.com", "key_id": str(uuid4())}
     add_cloud(session, "new one", kind=CloudKind.AZURE, region="", instances=None, **azure)
     for row, level in ((cloud, "ok"), (warned, "warning"), (broken, "failed")):
-        code = "CLOUD_DENIED" if level == "failed" else ""
-        row.lines = [line | {"level": level, "code": code} for line in CLOUD_LINES]
+        row.lines = [MACHINES_SEEN, *RIGHTS[level]]
         row.checked_at = clock.now() - timedelta(hours=2)
-    broken.instances, warned.key_id = [], "cloudpilot@shop-123456.iam.gserviceaccount.com"
-    snapshot = {"type": BackupType.SNAPSHOT, "paths": ["/"], "archive": "", "sha256": None}
-    where = {"cloud_id": cloud.id}
-    for status, run in ((Status.COMPLETED, {}), (Status.RUNNING, SNAPPING)):
-        age = timedelta(minutes=20) if run else timedelta(hours=9)
-        backup = add_backup(session, server, None, status, age=age, **snapshot)
-        [copy] = backup.copies
-        copy.place, copy.server_id, copy.root, copy.cloud_id = Place.CLOUD, None, None, cloud.id
-        values = {"subject": backup.subject, "backup_id": backup.id, **where, **run}
-        made = add_run(session, server, RunKind.SNAPSHOT, status, **values)
+    warned.instances, broken.instances = MACHINES_OF_GOOGLE, []
+    warned.key_id = "cloudpilot@shop-123456.iam.gserviceaccount.com"
     values = {"server_id": None, "subject": broken.name, "cloud_id": broken.id}
     add_run(session, server, RunKind.CHECK_CLOUD, Status.COMPLETED, **values)
+    scene.ids |= {"cloud": cloud.id, "snapshot": _add_snapshots(session, server, cloud)}
+
+
+def _add_snapshots(session: Session, server: Server, cloud: Cloud) -> UUID:
+    """One that is kept, and the run of one that is being made."""
+    what: dict[str, Any] = {"type": BackupType.SNAPSHOT, "paths": ["/"], "sha256": None}
+    for status, run in ((Status.COMPLETED, {}), (Status.RUNNING, SNAPPING)):
+        age = timedelta(minutes=20) if run else timedelta(hours=9)
+        backup = add_backup(session, server, None, status, age=age, archive="", **what)
+        [copy] = backup.copies
+        copy.place, copy.server_id, copy.root, copy.cloud_id = Place.CLOUD, None, None, cloud.id
+        values = {"subject": backup.subject, "backup_id": backup.id, "cloud_id": cloud.id, **run}
+        made = add_run(session, server, RunKind.SNAPSHOT, status, **values)
     session.flush()
-    scene.ids |= {"cloud": cloud.id, "snapshot": made.id}
+    return made.id
 
 
 def offsite(session: Session) -> Scene:
@@ -488,15 +493,37 @@ def seasoned(session: Session) -> Scene:
 
 
 SNAPPING: dict[str, Any] = {"stage": "snapshot", "done": 40, "total": 100}
-CLOUD_LINES = [
-    {
-        "key": "rights",
-        "title": "Rights",
-        "detail": "The credentials may make, list and delete snapshots.",
-        "remedy": "Compare the rights at the provider with the policy that is shown here.",
-        "worse_at": None,
-    },
-]
+MACHINES_SEEN = {
+    "key": "machines",
+    "level": "ok",
+    "title": "Machines",
+    "detail": "The credentials show 2 machines.",
+    "remedy": "",
+    "code": "",
+    "worse_at": None,
+}
+LACKING = MACHINES_SEEN | {
+    "key": "rights",
+    "level": "failed",
+    "title": "Rights",
+    "detail": "The credentials may not make, list and delete snapshots.",
+    "remedy": "Compare the rights at the provider with the policy that is shown here.",
+    "code": "CLOUD_DENIED",
+}
+STRAYS = LACKING | {
+    "key": "strays",
+    "level": "warning",
+    "title": "Strays",
+    "detail": "2 snapshots of CloudPilot belong to no backup: snap-1, snap-2.",
+    "remedy": "They cost money and nothing expires them: delete what nobody needs.",
+    "code": "",
+}
+MACHINES_OF_GOOGLE = [
+    {"id": f"europe-west3-a/{name}", "name": name, "addresses": addresses,
+     "region": "europe-west3-a", "disks": 1, "size": 50 * 2**30}
+    for name, addresses in (("mail", ["198.51.100.25"]), ("queue", []))
+]  # fmt: skip
+RIGHTS: dict[str, list[dict[str, Any]]] = {"ok": [], "warning": [STRAYS], "failed": [LACKING]}
 VAULT_LINES = [
     {
         "key": "write",
@@ -629,6 +656,11 @@ def long_words(session: Session) -> Scene:
     session.get_one(Site, scene.ids["site"]).name = word
     backup = session.get_one(Backup, scene.ids["backup"])
     backup.server_name = backup.site_name = word
+    where = {"addresses": [word, word], "region": word, "disks": 24, "size": 2**50}
+    cloud = add_cloud(
+        session, word, project=word, instances=[{"id": "i-db", "name": word, **where}]
+    )
+    scene.ids["cloud"] = cloud.id
     return scene
 
 

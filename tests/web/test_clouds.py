@@ -28,7 +28,7 @@ from cloudpilot.secrets import Secret
 from tests.support.clouding import MACHINES, add_cloud
 from tests.support.rows import add_server
 from tests.web.conftest import Browser
-from tests.web.scenes import CLOUD_LINES, SNAPPING, add_backup, add_run
+from tests.web.scenes import LACKING, SNAPPING, add_backup, add_run
 
 SECRET = "a-secret/of+this-test="
 HOSTILE = "<script>alert(1)</script> '\"&"
@@ -397,7 +397,7 @@ def test_many_machines_are_found_by_name_or_address(
 
 def test_names_are_text_everywhere(owner: Browser, cloud_id: UUID, server_id: UUID) -> None:
     evil = {"id": "i-<b>", "name": HOSTILE, "addresses": ["<i>x</i>"], "region": "<u>", "disks": 1}
-    line = CLOUD_LINES[0] | {"level": "failed", "detail": HOSTILE, "code": "CLOUD_DENIED"}
+    line = LACKING | {"detail": HOSTILE}
     change(cloud_id, instances=[evil | {"size": None}], lines=[line], checked_at=clock.now())
     paths = ["/clouds", "/", f"/servers/{server_id}", f"/servers/{server_id}/cloud"]
     paths += [f"/clouds/{cloud_id}{end}" for end in ("", "/edit", "/remove", "/machines")]
@@ -422,12 +422,11 @@ def test_a_cloud_that_does_not_work_is_on_the_overview(owner: Browser, cloud_id:
     assert "CLOUD_UNREACHABLE" in said
     for path in ("/clouds", f"/clouds/{cloud_id}"):
         assert "Check failed" in owner.get(path).one("main").text
-    line = CLOUD_LINES[0] | {"level": "failed", "code": "CLOUD_DENIED"}
-    change(cloud_id, lines=[line], checked_at=clock.now())
+    change(cloud_id, lines=[LACKING], checked_at=clock.now())
     said = owner.get("/").one("main").text
     assert "CLOUD_DENIED" in said
     assert "Does not work" in owner.get("/clouds").text
-    change(cloud_id, lines=[line | {"level": "ok"}])
+    change(cloud_id, lines=[LACKING | {"level": "ok"}])
     assert "Clouds that do not work" not in owner.get("/").text
 
 
