@@ -84,6 +84,11 @@ class RunKind(StrEnum):
         return self.is_on_server or self is RunKind.SNAPSHOT
 
     @property
+    def counts_percent(self) -> bool:
+        """Whether `done` and `total` of its run are percent, not bytes."""
+        return self is RunKind.SNAPSHOT
+
+    @property
     def is_tried_for_ever(self) -> bool:
         """Whether nobody would ask twice for it: it is tried until it is proven."""
         return self in {RunKind.DELETE, RunKind.ABANDON, RunKind.UNDO, RunKind.CLEAR}

@@ -13,7 +13,8 @@ class Account:
     region    AWS only, "eu-central-1": the others list all of theirs
     project   Google's project; Azure's subscription; "" elsewhere
     tenant    Azure's directory; "" elsewhere
-    key_id    AWS's access key id; Azure's client id; "" elsewhere
+    key_id    AWS's access key id; Azure's client id; Google's service account, an e-mail address,
+              for who reads the page; "" elsewhere
     secret    AWS's secret access key; DigitalOcean's token; Google's key file, JSON; Azure's
               client secret
     endpoint  `https://host[:port]` of the API; "" for the provider's own

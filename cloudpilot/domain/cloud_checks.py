@@ -9,8 +9,9 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import runs, vault_checks
+from cloudpilot.domain import checked, clouds, runs, vault_checks
 from cloudpilot.domain.changes import Lines
+from cloudpilot.domain.checked import Trouble
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.daily import AGAIN, slot
 from cloudpilot.domain.people import Person
@@ -67,6 +68,11 @@ def latest(session: Session, cloud_id: UUID) -> Run | None:
     """The newest run that checks this cloud."""
     rows = select(Run).where(Run.cloud_id == cloud_id, Run.kind == RunKind.CHECK_CLOUD)
     return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+
+
+def troubles(session: Session) -> list[Trouble]:
+    """The clouds whose last check failed or could not be done, by name."""
+    return checked.troubles(session, clouds.listed(session))
 
 
 def due(session: Session, limit: int) -> list[UUID]:

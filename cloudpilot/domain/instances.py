@@ -1,9 +1,11 @@
 """Which machine of which cloud a server is: what a snapshot of it is made of."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
@@ -17,6 +19,31 @@ from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState
 from cloudpilot.kinds import Place, RunKind
 
 Instance = Mapping[str, Any]  # as a cloud's row keeps it
+NAMED = 3  # servers that a sentence names
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a cloud is used for.
+
+    servers    that are machines of it
+    snapshots  that are there or on their way, as far as we know
+    run        the oldest piece of work there that has not ended
+    """
+
+    servers: Sequence[Server]
+    snapshots: int
+    run: Run | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it must stay the account that it is."""
+        return bool(self.servers or self.snapshots)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be removed."""
+        return not (self.holds or self.run)
 
 
 def matching(seen: Iterable[Instance], addresses: Iterable[str], name: str) -> Instance | None:
@@ -75,29 +102,45 @@ def linked(session: Session, cloud: Cloud) -> Sequence[Server]:
     return session.scalars(rows.order_by(Server.name, Server.id)).all()
 
 
-def is_used(session: Session, cloud: Cloud) -> bool:
-    """Whether servers are linked to it, or snapshots are there, as far as we know."""
-    return bool(linked(session, cloud)) or _has_snapshots(session, cloud)
+def counted(session: Session) -> dict[UUID, int]:
+    """By cloud: how many servers are machines of it; those with none are not in it."""
+    rows = select(Server.cloud_id, func.count()).where(
+        Server.cloud_id.is_not(None), Server.removed_at.is_(None)
+    )
+    found = session.execute(rows.group_by(Server.cloud_id))
+    return {cloud_id: count for cloud_id, count in found if cloud_id}
 
 
-def _has_snapshots(session: Session, cloud: Cloud) -> bool:
-    rows = select(Copy.id).where(
+def use(session: Session, cloud: Cloud) -> Use:
+    """What keeps it where it is, and from being removed."""
+    snapshots = select(func.count(Copy.id)).where(
         Copy.cloud_id == cloud.id, Copy.place == Place.CLOUD, Copy.status != CopyStatus.GONE
     )
-    return session.scalar(rows.limit(1)) is not None
+    under_way = select(Run).where(Run.cloud_id == cloud.id, Run.status.in_(ACTIVE))
+    return Use(
+        servers=linked(session, cloud),
+        snapshots=session.scalar(snapshots) or 0,
+        run=session.scalar(under_way.order_by(Run.created_at, Run.id).limit(1)),
+    )
+
+
+def is_used(session: Session, cloud: Cloud) -> bool:
+    """Whether servers are linked to it, or snapshots are there, as far as we know."""
+    return use(session, cloud).holds
 
 
 def remove_cloud(session: Session, cloud: Cloud) -> None:
     """Forget the account and its secret. Raises InvalidState while anything is there that only it
     can delete, BackupInProgress while it is asked."""
     cloud = clouds.locked(session, cloud.id)
-    names = ", ".join(server.name for server in linked(session, cloud))
+    its = use(session, cloud)
+    names = ", ".join(server.name for server in its.servers[:NAMED])
     if names:
-        raise InvalidState(f"It is the cloud of {names}: unlink them first.")
-    if _has_snapshots(session, cloud):
+        more = f" and {len(its.servers) - NAMED} more" if len(its.servers) > NAMED else ""
+        raise InvalidState(f"It is the cloud of {names}{more}: unlink them first.")
+    if its.snapshots:
         raise InvalidState("Snapshots are there: delete them first.")
-    under_way = select(Run.id).where(Run.cloud_id == cloud.id, Run.status.in_(ACTIVE))
-    if session.scalar(under_way.limit(1)):
+    if its.run:
         raise BackupInProgress(f"{cloud.name} is being asked just now.")
     cloud.removed_at, cloud.secret = clock.now(), ""
     cloud.lines = cloud.instances = cloud.next_check_at = None

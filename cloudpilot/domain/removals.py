@@ -33,6 +33,9 @@ _WORK = {
     RunKind.UNDO: "The undoing of a restore",
     RunKind.FORGET: "The end of a restore",
     RunKind.CLEAR: "The end of a restore",
+    RunKind.SNAPSHOT: "A snapshot",
+    RunKind.CHECK_CLOUD: "A check",
+    RunKind.CREATE: "The making of something new",
 }
 
 
@@ -102,10 +105,16 @@ def pending(run: Run) -> str:
     if run.status is Status.RUNNING:
         state = "under way"
     elif run.error_code:
-        state = f"waiting for the {'vault' if run.vault_id and run.kind in _AT_VAULT else 'server'}"
+        state = f"waiting for the {_waited_for(run)}"
     else:
         state = "waiting to start"
     return f"{_WORK[run.kind]} of {run.subject} is {state}."
+
+
+def _waited_for(run: Run) -> str:
+    if run.cloud_id:
+        return "cloud"
+    return "vault" if run.vault_id and run.kind in _AT_VAULT else "server"
 
 
 def _oldest_active(session: Session, condition: ColumnElement[bool]) -> Run | None:

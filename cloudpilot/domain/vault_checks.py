@@ -1,10 +1,6 @@
-"""The checks of vaults: what the last one found, what got worse, and when the next one is due.
-
-The lines are kept in the vault's row, of the same form as those of a server's Check.
-"""
+"""The checks of vaults: what the last one found, and when the next one is due."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,30 +9,18 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.catalogue import by_code
-from cloudpilot.domain import runs, vaults
+from cloudpilot.domain import checked, runs, vaults
 from cloudpilot.domain.changes import RANK, Lines
-from cloudpilot.domain.checkups import SINCE_YESTERDAY
+from cloudpilot.domain.checked import Trouble
 from cloudpilot.domain.daily import AGAIN, slot
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.status import ACTIVE, Status
+from cloudpilot.domain.status import ACTIVE
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import BackupInProgress, RunStopped, Unexpected
+from cloudpilot.errors import BackupInProgress
 from cloudpilot.kinds import RunKind
 
 LOOKED_AT = 100  # checks, of which one may have left something
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A vault whose last check failed, at what, and when."""
-
-    vault: Vault
-    code: str
-    detail: str
-    remedy: str
-    at: datetime
 
 
 def ask(session: Session, vault: Vault, by: Person | None) -> Run:
@@ -74,22 +58,6 @@ def keep(session: Session, asked: Vault, lines: Lines, every: timedelta) -> None
     )
 
 
-def worst_first(vault: Vault) -> list[dict[str, Any]]:
-    """The lines of the last check, what needs attention before what is well."""
-    return sorted(vault.lines or (), key=lambda line: -RANK[line["level"]])
-
-
-def worse(vault: Vault) -> dict[str, datetime]:
-    """The keys of those lines that are worse than yesterday, and since when."""
-    begin = clock.now() - SINCE_YESTERDAY
-    since = {
-        line["key"]: datetime.fromisoformat(line["worse_at"])
-        for line in vault.lines or ()
-        if line["worse_at"]
-    }
-    return {key: at for key, at in since.items() if at >= begin}
-
-
 def note_trial(run: Run, key: str) -> None:
     """This run's check is about to write what begins with that key."""
     run.options = run.options | {"trials": [*_trials(run), key]}
@@ -121,9 +89,7 @@ def latest(session: Session, vault_id: UUID) -> Run | None:
 
 def troubles(session: Session) -> list[Trouble]:
     """The vaults whose last check failed or could not be done, by name."""
-    undone = _undone(session)
-    found = (undone.get(vault.id) or _found(vault) for vault in vaults.listed(session))
-    return [trouble for trouble in found if trouble]
+    return checked.troubles(session, vaults.listed(session))
 
 
 def due(session: Session, limit: int) -> list[UUID]:
@@ -187,33 +153,3 @@ def told(
     elif was and line["level"] == was["level"]:
         at = was["worse_at"]
     return {**line, "worse_at": at}
-
-
-def _found(vault: Vault) -> Trouble | None:
-    failed = next((line for line in vault.lines or () if line["level"] == "failed"), None)
-    if failed is None or vault.checked_at is None:
-        return None
-    at = datetime.fromisoformat(failed["worse_at"]) if failed["worse_at"] else vault.checked_at
-    return Trouble(vault, failed["code"], failed["detail"], failed["remedy"], at)
-
-
-def _undone(session: Session) -> dict[UUID, Trouble]:
-    """Checks that ended without a line, newer than the last lines that there are."""
-    rows = (
-        select(Vault, Run)
-        .join(Run, Run.vault_id == Vault.id)
-        .where(
-            Run.kind == RunKind.CHECK_VAULT,
-            Run.status == Status.FAILED,
-            Run.error_code.is_distinct_from(RunStopped.code),
-            or_(Vault.checked_at.is_(None), Run.created_at > Vault.checked_at),
-        )
-        .order_by(Run.created_at, Run.id)
-    )
-    return {vault.id: _why(vault, run) for vault, run in session.execute(rows)}
-
-
-def _why(vault: Vault, run: Run) -> Trouble:
-    code = run.error_code or Unexpected.code
-    detail, remedy = run.error_detail or "It could not be checked.", by_code(code).remedy
-    return Trouble(vault, code, detail, remedy, run.finished_at or run.created_at)

@@ -21,17 +21,6 @@ from cloudpilot.domain.status import ACTIVE
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, InvalidState
 
-COPIES_SHOWN = 5
-RUNS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """How many backups are stored there, and their bytes."""
-
-    backups: int = 0
-    size: int = 0
-
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -64,17 +53,6 @@ class Use:
         return not (self.holds or self.sites or self.schedules or self.run)
 
 
-def kept(session: Session) -> dict[UUID, Kept]:
-    """By vault; those in which nothing is stored are not in it."""
-    rows = (
-        select(Copy.vault_id, func.count(), func.coalesce(func.sum(Copy.size), 0))
-        .where(Copy.status == CopyStatus.STORED, Copy.vault_id.is_not(None))
-        .group_by(Copy.vault_id)
-    )
-    found = session.execute(rows)
-    return {vault_id: Kept(count, int(size or 0)) for vault_id, count, size in found if vault_id}
-
-
 def of(session: Session, vault: Vault) -> Use:
     """Who uses it, and for what."""
     left = exists().where(VaultObject.copy_id == Copy.id, VaultObject.gone_at.is_(None))
@@ -104,17 +82,6 @@ def sites(session: Session, vault: Vault) -> list[tuple[Site, Server]]:
     return [(site, server) for site, server in session.execute(rows)]
 
 
-def copies(session: Session, vault: Vault) -> list[tuple[Copy, Backup]]:
-    """The last backups that came there or were to, the newest first."""
-    rows = (
-        select(Copy, Backup)
-        .join(Backup, Backup.id == Copy.backup_id)
-        .where(Copy.vault_id == vault.id, Copy.status != CopyStatus.GONE)
-        .order_by(Backup.created_at.desc(), Copy.id)
-    )
-    return [(copy, backup) for copy, backup in session.execute(rows.limit(COPIES_SHOWN))]
-
-
 def looked_for(session: Session, vault_id: UUID, limit: int) -> list[Copy]:
     """Copies that are stored there, as far as we know or knew: the newest of each site, some of
     those that are missing, then those that have not been seen for the longest, so that each has
@@ -138,12 +105,6 @@ def looked_for(session: Session, vault_id: UUID, limit: int) -> list[Copy]:
     ):
         found |= {copy.id: copy for copy in session.scalars(each)}
     return list(found.values())[:limit]
-
-
-def runs(session: Session, vault: Vault) -> list[Run]:
-    """The last pieces of work with it, the newest first."""
-    rows = select(Run).where(Run.vault_id == vault.id)
-    return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(RUNS_SHOWN)))
 
 
 def remove(session: Session, vault: Vault) -> None:

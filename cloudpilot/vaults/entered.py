@@ -76,8 +76,3 @@ def secret(kind: VaultKind, text: str) -> Secret:
     elif kind is VaultKind.AZURE_BLOB:
         azure_client.judge_key(typed)
     return typed
-
-
-def account_of(key_file: Secret) -> str:
-    """Whose key file this is: a service account's e-mail address, for who reads the page."""
-    return keyfile.key_file(key_file)["client_email"]

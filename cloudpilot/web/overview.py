@@ -9,6 +9,7 @@ from cloudpilot import clock
 from cloudpilot.db import reading
 from cloudpilot.domain import (
     checkups,
+    cloud_checks,
     failures,
     history,
     overdue,
@@ -93,7 +94,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     not_offsite = failures.not_offsite(session, FAILURES_COUNTED)
     missing = presence.missing(session, MISSING_COUNTED)
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
-    of_vaults = vault_checks.troubles(session)
+    of_vaults, of_clouds = vault_checks.troubles(session), cloud_checks.troubles(session)
     late, late_rows = scheduled.late(session)
     waiting = overdue.deletions(session, DELETIONS_COUNTED)
     return {
@@ -104,6 +105,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
         "troubles": troubles,
         "worse": worse,
         "of_vaults": of_vaults,
+        "of_clouds": of_clouds,
         "overdue": waiting,
         "late": late,
         "late_rows": late_rows,
@@ -118,6 +120,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
             unchecked=len(troubles) - len(unreached),
             worse=len({one.server.id for one in worse}),
             vaults=len(of_vaults),
+            clouds=len(of_clouds),
             late=late,
             overdue=len(waiting),
         ),

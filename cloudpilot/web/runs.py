@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import lists, overview, runs
 from cloudpilot.domain.audit import Action
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.cursor import Cursor
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.runs import Run
@@ -57,7 +58,8 @@ def show(run_id: UUID) -> str:
         by = session.get(Person, run.requested_by) if run.requested_by else None
         server = session.get_one(Server, run.server_id) if run.server_id else None
         vault = session.get_one(Vault, run.vault_id) if run.vault_id else None
-    context = {"run": run, "by": by, "server": server, "vault": vault}
+        cloud = session.get_one(Cloud, run.cloud_id) if run.cloud_id else None
+    context = {"run": run, "by": by, "server": server, "vault": vault, "cloud": cloud}
     return render_template("runs/show.html", **watched(context, "active", "ended"))
 
 

@@ -12,6 +12,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     audit,
     checkups,
+    clouds,
     history,
     keys,
     lists,
@@ -23,6 +24,7 @@ from cloudpilot.domain import (
     uninstalls,
 )
 from cloudpilot.domain.audit import Action
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server
@@ -135,6 +137,8 @@ def page_of(server_id: UUID, pasted: PastedKeysForm, offered: OfferedKeyForm) ->
             "backups": lists.backups(session, {"server_id": server_id}, size=BACKUPS_SHOWN),
             "key_change": keys.latest_change(session, server),
             "trusted": keys.latest_trust(session, server),
+            "cloud": session.get_one(Cloud, server.cloud_id) if server.cloud_id else None,
+            "has_clouds": bool(clouds.listed(session)),
             "stores": history.stores(session, server_id),
         }
     context |= {"command": enrolment.setup_command(server), "pasted": pasted, "offered": offered}

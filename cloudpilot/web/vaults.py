@@ -4,23 +4,33 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import audit, forgetting, vault_checks, vault_use, vaults
+from cloudpilot.domain import (
+    audit,
+    forgetting,
+    keeping,
+    vault_checks,
+    vault_use,
+    vaults,
+)
 from cloudpilot.domain.audit import Action
+from cloudpilot.domain.copies import Copy
+from cloudpilot.domain.keeping import Kept
 from cloudpilot.domain.people import Right
-from cloudpilot.domain.vault_use import Kept
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.vaults import Vault
-from cloudpilot.errors import BackupInProgress, InvalidConfig, VaultForgotten
+from cloudpilot.errors import BackupInProgress, VaultForgotten
 from cloudpilot.jobs import lifecycle, queue
 from cloudpilot.kinds import VaultKind
-from cloudpilot.secrets import Sealer
 from cloudpilot.vaults import policies
 from cloudpilot.web.access import me, needs, note
+from cloudpilot.web.checked import found_at
 from cloudpilot.web.forms import Form, page, sent
+from cloudpilot.web.forms.sealed import provider_of, sealer
 from cloudpilot.web.forms.vaults import FORMS, ForgetForm, VaultForm
 from cloudpilot.web.htmx import live
 from cloudpilot.web.runs import watched
@@ -33,8 +43,8 @@ bp = Blueprint("vaults", __name__, url_prefix="/vaults")
 def index() -> str:
     """All vaults: what is kept there, and what their last checks found."""
     with reading() as session:
-        rows, kept = vaults.listed(session), vault_use.kept(session)
-        troubles = {one.vault.id: one for one in vault_checks.troubles(session)}
+        rows, kept = vaults.listed(session), keeping.kept(session, Copy.vault_id)
+        troubles = {one.of.id: one for one in vault_checks.troubles(session)}
     return render_template(
         "vaults/index.html", vaults=rows, kept=kept, nothing=Kept(), troubles=troubles
     )
@@ -44,9 +54,7 @@ def index() -> str:
 @needs(Right.VAULTS)
 def new() -> BaseResponse:
     """Add a vault: first the question whose store it is in, then its fields."""
-    kind = _kind(request.args.get("kind"))
-    if kind is None and request.method == "POST":
-        raise InvalidConfig("Choose the provider first.")
+    kind = provider_of(VaultKind)
     if kind is None:
         return Response(render_template("vaults/choose.html", kinds=list(FORMS)))
     form = FORMS[kind]()
@@ -60,10 +68,10 @@ def show(vault_id: UUID) -> str:
     with reading() as session:
         vault = vaults.find(session, vault_id)
         context = _checked(session, vault) | {
-            "kept": vault_use.kept(session).get(vault_id, Kept()),
+            "kept": keeping.kept(session, Copy.vault_id).get(vault_id, Kept()),
             "sites": vault_use.sites(session, vault),
-            "copies": vault_use.copies(session, vault),
-            "runs": vault_use.runs(session, vault),
+            "copies": keeping.copies(session, Copy.vault_id, vault_id),
+            "runs": keeping.runs(session, Run.vault_id, vault_id),
         }
     policy = policies.of(vault.kind, vault.bucket, vault.prefix, vault.key_id)
     return render_template("vaults/show.html", policy=policy, **watched(context, "checking"))
@@ -75,7 +83,7 @@ def checkup(vault_id: UUID) -> Response:
     """What the check is doing or has found, alone."""
     with reading() as session:
         context = _checked(session, vaults.find(session, vault_id))
-    return live("vaults/_checkup.html", **watched(context, "checking"))
+    return live("checked/_checkup.html", **watched(context, "checking"))
 
 
 @bp.post("/<uuid:vault_id>/check")
@@ -96,8 +104,7 @@ def edit(vault_id: UUID) -> BaseResponse:
     with reading() as session:
         vault = vaults.find(session, vault_id)
         holds = vault_use.of(session, vault).holds
-    form = FORMS[vault.kind](data=_typed(vault))
-    form.keeps = True
+    form = FORMS[vault.kind].of(vault)
     if holds:
         form.pin()
     return sent(form, lambda: _change(form, vault_id)) or page(
@@ -112,7 +119,7 @@ def remove(vault_id: UUID) -> BaseResponse:
     with reading() as session:
         vault = vaults.find(session, vault_id)
         use = vault_use.of(session, vault)
-        copies = vault_use.copies(session, vault)
+        copies = keeping.copies(session, Copy.vault_id, vault_id)
     form = Form()
 
     def act() -> str:
@@ -149,31 +156,9 @@ def forget(vault_id: UUID) -> BaseResponse:
     return sent(form, act) or page("vaults/forget.html", form, vault=vault, use=use, loss=loss)
 
 
-def _typed(vault: Vault) -> dict[str, Any]:
-    """The form of what is there; never the secret, not even sealed."""
-    names = (
-        "name",
-        "bucket",
-        "region",
-        "endpoint",
-        "prefix",
-        "key_id",
-        "path_style",
-        "equal_parts",
-    )
-    return {name: getattr(vault, name) for name in names}
-
-
-def _kind(text: str | None) -> VaultKind | None:
-    return VaultKind(text) if text in set(VaultKind) else None
-
-
 def _add(form: VaultForm) -> str:
     with transaction() as session:
-        secret = form.typed_secret()
-        if secret is None:
-            raise InvalidConfig("Give the secret.")
-        vault = vaults.add(session, _sealer(), secret, form.chosen())
+        vault = vaults.add(session, sealer(), form.new_secret(), form.chosen())
         note(session, Action.VAULT_ADDED, vault, kind=vault.kind, bucket=vault.bucket)
         _check_too(session, vault)
     return url_for(".show", vault_id=vault.id)
@@ -185,7 +170,7 @@ def _change(form: VaultForm, vault_id: UUID) -> str:
         secret, values = form.typed_secret(), form.chosen()
         changed = audit.changes(vault, values)
         holds = vault_use.of(session, vault).holds
-        is_other = vaults.change(session, vault, _sealer(), secret, values, is_used=holds)
+        is_other = vaults.change(session, vault, sealer(), secret, values, is_used=holds)
         also: dict[str, Any] = {"changes": changed} | ({"new_secret": "yes"} if secret else {})
         note(session, Action.VAULT_CHANGED, vault, **also)
         if is_other:
@@ -200,14 +185,5 @@ def _check_too(session: Session, vault: Vault) -> None:
 
 
 def _checked(session: Session, vault: Vault) -> dict[str, Any]:
-    return {
-        "vault": vault,
-        "lines": vault_checks.worst_first(vault),
-        "worse": vault_checks.worse(vault),
-        "run": vault_checks.latest(session, vault.id),
-    }
-
-
-def _sealer() -> Sealer:
-    sealer: Sealer = current_app.extensions["sealer"]
-    return sealer
+    run = vault_checks.latest(session, vault.id)
+    return {"vault": vault, "run": run, **found_at(vault, "vault")}

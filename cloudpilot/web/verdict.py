@@ -31,6 +31,7 @@ class Counts(TypedDict, total=False):
     unchecked  how many servers answer, but their Check could not be done
     worse      on how many more servers a Check found something worse than yesterday
     vaults     how many vaults do not work, as their last check says
+    clouds     how many clouds do not
     overdue    how many deletions have waited for longer than a day
     late       how many schedules have had no good backup for longer than they should
     """
@@ -42,6 +43,7 @@ class Counts(TypedDict, total=False):
     unchecked: int
     worse: int
     vaults: int
+    clouds: int
     late: int
     overdue: int
 
@@ -55,7 +57,7 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
     failed, missing = counts.get("failed", 0), counts.get("missing", 0)
     offsite = counts.get("not_offsite", 0)
     unreached, unchecked = counts.get("unreached", 0), counts.get("unchecked", 0)
-    worse, vaults = counts.get("worse", 0), counts.get("vaults", 0)
+    worse, vaults, clouds = counts.get("worse", 0), counts.get("vaults", 0), counts.get("clouds", 0)
     late, overdue = counts.get("late", 0), counts.get("overdue", 0)
     count = sum(sites.values())
     lost, never, old = sites[State.LOST], sites[State.NEVER], sites[State.OLD]
@@ -76,10 +78,11 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
         f"{plural(unreached, 'server')} cannot be reached" if unreached else "",
         f"{plural(unchecked, 'server')} could not be checked" if unchecked else "",
         f"{plural(vaults, 'vault')} {_does(vaults)} not work" if vaults else "",
+        f"{plural(clouds, 'cloud')} {_does(clouds)} not work" if clouds else "",
         f"{plural(worse, 'server')} {_has(worse)} got worse since yesterday" if worse else "",
     ]
     bad = broken or failed or never or lost or missing or unreached or unchecked or vaults
-    bad = bad or late or offsite
+    bad = bad or clouds or late or offsite
     level = "bad" if bad else "warn" if changed or unkept or old or worse or overdue else "ok"
     return Verdict(level, _first(count, fresh), _sentence([part for part in parts if part]))
 

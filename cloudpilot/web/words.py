@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.kinds import BackupType, Engine, RunKind, VaultKind
+from cloudpilot.kinds import BackupType, CloudKind, Engine, RunKind, VaultKind
 
 _STAGES = {
     "measure": "Measuring what there is",
@@ -34,6 +34,9 @@ _STAGES = {
     "undo": "Putting back what was there",
     "forget": "Removing what was there before",
     "clear": "Clearing up",
+    "snapshot": "The cloud makes the snapshot",
+    "check-cloud": "Asking the cloud",
+    "create": "Ordering it from the cloud",
 }
 # What the same word means in another kind of run.
 _AGAIN = {RunKind.RESTORE: {"verify": "Verifying the archives", "finish": "Finishing"}}
@@ -55,6 +58,9 @@ _KINDS = {
     RunKind.UNDO: "Undoing of a restore",
     RunKind.FORGET: "End of a restore",
     RunKind.CLEAR: "Clearing up after a restore",
+    RunKind.SNAPSHOT: "Snapshot",
+    RunKind.CHECK_CLOUD: "Check of a cloud",
+    RunKind.CREATE: "Making something of a snapshot",
 }
 _PROVIDERS = {
     VaultKind.S3: "Amazon S3 and compatible",
@@ -101,12 +107,12 @@ def proof(verified_by: str) -> str:
     return _PROOFS.get(verified_by, verified_by)
 
 
-def provider(kind: VaultKind) -> str:
+def provider(kind: VaultKind | CloudKind) -> str:
     """
-    >>> provider(VaultKind.GCS)
-    'Google Cloud Storage'
+    >>> provider(VaultKind.GCS), provider(CloudKind.GCP)
+    ('Google Cloud Storage', 'Google Cloud')
     """
-    return _PROVIDERS[kind]
+    return kind.brand if isinstance(kind, CloudKind) else _PROVIDERS[kind]
 
 
 def holds(types: Sequence[BackupType]) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import runs, vault_checks, vaults
+from cloudpilot.domain.checked import worse
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
@@ -132,24 +133,24 @@ def test_it_tells_what_got_worse_and_looks_again_sooner(core: Flask, rclone: Rcl
     vault_id = vault_in(core, rclone)
     checked(vault_id)
     with reading() as session:
-        assert vault_checks.worse(session.get_one(Vault, vault_id)) == {}
+        assert worse(session.get_one(Vault, vault_id)) == {}
     bucket = row_of(vault_id).bucket
     change(vault_id, bucket="nobody-has-made-this")
     checked(vault_id)
     row = row_of(vault_id)
-    assert set(vault_checks.worse(row)) == {"write"}
+    assert set(worse(row)) == {"write"}
     assert row.checked_at
     assert row.next_check_at == row.checked_at + timedelta(hours=1)
     change(vault_id, checked_at=row.checked_at - timedelta(hours=3))
     checked(vault_id)
     row = row_of(vault_id)
-    assert set(vault_checks.worse(row)) == {"write"}
+    assert set(worse(row)) == {"write"}
     assert row.checked_at
     assert row.next_check_at
     assert row.next_check_at - row.checked_at >= timedelta(hours=6)
     change(vault_id, bucket=bucket)
     checked(vault_id)
-    assert vault_checks.worse(row_of(vault_id)) == {}
+    assert worse(row_of(vault_id)) == {}
 
 
 class Killed(BaseException):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from cloudpilot import clock
 from cloudpilot.domain import audit, databases, schedules
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
@@ -25,6 +26,7 @@ from cloudpilot.domain.vaults import Vault
 from cloudpilot.engine.pasted import THINGS
 from cloudpilot.kinds import (
     BackupType,
+    CloudKind,
     Compression,
     Engine,
     Place,
@@ -33,6 +35,7 @@ from cloudpilot.kinds import (
     RunKind,
     VaultKind,
 )
+from tests.support.clouding import add_cloud, linked
 from tests.support.rows import add_database, add_server, add_site
 from tests.support.schedules import add_schedule
 from tests.support.vaulting import add_vault
@@ -359,6 +362,7 @@ def much(session: Session) -> Scene:
     _add_neglected(session, server)
     add_databases(session, scene)
     add_vaults(session, scene)
+    add_clouds(session, scene)
     add_schedules(session, scene)
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
@@ -418,6 +422,39 @@ def add_vaults(session: Session, scene: Scene) -> None:
     scene.ids |= {"vault": vault.id, "copy": copy.id}
 
 
+def add_clouds(session: Session, scene: Scene) -> None:
+    """A cloud that works and that the scene's server is a machine of, with a snapshot and one that
+    is being made; others that are warned of, failed, or new."""
+    server = session.get_one(Server, scene.ids["server"])
+    cloud = linked(session, server, name="production")
+    warned = add_cloud(session, "europe", kind=CloudKind.GCP, region="", project="shop-123456")
+    broken = add_cloud(session, "team", kind=CloudKind.DIGITALOCEAN, region="", key_id="")
+    azure = {"project": str(uuid4()), "tenant": "example.onmicrosoft.com", "key_id": str(uuid4())}
+    add_cloud(session, "new one", kind=CloudKind.AZURE, region="", instances=None, **azure)
+    for row, level in ((cloud, "ok"), (warned, "warning"), (broken, "failed")):
+        row.lines = [MACHINES_SEEN, *RIGHTS[level]]
+        row.checked_at = clock.now() - timedelta(hours=2)
+    warned.instances, broken.instances = MACHINES_OF_GOOGLE, []
+    warned.key_id = "cloudpilot@shop-123456.iam.gserviceaccount.com"
+    values = {"server_id": None, "subject": broken.name, "cloud_id": broken.id}
+    add_run(session, server, RunKind.CHECK_CLOUD, Status.COMPLETED, **values)
+    scene.ids |= {"cloud": cloud.id, "snapshot": _add_snapshots(session, server, cloud)}
+
+
+def _add_snapshots(session: Session, server: Server, cloud: Cloud) -> UUID:
+    """One that is kept, and the run of one that is being made."""
+    what: dict[str, Any] = {"type": BackupType.SNAPSHOT, "paths": ["/"], "sha256": None}
+    for status, run in ((Status.COMPLETED, {}), (Status.RUNNING, SNAPPING)):
+        age = timedelta(minutes=20) if run else timedelta(hours=9)
+        backup = add_backup(session, server, None, status, age=age, archive="", **what)
+        [copy] = backup.copies
+        copy.place, copy.server_id, copy.root, copy.cloud_id = Place.CLOUD, None, None, cloud.id
+        values = {"subject": backup.subject, "backup_id": backup.id, "cloud_id": cloud.id, **run}
+        made = add_run(session, server, RunKind.SNAPSHOT, status, **values)
+    session.flush()
+    return made.id
+
+
 def offsite(session: Session) -> Scene:
     """A good backup whose copies in vaults are there, lost, and about to go."""
     scene = little(session)
@@ -455,6 +492,38 @@ def seasoned(session: Session) -> Scene:
     return scene
 
 
+SNAPPING: dict[str, Any] = {"stage": "snapshot", "done": 40, "total": 100}
+MACHINES_SEEN = {
+    "key": "machines",
+    "level": "ok",
+    "title": "Machines",
+    "detail": "The credentials show 2 machines.",
+    "remedy": "",
+    "code": "",
+    "worse_at": None,
+}
+LACKING = MACHINES_SEEN | {
+    "key": "rights",
+    "level": "failed",
+    "title": "Rights",
+    "detail": "The credentials may not make, list and delete snapshots.",
+    "remedy": "Compare the rights at the provider with the policy that is shown here.",
+    "code": "CLOUD_DENIED",
+}
+STRAYS = LACKING | {
+    "key": "strays",
+    "level": "warning",
+    "title": "Strays",
+    "detail": "2 snapshots of CloudPilot belong to no backup: snap-1, snap-2.",
+    "remedy": "They cost money and nothing expires them: delete what nobody needs.",
+    "code": "",
+}
+MACHINES_OF_GOOGLE = [
+    {"id": f"europe-west3-a/{name}", "name": name, "addresses": addresses,
+     "region": "europe-west3-a", "disks": 1, "size": 50 * 2**30}
+    for name, addresses in (("mail", ["198.51.100.25"]), ("queue", []))
+]  # fmt: skip
+RIGHTS: dict[str, list[dict[str, Any]]] = {"ok": [], "warning": [STRAYS], "failed": [LACKING]}
 VAULT_LINES = [
     {
         "key": "write",
@@ -587,6 +656,11 @@ def long_words(session: Session) -> Scene:
     session.get_one(Site, scene.ids["site"]).name = word
     backup = session.get_one(Backup, scene.ids["backup"])
     backup.server_name = backup.site_name = word
+    where = {"addresses": [word, word], "region": word, "disks": 24, "size": 2**50}
+    cloud = add_cloud(
+        session, word, project=word, instances=[{"id": "i-db", "name": word, **where}]
+    )
+    scene.ids["cloud"] = cloud.id
     return scene
 
 

@@ -61,7 +61,18 @@ def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[tu
     A scene without servers has no page of a server; anything else that nobody knows is an error.
     """
     adapter = app.url_map.bind("localhost")
-    known = ("server", "site", "backup", "run", "database", "vault", "copy", "schedule", "restore")
+    known = (
+        "server",
+        "site",
+        "backup",
+        "run",
+        "database",
+        "vault",
+        "cloud",
+        "copy",
+        "schedule",
+        "restore",
+    )
     rows = {f"{name}_id" for name in known} - set(values)
     found = []
     for rule in app.url_map.iter_rules():
