@@ -190,8 +190,10 @@ def title(session: Session, schedule: Schedule) -> str:
 def _title(site: str, server: str, paths: Sequence[str]) -> str:
     if site:
         return f"{site} on {server}"
+    if not paths:  # snapshots
+        return f"The machine {server}"
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0] if paths else 'paths'}{more} on {server}"
+    return f"{paths[0]}{more} on {server}"
 
 
 def _rows() -> Any:

@@ -12,7 +12,7 @@ _STAGES = {
     "copy": "Copying",
     "prove": "Comparing the tree with what it is of",
     "finish": "Writing it to the disk for good",
-    "delete": "Deleting from the server",
+    "delete": "Deleting",
     "check": "Checking the server",
     "preview": "Counting files",
     "list-files": "Reading the list of files",

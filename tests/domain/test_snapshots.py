@@ -13,6 +13,7 @@ from cloudpilot.domain import (
     requests,
     restore_plans,
     restore_sources,
+    scheduled,
     snapshots,
     starting,
     subjects,
@@ -246,6 +247,7 @@ def test_a_schedule_whose_server_is_no_machine_any_more_fails_with_its_reason(
     with reading() as session:
         slot = session.scalars(select(Slot)).one()
         schedule = session.scalars(select(Schedule)).one()
+        assert scheduled.title(session, schedule) == "The machine web-1"
     assert (slot.status, slot.error_code) == (SlotStatus.FAILED, InvalidConfig.code)
     assert schedule.type is BackupType.SNAPSHOT
 

@@ -443,7 +443,7 @@ def add_clouds(session: Session, scene: Scene) -> None:
 
 def _add_snapshots(session: Session, server: Server, cloud: Cloud) -> UUID:
     """One that is kept, and the run of one that is being made."""
-    what: dict[str, Any] = {"type": BackupType.SNAPSHOT, "paths": ["/"], "sha256": None}
+    what: dict[str, Any] = {"type": BackupType.SNAPSHOT, "paths": [], "sha256": None}
     for status, run in ((Status.COMPLETED, {}), (Status.RUNNING, SNAPPING)):
         age = timedelta(minutes=20) if run else timedelta(hours=9)
         backup = add_backup(session, server, None, status, age=age, archive="", **what)

@@ -28,6 +28,8 @@ NO_PAGES = {"static", "health.show", "status.answer", "downloads.from_vault"}
 NO_PAGES |= {"downloads.from_server", "downloads.member"}
 # Those of a backup that is whole and whose list was read: tests/web/test_files.py walks them.
 NO_PAGES |= {"files.show", "files.status", "downloads.by_command"}
+# Of a snapshot, by one of its parts: tests/web/test_snapshots.py opens it.
+NO_PAGES |= {"snapshots.create"}
 CHANGING = (
     "/servers",
     "/sites",
