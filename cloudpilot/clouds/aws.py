@@ -196,12 +196,16 @@ class AwsCloud:
                 AvailabilityZone=machine.region, Size=1, VolumeType="gp3", DryRun=True
             ),
         }
-        if ours:
+        if ours and ours.parts:
             tried[_DELETE] = lambda: self._ec2.delete_snapshot(
                 SnapshotId=ours.parts[0].id, DryRun=True
             )
         lacking = [right for right, attempt in tried.items() if not self._may(attempt)]
-        return checks.judged((_BEGIN, _DELETE), (_RESTORE,), lacking)
+        if _DELETE in tried:
+            return checks.judged((_BEGIN, _DELETE), (_RESTORE,), lacking)
+        told = f"{_DELETE} is tried once there is a snapshot of ours: the policy allows no other."
+        found = checks.judged((_BEGIN,), (_RESTORE,), lacking, "make and list snapshots")
+        return [*found, checks.unknown("delete", told)]
 
     def _may(self, attempt: Callable[[], Any]) -> bool:
         try:

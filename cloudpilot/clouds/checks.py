@@ -60,12 +60,15 @@ def _encryption() -> CheckLine:
 
 
 def judged(
-    making: Sequence[str], restoring: Sequence[str], lacking: Collection[str]
+    making: Sequence[str],
+    restoring: Sequence[str],
+    lacking: Collection[str],
+    may: str = "make, list and delete snapshots",
 ) -> Sequence[CheckLine]:
     """The lines of rights, by their names at the provider: without those of `restoring` snapshots
-    are made all the same."""
+    are made all the same. `may` says what those of `making` allow."""
     short = [right for right in making if right in lacking]
-    found = [allowed("rights", ["make, list and delete snapshots"], short)]
+    found = [allowed("rights", [may], short)]
     more = [right for right in restoring if right in lacking]
     if more:
         sentence = f"The credentials may not make anything new of snapshots: {', '.join(more)}."

@@ -61,6 +61,12 @@ class Ref:
         return datetime.fromtimestamp(self.at, UTC)
 
 
+def ordered(tag: str, instance: str) -> str:
+    """The ref of what is about to be ordered: by it whatever comes of the order is taken back,
+    should its answer get lost."""
+    return str(Ref(judge_tag(tag), instance, now()))
+
+
 def now() -> int:
     """The present instant, as refs say it."""
     return int(clock.now().timestamp())

@@ -17,9 +17,10 @@ from cloudpilot.domain.daily import AGAIN, slot
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE
-from cloudpilot.errors import BackupInProgress
+from cloudpilot.errors import BackupInProgress, CloudUnreachable
 from cloudpilot.kinds import RunKind
 
+ACCOUNT = "account"  # key of the line that says whose the credentials are
 INSTANCES_AT_MOST = 2000  # machines that a check keeps
 
 
@@ -108,6 +109,22 @@ def _is_due() -> tuple[Any, ...]:
         Cloud.removed_at.is_(None),
         ~under_way.exists(),
     )
+
+
+def may_be_another_account(cloud: Cloud) -> bool:
+    """Whether nobody has seen yet that the credentials are of the account that they were of: they
+    are new, or the last check has found nothing there that it should have."""
+    return cloud.checked_at is None or any(
+        line["key"] == ACCOUNT and line["level"] == "failed" for line in cloud.lines or ()
+    )
+
+
+def refuse_another_account(cloud: Cloud) -> None:
+    """Raises CloudUnreachable: what another account does not have is not gone."""
+    if may_be_another_account(cloud):
+        raise CloudUnreachable(
+            f"No check of {cloud.name} has seen yet that its credentials are of the same account."
+        )
 
 
 def _settings(cloud: Cloud) -> tuple[object, ...]:

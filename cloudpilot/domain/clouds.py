@@ -86,6 +86,11 @@ def listed(session: Session) -> list[Cloud]:
     return list(session.scalars(rows.order_by(Cloud.name, Cloud.id)))
 
 
+def names(session: Session) -> dict[UUID | None, str]:
+    """What all of them are called, also those that were removed."""
+    return {row.id: row.name for row in session.execute(select(Cloud.id, Cloud.name))}
+
+
 def add(session: Session, sealer: Sealer, secret: Secret, values: Mapping[str, Any]) -> Cloud:
     """A new cloud; raises InvalidConfig if there is one of this name.
 

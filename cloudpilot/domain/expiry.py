@@ -15,6 +15,7 @@ from cloudpilot import clock
 from cloudpilot.domain import audit, outcomes, reach, restore_sources, retention, subjects
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.retention import Rules, Verdict
 from cloudpilot.domain.runs import Run
@@ -45,6 +46,8 @@ def judged(session: Session, subject: Subject, now: datetime) -> list[Judged]:
     rules: dict[UUID | None, Rules] = {schedule.id: schedule.rules for schedule in planned}
     vaults = session.execute(select(Vault.id, Vault.name))
     called = {str(vault_id): f"in {name}" for vault_id, name in vaults}
+    keeping = session.execute(select(Cloud.id, Cloud.name))
+    called |= {str(cloud_id): f"at {name}" for cloud_id, name in keeping}
     items = [subjects.item_of(backup) for backup in by_id.values()]
     verdicts = retention.decide(items, rules, now, called)
     return [Judged(by_id[verdict.id], verdict) for verdict in verdicts]

@@ -40,6 +40,7 @@ _WORK = {
 
 
 _AT_VAULT = (RunKind.DELETE, RunKind.ABANDON)
+_AT_CLOUD = (RunKind.DELETE, RunKind.CREATE)
 
 
 def remove_server(session: Session, server: Server) -> None:
@@ -88,9 +89,10 @@ def _forget_databases(session: Session, condition: ColumnElement[bool]) -> None:
 
 def keeps_server(session: Session, server: Server) -> Run | None:
     """The oldest run that has to end before the server can be removed; what is taken out of a vault
-    is done without it."""
+    or a cloud, or made of a snapshot, is done without it."""
     at_vault = and_(Run.kind.in_(_AT_VAULT), Run.vault_id.is_not(None))
-    return _oldest_active(session, and_(Run.server_id == server.id, ~at_vault))
+    at_cloud = and_(Run.kind.in_(_AT_CLOUD), Run.cloud_id.is_not(None))
+    return _oldest_active(session, and_(Run.server_id == server.id, ~at_vault, ~at_cloud))
 
 
 def keeps_site(session: Session, site: Site) -> Run | None:

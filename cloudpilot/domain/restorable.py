@@ -12,8 +12,7 @@ from statistics import median
 from uuid import UUID
 
 COMPARED = 5  # earlier good backups that a size is compared with
-SERVER = "server"  # the places that are no vault
-CLOUD = "cloud"
+SERVER = "server"  # the place that is no vault and no cloud
 
 
 class Outcome(StrEnum):
@@ -28,7 +27,7 @@ class Outcome(StrEnum):
 class Item:
     """A backup that has not been deleted; moments are aware.
 
-    places   where a verified copy lies: SERVER, CLOUD, or a vault's id; none: it holds nothing
+    places   where a verified copy lies: SERVER, or a vault's or cloud's id; none: it holds nothing
     size     bytes
     usual    bytes that were usual when it ended, see `usual`; None: nothing to compare with
     chain    the id of the full backup that it builds on, its own if it is one; None: no chain

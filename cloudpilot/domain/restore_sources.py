@@ -9,8 +9,11 @@ from cloudpilot.domain import backups, chains
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.restores import Restore, RestoreStatus
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import ACTIVE
 from cloudpilot.errors import InvalidState
+from cloudpilot.kinds import RunKind
 
 
 def places(session: Session, backup: Backup) -> list[UUID | None]:
@@ -51,7 +54,10 @@ def needed(session: Session, backup: Backup) -> int:
 
 
 def uses(session: Session, backup: Backup) -> bool:
-    """Whether a restore reads it just now."""
+    """Whether a restore reads it just now, or something is being made of it."""
+    creating = (Run.backup_id == backup.id, Run.kind == RunKind.CREATE, Run.status.in_(ACTIVE))
+    if session.scalar(select(Run.id).where(*creating).limit(1)):
+        return True
     rows = select(Restore.backup_id).where(Restore.status == RestoreStatus.RUNNING)
     read = (backups.find(session, one) for one in session.scalars(rows))
     return any(backup.id in {one.id for one in chains.needed(session, each)} for each in read)

@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from cloudpilot.domain.restorable import CLOUD, SERVER, Item, Outcome, good, whole
+from cloudpilot.domain.restorable import SERVER, Item, Outcome, good, whole
 
 
 class Reason(StrEnum):
@@ -72,7 +72,6 @@ _PERIODS: Mapping[Reason, tuple[str, Callable[[datetime], Any]]] = {
     Reason.MONTHLY: ("month", lambda local: (local.year, local.month)),
     Reason.YEARLY: ("year", lambda local: local.year),
 }
-_WITHOUT_NAMES = {SERVER: "on the server", CLOUD: "at its cloud"}
 _LENGTHS = {"day": 1, "week": 7, "month": 30, "year": 365}  # days, about
 _Found = tuple[Item, Reason, str]
 
@@ -207,7 +206,7 @@ def _frozen(items: Sequence[Item]) -> Iterator[_Found]:
 
 
 def _called(place: str, called: Mapping[str, str]) -> str:
-    return called.get(place) or _WITHOUT_NAMES.get(place, "in a vault")
+    return called.get(place) or ("on the server" if place == SERVER else "in a vault")
 
 
 def _days(item: Item, one: str, many: str) -> str:

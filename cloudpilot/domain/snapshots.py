@@ -1,6 +1,6 @@
 """Snapshots: backups of whole servers that their cloud makes and keeps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,6 @@ from cloudpilot.errors import CloudPilotError, InvalidState, NotCompleted
 from cloudpilot.kinds import Place, RunKind
 
 NAME_LENGTH = 60
-LOOKED_FOR = 1000  # stored snapshots that one check compares, the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,22 @@ def of_run(session: Session, run: Run) -> tuple[Backup, Copy]:
         raise InvalidState("This run is of no backup.")
     backup = backups.find(session, run.backup_id)
     return backup, copy_of(backup)
+
+
+def is_ordered(session: Session, run: Run, ref: str) -> bool:
+    """It is about to be ordered; False if nobody wants it any more. `ref` finds what may come of
+    the order, even if its answer gets lost."""
+    if not runs.mark_sent(session, run):
+        return False
+    row = runs.find(session, run.id)
+    row.options = row.options | {"ordered": ref}
+    return True
+
+
+def ordered(session: Session, backup: Backup) -> str:
+    """The ref of its last order; nothing if there was none."""
+    run = backups.latest_run(session, backup, RunKind.SNAPSHOT)
+    return str(run.options.get("ordered", "")) if run else ""
 
 
 def is_begun(session: Session, run: Run, ref: str) -> None:
@@ -103,16 +118,24 @@ def known(session: Session, cloud: Cloud) -> dict[UUID, Copy]:
     return {copy.backup_id: copy for copy in session.scalars(rows)}
 
 
-def unlisted(known: Mapping[UUID, Copy], tags: Iterable[str]) -> list[Copy]:
-    """Those that count as stored and that the provider does not list: to be looked for one by one,
-    since a list may lag behind."""
-    listed = set(tags)
-    there = (CopyStatus.STORED, CopyStatus.MISSING)
-    return [
+def unlisted(known: Mapping[UUID, Copy], listed: Mapping[str, Set[str]]) -> list[Copy]:
+    """Those that should be there and that the provider does not list with all of their parts: to be
+    looked for one by one, since a list may lag behind; those first that count as stored.
+
+    listed  by tag, the ids of parts
+    """
+    found = [
         copy
         for backup_id, copy in known.items()
-        if copy.status in there and str(backup_id) not in listed
+        if copy.status in (CopyStatus.STORED, CopyStatus.MISSING)
+        and not parts_of(copy) <= listed.get(str(backup_id), set())
     ]
+    return sorted(found, key=lambda copy: copy.status is CopyStatus.MISSING)
+
+
+def parts_of(copy: Copy) -> set[str]:
+    """The ids of its parts; something that nobody has, if they are not known."""
+    return {str(part["id"]) for part in copy.parts or ()} or {""}
 
 
 def create(session: Session, backup: Backup, part: str, name: str, by: Person) -> Run:

@@ -12,13 +12,12 @@ from cloudpilot import clock
 from cloudpilot.domain import goodness, restorable
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
-from cloudpilot.domain.restorable import CLOUD, SERVER, Item, Outcome
+from cloudpilot.domain.restorable import SERVER, Item, Outcome
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import RunStopped
-from cloudpilot.kinds import BackupType, Place
+from cloudpilot.kinds import BackupType
 
 LOOKED_AT = 50  # earlier backups, for what size is usual
-_PLACES = {Place.SERVER: SERVER, Place.CLOUD: CLOUD}
 OUTCOMES = {Status.COMPLETED: Outcome.COMPLETED, Status.FAILED: Outcome.FAILED}
 _READ = (
     Backup.id,
@@ -129,7 +128,7 @@ def item_of(backup: Backup) -> Item:
         expires_at=backup.expires_at,
         outcome=OUTCOMES.get(backup.status, Outcome.ACTIVE),
         schedule_id=backup.schedule_id,
-        places=frozenset(_PLACES.get(copy.place) or str(copy.vault_id) for copy in stored),
+        places=frozenset(str(copy.vault_id or copy.cloud_id or SERVER) for copy in stored),
         size=backup.size,
         usual=backup.usual_size,
         chain=backup.chain_id,

@@ -1,7 +1,7 @@
 """Checking a cloud: what its credentials may do, which machines are there, and whether snapshots
 and rows say the same of each other."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import islice
@@ -10,12 +10,13 @@ from uuid import UUID
 
 from rq.timeouts import JobTimeoutException
 
-from cloudpilot.clouds.base import Cloud, Snapshot
+from cloudpilot.clouds.base import Cloud, Snapshot, State
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import cloud_checks, clouds, presence, snapshots
-from cloudpilot.domain.copies import Copy
+from cloudpilot.domain import cloud_checks, clouds, instances, presence, snapshots
+from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import (
+    CloudDenied,
     CloudPilotError,
     CloudUnreachable,
     InvalidState,
@@ -30,6 +31,14 @@ from cloudpilot.secrets import CannotOpenError
 
 LISTED_AT_MOST = 5000  # snapshots and machines that are looked at
 ASKED_AT_MOST = 100  # snapshots that no list has, asked for one by one
+NOT_THERE = "Its cloud does not have it any more, or not all of it."
+_ANOTHER_ACCOUNT = CheckLine(
+    cloud_checks.ACCOUNT,
+    Grade.FAILED,
+    "These credentials show none of the snapshots and machines that the former ones did.",
+    "Enter credentials of the account that the snapshots are in. Until then none counts as gone.",
+    CloudDenied.code,
+)
 NAMED = 20  # snapshots that a line names
 
 
@@ -58,7 +67,8 @@ def _asked(cloud_id: UUID) -> tuple[Sequence[CheckLine], list[dict[str, Any]] | 
         if any(line.grade is Grade.FAILED for line in lines):
             return lines, None
         machines = [asdict(one) for one in islice(cloud.instances(), LISTED_AT_MOST)]
-        return [*lines, *_compared(cloud, cloud_id)], machines
+        seen = {str(machine["id"]) for machine in machines}
+        return [*lines, *_compared(cloud, cloud_id, seen)], machines
     except JobTimeoutException:
         # Nobody would get further by trying it again and again.
         seconds = SECONDS_BY_KIND[RunKind.CHECK_CLOUD]
@@ -73,25 +83,39 @@ def _failed(error: CloudPilotError) -> CheckLine:
     return CheckLine("opening", Grade.FAILED, str(error), error.remedy, error.code)
 
 
-def _compared(cloud: Cloud, cloud_id: UUID) -> Sequence[CheckLine]:
+def _compared(cloud: Cloud, cloud_id: UUID, machines: Set[str]) -> Sequence[CheckLine]:
     """Both ways: rows without a snapshot, and snapshots of ours without a row. What is known is
     read before and after, so that nothing that is under way is told as either."""
     before = _known(cloud_id)
     listed = list(islice(cloud.list(), LISTED_AT_MOST))
     after = _known(cloud_id)
-    lost = [
-        copy
-        for copy in snapshots.unlisted(before, (one.tag for one in listed))[:ASKED_AT_MOST]
-        if _is_gone(cloud, copy)
-    ]
-    whys: dict[UUID, str | None] = {
-        copy.id: "Its cloud does not have it any more." for copy in lost
-    }
-    there = {one.tag for one in listed}
-    whys |= {copy.id: None for backup_id, copy in before.items() if str(backup_id) in there}
+    there = {one.tag: {part.id for part in one.parts} for one in listed}
+    if _is_another_account(cloud_id, before, there, machines):
+        return [_ANOTHER_ACCOUNT]
+    unsure = snapshots.unlisted(before, there)
+    lost = [copy for copy in unsure[:ASKED_AT_MOST] if _is_gone(cloud, copy)]
+    whys: dict[UUID, str | None] = dict.fromkeys((copy.id for copy in lost), NOT_THERE)
+    seen = {copy.id for copy in before.values()} - {copy.id for copy in unsure}
+    whys |= dict.fromkeys(seen, None)
     with transaction() as session:
         presence.note(session, whys)
     return [_missing(lost, len(before)), _strays(listed, before, after)]
+
+
+def _is_another_account(
+    cloud_id: UUID, known: Mapping[UUID, Copy], there: Mapping[str, object], machines: Set[str]
+) -> bool:
+    """New credentials that show nothing of what the former ones did."""
+    with reading() as session:
+        row = clouds.find(session, cloud_id)
+        ours = {server.instance_id for server in instances.linked(session, row)}
+    stored = {str(one) for one, copy in known.items() if copy.status is CopyStatus.STORED}
+    return bool(
+        cloud_checks.may_be_another_account(row)
+        and stored
+        and not stored & set(there)
+        and not ours & machines
+    )
 
 
 def _known(cloud_id: UUID) -> Mapping[UUID, Copy]:
@@ -100,11 +124,13 @@ def _known(cloud_id: UUID) -> Mapping[UUID, Copy]:
 
 
 def _is_gone(cloud: Cloud, copy: Copy) -> bool:
+    """All of it, or any part: what is left restores no machine."""
     try:
-        cloud.look(copy.name)
+        found = cloud.look(copy.name)
     except SnapshotMissing:
         return True
-    return False
+    parts = {part.id for part in found.parts}
+    return found.state is State.FAILED or not snapshots.parts_of(copy) <= parts
 
 
 def _missing(lost: Sequence[Copy], known: int) -> CheckLine:

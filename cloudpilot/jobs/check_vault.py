@@ -32,6 +32,7 @@ _TITLES = {
     "copies": "Stored backups",
     "stored": "Stored snapshots",
     "strays": "Snapshots of nobody",
+    "account": "The same account",
 }
 
 

@@ -3,19 +3,30 @@
 A run deletes in one place: a server that is offline keeps nothing in a vault.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 
 from cloudpilot import clock
+from cloudpilot.clouds.base import Cloud
+from cloudpilot.clouds.naming import Ref
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, outcomes, presence, uploads
+from cloudpilot.domain import (
+    backups,
+    cloud_checks,
+    clouds,
+    outcomes,
+    presence,
+    snapshots,
+    uploads,
+)
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.engine import detached
-from cloudpilot.errors import ObjectMissing, UploadStillOpen
+from cloudpilot.errors import ObjectMissing, SnapshotMissing, SnapshotStillThere, UploadStillOpen
 from cloudpilot.jobs import emptying, lifecycle, opening, signing, stored
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.kinds import Place
@@ -93,15 +104,29 @@ def _from_vault(run: Run) -> None:
 
 
 def _from_cloud(run: Run, cloud_id: UUID) -> None:
-    """By its ref; where an order's answer was lost, by what the provider lists under its tag."""
+    """By its ref; what no cloud was ever told to make is nowhere."""
+    with reading() as session:
+        cloud_checks.refuse_another_account(clouds.find(session, cloud_id))
+        backup = backups.find(session, run.backup_id) if run.backup_id else None
+        ordered = snapshots.ordered(session, backup) if backup else ""
     leaving, cloud = _leaving(run, Place.CLOUD), opening.cloud(cloud_id)
     lifecycle.begin(run)
     for copy in leaving:
-        tag = str(copy.backup_id)
-        refs = [copy.name] if copy.name else [it.ref for it in cloud.list() if it.tag == tag]
-        for ref in refs:
-            cloud.delete(ref)
+        if copy.name:
+            cloud.delete(copy.name)
+        elif ordered:
+            _take_back(cloud, str(copy.backup_id), ordered)
     lifecycle.complete(run, Report(stage="delete", log="Gone from its cloud.", over=True))
+
+
+def _take_back(cloud: Cloud, tag: str, ordered: str) -> None:
+    """What has come of an order whose answer got lost: it may be listed only after a while."""
+    for ref in [one.ref for one in cloud.list() if one.tag == tag]:
+        cloud.delete(ref)
+    with suppress(SnapshotMissing):
+        cloud.delete(ordered)
+    if Ref.of(ordered).is_young:
+        raise SnapshotStillThere("The order may have been taken, and is not listed yet.")
 
 
 def _refuse_while_it_comes(copy: Copy) -> None:

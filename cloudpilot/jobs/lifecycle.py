@@ -131,7 +131,8 @@ def give_up_if_silent(run: Run) -> None:
     silence = now - (current(run.id).silent_since or now)
     if silence > timedelta(hours=settings().lost_after_hours):
         hours = silence.total_seconds() / 3600
-        lost = RunLost(f"The server has not answered for {hours:.0f} hours.")
+        who = "cloud" if run.cloud_id else "server"
+        lost = RunLost(f"The {who} has not answered for {hours:.0f} hours.")
         fail(run.id, lost, leave=True)
 
 
@@ -173,6 +174,8 @@ def _put_off_or_fail(run_id: UUID, error: CloudPilotError) -> None:
     goes_on = run.kind.goes_on_alone and run.status is Status.RUNNING and not gone
     if goes_on or run.kind.is_tried_for_ever or _may_pass(run, error):
         wait(run, error)
+        if goes_on and run.cloud_id:  # a server's runs are given up where they are looked at
+            give_up_if_silent(run)
     else:
         fail(run_id, error)
 

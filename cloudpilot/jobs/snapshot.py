@@ -8,9 +8,10 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from cloudpilot import clock
+from cloudpilot.clouds import naming
 from cloudpilot.clouds.base import Cloud, Snapshot, State
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import pace, runs, snapshots
+from cloudpilot.domain import pace, snapshots
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -21,7 +22,7 @@ from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 
 STAGE = RunKind.SNAPSHOT.value
-LOOK_SECONDS = 5  # a provider counts what it is asked
+LOOK_SECONDS = 20  # a provider counts what it is asked
 LOOK_SECONDS_AT_MOST = 60
 
 
@@ -29,9 +30,6 @@ def perform(run: Run) -> None:
     """Begin it if it has not been begun, and write down how it stands."""
     if run.cloud_id is None:
         raise InvalidState("This is not done at a cloud.")
-    lifecycle.give_up_if_silent(run)
-    if lifecycle.current(run.id).status.is_final:
-        return
     with reading() as session:
         backup, copy = snapshots.of_run(session, run)
         server = session.get_one(Server, backup.server_id)
@@ -51,12 +49,13 @@ def _begun(cloud: Cloud, run: Run, backup: Backup, server: Server) -> str:
     """Its ref; nothing if it is not wanted any more."""
     if server.instance_id is None or server.cloud_id != run.cloud_id:
         raise InvalidConfig(f"{server.name} is no machine of this cloud any more.")
+    tag = str(backup.id)
     with transaction() as session:
-        wanted = runs.mark_sent(session, run)
+        wanted = snapshots.is_ordered(session, run, naming.ordered(tag, server.instance_id))
     if not wanted:
         return ""
     title = f"{server.name}, {backup.created_at:%Y-%m-%d %H:%M} UTC"
-    ref = cloud.start(server.instance_id, str(backup.id), title)
+    ref = cloud.start(server.instance_id, tag, title)
     with transaction() as session:
         snapshots.is_begun(session, run, ref)
     return ref

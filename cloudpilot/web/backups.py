@@ -12,6 +12,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     backups,
     chains,
+    clouds,
     databases,
     destinations,
     lists,
@@ -129,6 +130,7 @@ def show(backup_id: UUID) -> str:
         context["names"] = vaults.names(session, backup)
         context["copies"] = uploads.in_vaults(session, backup)
         context["restored"] = restores.of_backup(session, backup)
+        context["clouds"] = clouds.names(session) if backup.is_snapshot else {}
         context["created"] = snapshots.created(session, backup) if backup.is_snapshot else []
         context["free"] = uploads.vaults_for(session, backup)
     uploads.watch(*context["copies"])

@@ -6,7 +6,7 @@ from flask import Blueprint, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, chains, deletions, vaults
+from cloudpilot.domain import backups, chains, clouds, deletions, vaults
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.people import Right
@@ -24,9 +24,9 @@ def backup(backup_id: UUID) -> BaseResponse:
     with reading() as session:
         found = backups.find(session, backup_id)
         depending = chains.depending(session, found)
-        names = vaults.names(session, found)
+        names = vaults.names(session, found) | clouds.names(session)
         lying = [copy for copy in found.copies if copy.status is not CopyStatus.GONE]
-        there = [names.get(copy.vault_id, found.server_name) for copy in lying]
+        there = [names.get(copy.vault_id or copy.cloud_id, found.server_name) for copy in lying]
     form = Form()
 
     def act() -> str:

@@ -1,6 +1,7 @@
 """Snapshots from request to end, at a cloud in memory that keeps the whole promise of one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from flask import Flask
 from cloudpilot.clouds.base import State
 from cloudpilot.clouds.memory import GIB, WEB, MemoryCloud, MemoryStore
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import cloud_checks, clouds, deletions, instances, runs, snapshots
+from cloudpilot.domain import cloud_checks, clouds, deletions, instances, removals, runs, snapshots
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.copies import CopyStatus
@@ -24,6 +25,7 @@ from cloudpilot.errors import (
     CloudThrottled,
     CloudUnreachable,
     InstanceMissing,
+    RestoreInProgress,
     RunLost,
     RunStopped,
     SnapshotFailed,
@@ -87,7 +89,7 @@ def test_it_is_begun_watched_and_whole(asked: UUID, store: MemoryStore) -> None:
     run = kind(asked, RunKind.SNAPSHOT)
     assert (run.status, run.done, run.total) == (Status.RUNNING, 0, 100)
     assert found(asked).status is Status.RUNNING
-    assert store.titles[str(asked)].startswith("web-1, ")
+    assert store.titles[str(asked)].startswith("web-1 ")
 
     store.settle(str(asked), State.PENDING, percent=40)
     assert looked(asked).done == 40
@@ -142,7 +144,7 @@ def test_what_keeps_us_from_seeing_it_does_not_fail_it(
     present.pass_by(minutes=1)
     step()
     store.errors = [error]
-    present.pass_by(seconds=10)
+    present.pass_by(seconds=30)
     step()
     run = kind(asked, RunKind.SNAPSHOT)
     assert (run.status, run.error_code) == (Status.RUNNING, error.code)
@@ -186,13 +188,17 @@ def test_one_that_somebody_removes_meanwhile_is_said(asked: UUID, store: MemoryS
     assert found(asked).error_code == SnapshotMissing.code
 
 
-def test_a_machine_that_is_gone_is_said_at_once(asked: UUID, store: MemoryStore) -> None:
+def test_a_machine_that_is_gone_is_said_at_once(
+    present: Moment, asked: UUID, store: MemoryStore
+) -> None:
+    present.pass_by(minutes=1)
     store.machines.clear()
-    step()
     step()
     backup = found(asked)
     assert (backup.status, backup.error_code) == (Status.FAILED, InstanceMissing.code)
-    assert backup.copies[0].status is CopyStatus.GONE
+    present.pass_by(minutes=11)
+    step()
+    assert found(asked).copies[0].status is CopyStatus.GONE
 
 
 def stop(backup_id: UUID) -> None:
@@ -213,15 +219,25 @@ def test_stopped_it_is_given_up_at_the_cloud(asked: UUID, store: MemoryStore, be
     assert (store.snapshots, backup.copies[0].status) == ({}, CopyStatus.GONE)
 
 
+@pytest.mark.parametrize("unlisted", [0, 5])
 def test_stopped_while_the_answer_is_lost_it_is_given_up_all_the_same(
-    asked: UUID, store: MemoryStore
+    present: Moment, asked: UUID, store: MemoryStore, unlisted: int
 ) -> None:
-    store.lost = 1
+    """Nothing counts as gone while the provider may have it without listing it."""
+    present.pass_by(minutes=1)
+    store.lost, store.unlisted = 1, unlisted
     step()
     stop(asked)
-    looked(asked)
-    step()
-    assert found(asked).error_code == RunStopped.code
+    present.pass_by(minutes=1)
+    for _ in range(3):
+        step()
+        present.pass_by(minutes=2)
+    backup = found(asked)
+    assert (backup.error_code, backup.copies[0].status) == (RunStopped.code, CopyStatus.DELETING)
+    for _ in range(5):
+        present.pass_by(minutes=20)
+        step()
+    assert found(asked).copies[0].status is CopyStatus.GONE
     assert store.snapshots == {}
 
 
@@ -360,3 +376,71 @@ def test_a_cloud_in_use_is_not_removed(
     remove()
     with reading() as session:
         assert session.get_one(Cloud, cloud_id).secret == ""
+
+
+def test_a_cloud_that_was_not_asked_for_hours_is_asked_before_anything_is_lost(
+    present: Moment, asked: UUID, store: MemoryStore
+) -> None:
+    """The panel was off meanwhile, and the cloud has gone on."""
+    present.pass_by(minutes=1)
+    step()
+    store.errors = [CloudUnreachable("Away.")]
+    present.pass_by(minutes=1)
+    step()
+    store.settle("")
+    present.pass_by(hours=13)
+    step()
+    assert found(asked).status is Status.COMPLETED
+
+
+def test_while_something_is_made_of_it_it_is_not_deleted(asked: UUID, store: MemoryStore) -> None:
+    whole(asked, store)
+    part = (found(asked).copies[0].parts or [])[0]["id"]
+    with transaction() as session:
+        backup = session.get_one(Backup, asked)
+        snapshots.create(session, backup, part, "back", session.query(Person).one())
+    with pytest.raises(RestoreInProgress):
+        delete(asked)
+
+
+def test_a_part_that_is_missing_is_said(
+    asked: UUID, store: MemoryStore, check: Callable[[], dict[str, str]]
+) -> None:
+    whole(asked, store)
+    there = store.snapshots[str(asked)]
+    store.snapshots[str(asked)] = replace(there, parts=there.parts[:1])
+    assert check()["stored"] == "failed"
+    assert found(asked).copies[0].status is CopyStatus.MISSING
+
+
+def test_credentials_of_another_account_let_nothing_count_as_gone(
+    asked: UUID, store: MemoryStore, cloud_id: UUID, check: Callable[[], dict[str, str]]
+) -> None:
+    whole(asked, store)
+    theirs = dict(store.snapshots), dict(store.machines)
+    store.snapshots.clear()
+    store.machines.clear()
+    with transaction() as session:
+        session.get_one(Cloud, cloud_id).checked_at = None  # as after a change
+    delete(asked)
+    step()
+    assert found(asked).copies[0].status is CopyStatus.DELETING
+    with transaction() as session:  # one that nobody has asked to be deleted
+        other = snapshots.copy_of(session.get_one(Backup, asked))
+        other.move(session, CopyStatus.STORED)
+    assert check()["account"] == "failed"
+    assert found(asked).copies[0].status is CopyStatus.STORED
+    store.snapshots.update(theirs[0])
+    store.machines.update(theirs[1])
+    assert "account" not in check()
+
+
+def test_a_server_leaves_though_its_cloud_does_not_delete(
+    asked: UUID, store: MemoryStore, server_id: UUID
+) -> None:
+    whole(asked, store)
+    store.lingering = 5
+    delete(asked)
+    step()
+    with transaction() as session:
+        assert removals.keeps_server(session, session.get_one(Server, server_id)) is None

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from cloudpilot import clock
 from cloudpilot.clouds.memory import WEB, MemoryCloud, MemoryStore
 from cloudpilot.db import transaction
 from cloudpilot.domain import instances, requests
@@ -37,6 +38,8 @@ def add_cloud(session: Session, name: str = "aws", **columns: Any) -> Cloud:
         "endpoint": "",
         "secret": "sealed",
         "instances": MACHINES,
+        "lines": [],
+        "checked_at": clock.now(),
     }
     cloud = Cloud(**(values | columns))
     session.add(cloud)

@@ -417,6 +417,7 @@ def test_a_cloud_that_does_not_work_is_on_the_overview(owner: Browser, cloud_id:
         add_backup(session, server, None, Status.COMPLETED)
         values = {"server_id": None, "cloud_id": cloud_id, "error_code": "CLOUD_UNREACHABLE"}
         add_run(session, server, RunKind.CHECK_CLOUD, Status.FAILED, **values)
+    change(cloud_id, lines=None, checked_at=None)
     said = owner.get("/").one("main").text
     assert "Clouds that do not work" in said
     assert "CLOUD_UNREACHABLE" in said
