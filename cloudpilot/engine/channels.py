@@ -2,6 +2,7 @@
 
 import select
 import time
+from collections import deque
 from collections.abc import Generator, Iterator
 from threading import Event
 from typing import Protocol
@@ -14,7 +15,6 @@ OUTPUT_AT_MOST = 1024 * 1024  # bytes of a program's standard output
 ERRORS_KEPT = 8 * 1024  # bytes, the last ones, of its standard error
 CHUNK = 64 * 1024
 STREAMED = 256 * 1024  # bytes of a stream at once
-ALL = 64 * 1024 * 1024  # bytes: more than any window
 
 
 class Channel(Protocol):
@@ -30,6 +30,58 @@ class Channel(Protocol):
     def recv_stderr_ready(self) -> bool: ...
     def recv_stderr(self, nbytes: int) -> bytes: ...
     def recv_exit_status(self) -> int: ...
+
+
+class Chunks:
+    """Bytes that came in chunks and are taken out from the beginning: nothing of them is moved
+    meanwhile, and what is taken is copied once at most."""
+
+    def __init__(self) -> None:
+        self._chunks = deque[bytes]()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, chunk: bytes) -> None:
+        """It comes last."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+
+    def first(self, count: int | None = None) -> bytes:
+        """So many of them, or all; they stay.
+
+        >>> chunks = Chunks()
+        >>> for chunk in (b"one", b"two", b"three"): chunks.append(chunk)
+        >>> chunks.first(3), chunks.first(4), chunks.first()
+        (b'one', b'onet', b'onetwothree')
+        """
+        missing = self._size if count is None else min(count, self._size)
+        found: list[bytes] = []
+        for chunk in self._chunks:
+            if missing <= 0:
+                break
+            found.append(chunk if len(chunk) <= missing else chunk[:missing])
+            missing -= len(found[-1])
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def __delitem__(self, which: slice) -> None:
+        """`[:count]` or `[:]`, as paramiko drops what it has handed out.
+
+        >>> chunks = Chunks()
+        >>> for chunk in (b"one", b"two", b"three"): chunks.append(chunk)
+        >>> del chunks[:4]; chunks.first(), len(chunks)
+        (b'wothree', 7)
+        >>> del chunks[:]; chunks.first(), len(chunks)
+        (b'', 0)
+        """
+        left = self._size if which.stop is None else min(which.stop, self._size)
+        self._size -= left
+        while left:
+            chunk = self._chunks.popleft()
+            if len(chunk) > left:
+                self._chunks.appendleft(chunk[left:])
+            left -= min(left, len(chunk))
 
 
 def read(channel: Channel, deadline: float) -> tuple[bytes, bytes]:
@@ -100,11 +152,9 @@ def _hear(channel: Channel, errors: bytearray) -> None:
 
 
 def _there(channel: Channel) -> Iterator[bytes]:
-    """What has come, cut. All at once: paramiko moves what is left in its buffer at each look."""
+    """What has come, cut."""
     while channel.recv_ready():
-        all_of_it = channel.recv(ALL)
-        for at in range(0, len(all_of_it), STREAMED):
-            yield all_of_it[at : at + STREAMED]
+        yield channel.recv(STREAMED)
 
 
 def _remaining(deadline: float) -> float:

@@ -10,10 +10,12 @@ from types import TracebackType
 from typing import Self
 
 import paramiko
+from paramiko.buffered_pipe import BufferedPipe
 
 from cloudpilot import outbound
 from cloudpilot.engine import channels
 from cloudpilot.engine.address import Address
+from cloudpilot.engine.channels import Chunks
 from cloudpilot.engine.program import Program
 from cloudpilot.engine.statuses import failure
 from cloudpilot.errors import (
@@ -125,6 +127,7 @@ class Session:
         with self._turn, _translated(self._address):
             try:
                 with self._transport.open_session(WINDOW, PACKET, timeout=silence) as channel:
+                    channel.in_buffer = _Unmoved()
                     _send(channel, program, silence)
                     status, errors = yield from channels.pieces(channel, silence)
             except (OSError, EOFError, paramiko.SSHException):
@@ -147,6 +150,20 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _Unmoved(BufferedPipe):  # type: ignore[type-arg]
+    """What has come and was not read yet; paramiko's own copies it three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer = Chunks()
+
+    def _buffer_frombytes(self, data: bytes) -> None:
+        self._buffer.append(data)
+
+    def _buffer_tobytes(self, limit: int | None = None) -> bytes:
+        return self._buffer.first(limit)
 
 
 def _transport(address: Address, timeout: float) -> paramiko.Transport:
