@@ -76,11 +76,12 @@ def addresses(app: Flask, values: dict[str, object], *, public: bool) -> list[tu
         "restore",
     )
     rows = {f"{name}_id" for name in known} - set(values)
+    no_pages = NO_PAGES if "snapshot_id" in values else NO_PAGES | {"snapshots.new"}  # no machine
     found = []
     for rule in app.url_map.iter_rules():
         with app.app_context():
             is_public = access_of(rule.endpoint) == PUBLIC
-        is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES
+        is_page = "GET" in (rule.methods or ()) and rule.endpoint not in no_pages
         if is_page and is_public is public and not rule.arguments & rows:
             named = {name: values[name] for name in rule.arguments}
             found.append((rule.endpoint, adapter.build(rule.endpoint, named)))
