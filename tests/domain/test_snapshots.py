@@ -10,9 +10,11 @@ from sqlalchemy import select
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
     failures,
+    removals,
     requests,
     restore_plans,
     restore_sources,
+    runs,
     scheduled,
     snapshots,
     starting,
@@ -30,6 +32,7 @@ from cloudpilot.domain.slots import Slot, SlotStatus
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import (
     BackupInProgress,
+    CloudUnreachable,
     InvalidConfig,
     InvalidState,
     NotCompleted,
@@ -165,6 +168,25 @@ def test_a_failure_is_told_until_another_snapshot_is_whole(server_id: UUID, mome
     finish(asked(server_id))
     with reading() as session:
         assert failures.not_made_good(session, 10) == []
+
+
+def test_what_somebody_has_stopped_is_not_ordered(server_id: UUID) -> None:
+    asked(server_id)
+    with transaction() as session:
+        run = session.scalars(select(Run)).one()
+        runs.request_stop(session, run)
+        assert not snapshots.is_ordered(session, run, "a ref")
+        assert run.options == {}
+
+
+def test_a_snapshot_that_waits_for_its_cloud_keeps_its_server(server_id: UUID) -> None:
+    asked(server_id)
+    with transaction() as session:
+        server = session.get_one(Server, server_id)
+        run = removals.keeps_server(session, server)
+        assert run
+        runs.put_off(session, run, CloudUnreachable("Away."), next_look_at=datetime.now(UTC))
+        assert removals.pending(run) == "A snapshot of web-1 is waiting for the cloud."
 
 
 def test_what_is_no_snapshot_is_said(core: Flask) -> None:
