@@ -56,6 +56,8 @@ def keep(
         cloud.next_check_at = None
         return
     now, former = clock.now(), cloud.lines or []
+    if not any(line["key"] == ACCOUNT for line in lines):  # it did not come so far
+        lines = [*lines, *(line for line in former if line["key"] == ACCOUNT)]
     failed_before = cloud.checked_at if cloud.failed else None
     cloud.lines = [vault_checks.told(former, line, now) for line in lines]
     if instances is not None:
@@ -112,11 +114,8 @@ def _is_due() -> tuple[Any, ...]:
 
 
 def may_be_another_account(cloud: Cloud) -> bool:
-    """Whether nobody has seen yet that the credentials are of the account that they were of: they
-    are new, or the last check has found nothing there that it should have."""
-    return cloud.checked_at is None or any(
-        line["key"] == ACCOUNT and line["level"] == "failed" for line in cloud.lines or ()
-    )
+    """Whether nobody has seen yet that the credentials are of the account that they were of."""
+    return not any(line["key"] == ACCOUNT and line["level"] == "ok" for line in cloud.lines or ())
 
 
 def refuse_another_account(cloud: Cloud) -> None:

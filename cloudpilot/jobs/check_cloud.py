@@ -39,6 +39,9 @@ _ANOTHER_ACCOUNT = CheckLine(
     "Enter credentials of the account that the snapshots are in. Until then none counts as gone.",
     CloudDenied.code,
 )
+_SAME_ACCOUNT = CheckLine(
+    cloud_checks.ACCOUNT, Grade.OK, "Nothing that should be there speaks of another account."
+)
 NAMED = 20  # snapshots that a line names
 
 
@@ -99,7 +102,7 @@ def _compared(cloud: Cloud, cloud_id: UUID, machines: Set[str]) -> Sequence[Chec
     whys |= dict.fromkeys(seen, None)
     with transaction() as session:
         presence.note(session, whys)
-    return [_missing(lost, len(before)), _strays(listed, before, after)]
+    return [_SAME_ACCOUNT, _missing(lost, len(before)), _strays(listed, before, after)]
 
 
 def _is_another_account(
@@ -109,7 +112,8 @@ def _is_another_account(
     with reading() as session:
         row = clouds.find(session, cloud_id)
         ours = {server.instance_id for server in instances.linked(session, row)}
-    stored = {str(one) for one, copy in known.items() if copy.status is CopyStatus.STORED}
+    there_once = {CopyStatus.STORED, CopyStatus.DELETING}
+    stored = {str(one) for one, copy in known.items() if copy.name and copy.status in there_once}
     return bool(
         cloud_checks.may_be_another_account(row)
         and stored

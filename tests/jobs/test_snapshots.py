@@ -421,18 +421,23 @@ def test_credentials_of_another_account_let_nothing_count_as_gone(
     store.snapshots.clear()
     store.machines.clear()
     with transaction() as session:
-        session.get_one(Cloud, cloud_id).checked_at = None  # as after a change
+        row = session.get_one(Cloud, cloud_id)
+        row.lines = row.checked_at = None  # as after a change
     delete(asked)
     step()
     assert found(asked).copies[0].status is CopyStatus.DELETING
-    with transaction() as session:  # one that nobody has asked to be deleted
-        other = snapshots.copy_of(session.get_one(Backup, asked))
-        other.move(session, CopyStatus.STORED)
+    store.errors = [CloudUnreachable("Away.")]
+    assert "account" not in check()  # a check that has seen nothing proves nothing
     assert check()["account"] == "failed"
-    assert found(asked).copies[0].status is CopyStatus.STORED
+    looked(asked)
+    assert found(asked).copies[0].status is CopyStatus.DELETING
     store.snapshots.update(theirs[0])
     store.machines.update(theirs[1])
-    assert "account" not in check()
+    assert check()["account"] == "ok"
+    store.errors = [CloudUnreachable("Away.")]
+    assert check()["account"] == "ok"  # by the same credentials it was seen before
+    looked(asked)
+    assert (found(asked).copies[0].status, store.snapshots) == (CopyStatus.GONE, {})
 
 
 def test_a_server_leaves_though_its_cloud_does_not_delete(

@@ -17,6 +17,10 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.jobs import opening
 from cloudpilot.kinds import BackupType, CloudKind, Compression
 
+SAME_ACCOUNT = {
+    "key": "account", "level": "ok", "title": "The same account", "detail": "", "remedy": "",
+    "code": "", "worse_at": None,
+}  # fmt: skip
 MACHINES = [
     {"id": WEB.id, "name": WEB.name, "addresses": list(WEB.addresses), "region": WEB.region,
      "disks": WEB.disks, "size": WEB.size},
@@ -38,7 +42,7 @@ def add_cloud(session: Session, name: str = "aws", **columns: Any) -> Cloud:
         "endpoint": "",
         "secret": "sealed",
         "instances": MACHINES,
-        "lines": [],
+        "lines": [SAME_ACCOUNT],
         "checked_at": clock.now(),
     }
     cloud = Cloud(**(values | columns))
