@@ -4,13 +4,13 @@ somebody should look at.
 The lines are kept in the row, of the same form as those of a server's Check.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloudpilot import clock
@@ -18,13 +18,19 @@ from cloudpilot.catalogue import by_code
 from cloudpilot.domain.changes import RANK
 from cloudpilot.domain.checkups import SINCE_YESTERDAY
 from cloudpilot.domain.clouds import Cloud
+from cloudpilot.domain.daily import AGAIN
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.status import Status
+from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import RunStopped, Unexpected
 from cloudpilot.kinds import RunKind
 
 Row = Vault | Cloud
+Table = type[Vault] | type[Cloud]
+_RUNS: Mapping[Table, tuple[InstrumentedAttribute[UUID | None], RunKind]] = {
+    Vault: (Run.vault_id, RunKind.CHECK_VAULT),
+    Cloud: (Run.cloud_id, RunKind.CHECK_CLOUD),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,42 @@ def troubles(session: Session, rows: Sequence[Row]) -> list[Trouble]:
     return [trouble for trouble in found if trouble]
 
 
+def latest(session: Session, table: Table, row_id: UUID) -> Run | None:
+    """The newest run that checks it."""
+    column, kind = _RUNS[table]
+    rows = select(Run).where(column == row_id, Run.kind == kind)
+    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+
+
+def due(session: Session, table: Table, limit: int) -> list[UUID]:
+    """Those to be checked now, the longest overdue first."""
+    rows = select(table.id).where(*_is_due(table))
+    return list(session.scalars(rows.order_by(table.next_check_at).limit(limit)))
+
+
+def is_claimed(session: Session, table: Table, row_id: UUID) -> bool:
+    """Whether its daily check is ours to ask for: no other clock was first, none is under way.
+
+    The check's end says when the next one is due; if it never ends well, that is in an hour.
+    """
+    ours = update(table).where(table.id == row_id, *_is_due(table))
+    taken = session.execute(
+        ours.values(next_check_at=clock.now() + AGAIN).returning(table.id),
+        execution_options={"synchronize_session": False},
+    )
+    return taken.first() is not None
+
+
+def _is_due(table: Table) -> tuple[Any, ...]:
+    column, kind = _RUNS[table]
+    under_way = select(Run.id).where(column == table.id, Run.kind == kind, Run.status.in_(ACTIVE))
+    return (
+        or_(table.next_check_at.is_(None), table.next_check_at <= clock.now()),
+        table.removed_at.is_(None),
+        ~under_way.exists(),
+    )
+
+
 def _found(row: Row) -> Trouble | None:
     failed = next((line for line in row.lines or () if line["level"] == "failed"), None)
     if failed is None or row.checked_at is None:
@@ -72,12 +114,12 @@ def _found(row: Row) -> Trouble | None:
 def _undone(session: Session, rows: Sequence[Row]) -> dict[UUID, Trouble]:
     """Checks that ended without a line, newer than the last lines that there are."""
     table = type(rows[0])
-    column: InstrumentedAttribute[UUID | None] = Run.vault_id if table is Vault else Run.cloud_id
+    column, kind = _RUNS[table]
     found = (
         select(table.id, Run)
         .join(Run, column == table.id)
         .where(
-            Run.kind.in_((RunKind.CHECK_VAULT, RunKind.CHECK_CLOUD)),
+            Run.kind == kind,
             Run.status == Status.FAILED,
             Run.error_code.is_distinct_from(RunStopped.code),
             or_(table.checked_at.is_(None), Run.created_at > table.checked_at),

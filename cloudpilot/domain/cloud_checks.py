@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
@@ -13,10 +12,9 @@ from cloudpilot.domain import checked, clouds, runs, vault_checks
 from cloudpilot.domain.changes import Lines
 from cloudpilot.domain.checked import Trouble
 from cloudpilot.domain.clouds import Cloud
-from cloudpilot.domain.daily import AGAIN, slot
+from cloudpilot.domain.daily import slot
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.status import ACTIVE
 from cloudpilot.errors import BackupInProgress, CloudUnreachable
 from cloudpilot.kinds import RunKind
 
@@ -69,8 +67,7 @@ def keep(
 
 def latest(session: Session, cloud_id: UUID) -> Run | None:
     """The newest run that checks this cloud."""
-    rows = select(Run).where(Run.cloud_id == cloud_id, Run.kind == RunKind.CHECK_CLOUD)
-    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+    return checked.latest(session, Cloud, cloud_id)
 
 
 def troubles(session: Session) -> list[Trouble]:
@@ -80,37 +77,17 @@ def troubles(session: Session) -> list[Trouble]:
 
 def due(session: Session, limit: int) -> list[UUID]:
     """Clouds to be checked now, the longest overdue first."""
-    rows = select(Cloud.id).where(*_is_due())
-    return list(session.scalars(rows.order_by(Cloud.next_check_at).limit(limit)))
+    return checked.due(session, Cloud, limit)
 
 
 def claim(session: Session, cloud_id: UUID) -> Run | None:
-    """The daily check's run; None if another clock was first, or a check is under way.
-
-    Its end says when the next one is due; if it never ends well, that is in an hour.
-    """
-    ours = update(Cloud).where(Cloud.id == cloud_id, *_is_due())
-    taken = session.execute(
-        ours.values(next_check_at=clock.now() + AGAIN).returning(Cloud.id),
-        execution_options={"synchronize_session": False},
-    )
-    if taken.first() is None:
+    """The daily check's run; None if another clock was first, or a check is under way."""
+    if not checked.is_claimed(session, Cloud, cloud_id):
         return None
     try:
         return ask(session, session.get_one(Cloud, cloud_id, populate_existing=True), None)
     except BackupInProgress:
         return None
-
-
-def _is_due() -> tuple[Any, ...]:
-    under_way = select(Run.id).where(
-        Run.cloud_id == Cloud.id, Run.kind == RunKind.CHECK_CLOUD, Run.status.in_(ACTIVE)
-    )
-    return (
-        or_(Cloud.next_check_at.is_(None), Cloud.next_check_at <= clock.now()),
-        Cloud.removed_at.is_(None),
-        ~under_way.exists(),
-    )
 
 
 def may_be_another_account(cloud: Cloud) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
@@ -15,7 +15,6 @@ from cloudpilot.domain.checked import Trouble
 from cloudpilot.domain.daily import AGAIN, slot
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.status import ACTIVE
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress
 from cloudpilot.kinds import RunKind
@@ -83,8 +82,7 @@ def _trials(run: Run) -> list[str]:
 
 def latest(session: Session, vault_id: UUID) -> Run | None:
     """The newest run that checks this vault."""
-    rows = select(Run).where(Run.vault_id == vault_id, Run.kind == RunKind.CHECK_VAULT)
-    return session.scalar(rows.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+    return checked.latest(session, Vault, vault_id)
 
 
 def troubles(session: Session) -> list[Trouble]:
@@ -94,37 +92,17 @@ def troubles(session: Session) -> list[Trouble]:
 
 def due(session: Session, limit: int) -> list[UUID]:
     """Vaults to be checked now, the longest overdue first."""
-    rows = select(Vault.id).where(*_is_due())
-    return list(session.scalars(rows.order_by(Vault.next_check_at).limit(limit)))
+    return checked.due(session, Vault, limit)
 
 
 def claim(session: Session, vault_id: UUID) -> Run | None:
-    """The daily check's run; None if another clock was first, or a check is under way.
-
-    Its end says when the next one is due; if it never ends well, that is in an hour.
-    """
-    ours = update(Vault).where(Vault.id == vault_id, *_is_due())
-    taken = session.execute(
-        ours.values(next_check_at=clock.now() + AGAIN).returning(Vault.id),
-        execution_options={"synchronize_session": False},
-    )
-    if taken.first() is None:
+    """The daily check's run; None if another clock was first, or a check is under way."""
+    if not checked.is_claimed(session, Vault, vault_id):
         return None
     try:
         return ask(session, session.get_one(Vault, vault_id, populate_existing=True), None)
     except BackupInProgress:
         return None
-
-
-def _is_due() -> tuple[Any, ...]:
-    under_way = select(Run.id).where(
-        Run.vault_id == Vault.id, Run.kind == RunKind.CHECK_VAULT, Run.status.in_(ACTIVE)
-    )
-    return (
-        or_(Vault.next_check_at.is_(None), Vault.next_check_at <= clock.now()),
-        Vault.removed_at.is_(None),
-        ~under_way.exists(),
-    )
 
 
 def pause_after_failure(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import vault_checks
+from cloudpilot.domain import checked, vault_checks
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
@@ -63,7 +63,7 @@ def test_a_check_that_a_person_asked_for_this_moment_is_no_reason_to_stumble(
 ) -> None:
     with transaction() as session:
         vault_checks.ask(session, session.get_one(Vault, vault_id), None)
-    monkeypatch.setattr(vault_checks, "_is_due", lambda: (Vault.removed_at.is_(None),))
+    monkeypatch.setattr(checked, "_is_due", lambda _table: (Vault.removed_at.is_(None),))
     with transaction() as session:
         assert vault_checks.claim(session, vault_id) is None
 
