@@ -21,7 +21,6 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from redis import Redis
 from rq import SimpleWorker, Worker
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,8 +28,7 @@ from cloudpilot import create_core, domain, log
 from cloudpilot.db import db
 from cloudpilot.jobs import looks, opening, runs  # noqa: F401  (before the fork: their pages are shared)
 from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
-from cloudpilot.scheduling import tick  # noqa: F401
-from cloudpilot.scheduling.scheduler import Clock
+from cloudpilot.scheduling import scheduler, tick  # noqa: F401
 from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 
 WORKERS = 2  # that start, stop, check and delete, beside the one that looks
@@ -62,7 +60,7 @@ def serve_work(settings: Settings) -> None:
 
 def serve_clock(settings: Settings) -> None:
     """The clock."""
-    Clock(Redis.from_url(settings.redis_url)).run()
+    scheduler.serve(settings.redis_url)
 
 
 def _serve(settings: Settings, kind: type[Worker], *queues: str) -> None:

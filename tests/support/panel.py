@@ -26,8 +26,14 @@ QUICK = {  # the periods of a test, in seconds
 class Processes:
     """Web, worker and clock by name; each may be started and killed again and again."""
 
-    def __init__(self, environ: Mapping[str, str], home: Path) -> None:
-        self.home = home
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        home: Path,
+        own: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """own  what one of them finds in its environment, by name"""
+        self.home, self._own = home, own or {}
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         path = os.pathsep.join((str(STARTING), str(ROOT)))
@@ -43,15 +49,19 @@ class Processes:
             return [sys.executable, "-m", "gunicorn", *options, address, "wsgi:app"]
         return [sys.executable, "worker.py", *([] if name == "worker" else [name])]
 
+    def environ(self, name: str) -> Mapping[str, str]:
+        """What it finds in its environment."""
+        return self._environ | self._own.get(name, {})
+
     def start(self, *names: str) -> None:
         """Start what does not run; the web answers when this returns."""
         for name in names:
             with (self.home / f"{name}.log").open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    self.command(name), cwd=ROOT, env=self._environ, stdout=log, stderr=log
+                    self.command(name), cwd=ROOT, env=self.environ(name), stdout=log, stderr=log
                 )
         if "web" in names:
-            until(self._answers, bool)
+            until(self._answers, bool, seconds=90)
 
     def pids(self) -> list[int]:
         """Of all that run."""

@@ -30,14 +30,17 @@ class Proxy:
         """Pass on again, what was held up first."""
         self._flowing.set()
 
-    def cut(self) -> None:
-        """End every connection that there is."""
+    def cut(self) -> int:
+        """End every connection that there is; how many were still open."""
         with self._lock:
             cut, self._sockets = self._sockets, []
+        open_ = 0
         for each in cut:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+                open_ += 1
             each.close()
+        return open_
 
     def close(self) -> None:
         """The end of it."""

@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from cloudpilot.embedded import redis_command
+from tests.support.ports import free_port
 from tests.support.until import until
 
 
@@ -22,6 +23,20 @@ def running(home: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def server(home: Path) -> Iterator[int]:
+    """One that listens on a port of loopback, and keeps nothing."""
+    port = free_port()
+    words = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(home))
+    process = subprocess.Popen([redis_command(Path("/"))[0], *words], stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: answers(f"redis://127.0.0.1:{port}"), bool, seconds=10)
+        yield port
+    finally:
+        process.kill()
         process.wait(10)
 
 

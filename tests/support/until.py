@@ -19,3 +19,8 @@ def until(
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s; the last was {value!r}")
         time.sleep(0.05)
+
+
+def pause(seconds: float) -> None:
+    """For what is left to chance, as the moment of a kill; never to wait for something."""
+    time.sleep(seconds)

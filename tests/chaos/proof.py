@@ -1,0 +1,85 @@
+"""What must be true after each kill: nothing is left over, and nothing has happened twice."""
+
+from pathlib import Path
+
+from sqlalchemy import select
+
+from cloudpilot.clouds.naming import name_of
+from cloudpilot.db import reading
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.restores import Restore
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import RunKind
+from tests.chaos.lane import Lane
+from tests.chaos.tasks import Doing
+from tests.support import uploading
+
+
+def left_over(doing: Doing) -> list[str]:
+    """What is there that nothing needs: on the server, in the vault, in the panel."""
+    lane = doing.lane
+    world = lane.world
+    with reading() as session:
+        copies = select(Copy).where(Copy.status == CopyStatus.STORED)
+        stored = list(session.scalars(copies))
+        kept = {str(copy.backup_id) for copy in stored if copy.server_id}
+        kept |= {str(row) for row in session.scalars(_kept_restores())}
+        of_vault = [copy.id for copy in stored if copy.vault_id]
+        known = select(VaultObject.key).where(VaultObject.copy_id.in_(of_vault))
+        keys = set(session.scalars(known))
+    there = {name for name in world.left_over() if _is_kept(name)}
+    faults = [f"on the server: {name}" for name in sorted(there ^ kept)]
+    faults += [f"in the vault: {key}" for key in sorted(_keys(lane) ^ keys)]
+    faults += [f"open at the vault: {key}" for key in lane.store.open()]
+    faults += [f"at work: {line}" for line in world.working()]
+    faults += [f"unfinished: {path}" for path in _unfinished(world.root)]
+    faults += [f"temporary: {path.name}" for path in lane.temporary.iterdir()]
+    faults += [f"a signed address: {path}" for path in _signed(world.root)]
+    snapshots = [one.values["name"] for one in lane.fake.snapshots.values()]
+    faults += [f"at the cloud: {name}" for name in snapshots if not _is_known(name)]
+    return faults
+
+
+def _is_kept(name: str) -> bool:
+    return not name.startswith(".") and name != "state"  # of tar, for increments
+
+
+def _kept_restores() -> object:
+    return select(Restore.id).where(Restore.kept_until.is_not(None))
+
+
+def _keys(lane: Lane) -> set[str]:
+    listed = lane.store.s3.list_objects_v2(Bucket=lane.store.bucket).get("Contents", [])
+    return {one["Key"].removeprefix(f"{uploading.PREFIX}/") for one in listed}
+
+
+def _unfinished(root: Path) -> list[Path]:
+    """Drafts, and the folders in which runs work: at the end of each it has gone."""
+    names = ("work", "reserve")
+    found = root.rglob("*") if root.exists() else ()
+    return [path for path in found if path.name in names or ".new" in path.name]
+
+
+def _signed(root: Path) -> list[Path]:
+    """Files at the server with a signature in them."""
+    small = (path for path in root.rglob("*") if path.is_file() and path.stat().st_size < 2**20)
+    return [path for path in small if b"X-Amz-Signature" in path.read_bytes()]
+
+
+def _is_known(name: str) -> bool:
+    with reading() as session:
+        made = select(Backup.id).where(
+            Backup.deleted_at.is_(None), Backup.status == Status.COMPLETED
+        )
+        return name in {name_of(str(backup_id)) for backup_id in session.scalars(made)}
+
+
+def twice(doing: Doing) -> list[str]:
+    """Of one backup one run at a time makes it, and none was made twice."""
+    if doing.backup_id is None:
+        return []
+    kinds = [run.kind for run in uploading.runs_of(doing.backup_id)]
+    return [f"{kinds.count(kind)} runs of {kind}" for kind in (RunKind.MAKE, RunKind.SNAPSHOT)
+            if kinds.count(kind) > 1]  # fmt: skip
