@@ -2,12 +2,13 @@
 # make run     a running panel of your own
 # make test    all checks, in the form that a change waits for
 # make test-long  and what proves the same in more combinations and larger sizes
+# make chaos   kills whatever there is, 500 times, and says what became of it: KILLS=500 LANES=4
 # make bench   figures, side by side
 
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: demo run test test-long lint bench docs
+.PHONY: demo run test test-long lint chaos bench docs
 
 demo:
 	@bin/setup demo
@@ -29,6 +30,10 @@ test-long:
 
 lint:
 	@bin/lint
+
+chaos:
+	@bin/setup test
+	@$(PY) -m tests.chaos --kills $(or $(KILLS),500) --lanes $(or $(LANES),4) $(if $(SEED),--seed $(SEED))
 
 bench:
 	@bin/setup bench

@@ -8,6 +8,8 @@ from pathlib import Path
 from tests.chaos.report import written
 from tests.chaos.run import run
 
+LAST = "## The last long run\n\n"
+
 
 def main() -> None:
     """Kill, say what became of each, and fail if anything was not as it should be."""
@@ -16,13 +18,14 @@ def main() -> None:
     words.add_argument("--lanes", type=int, default=4)
     words.add_argument("--seed", type=int, default=int(time.time()))
     words.add_argument("--only", default="", help="cells with this in their name: worker/KILL")
-    words.add_argument("--report", type=Path)
+    words.add_argument("--report", type=Path, help="a page whose last section is written anew")
     asked = words.parse_args()
     began = time.monotonic()
     outcomes = run(asked.kills, asked.lanes, asked.seed, asked.only)
     text = written(outcomes, asked.seed, asked.lanes, time.monotonic() - began)
     if asked.report:
-        asked.report.write_text(text)
+        page = asked.report.read_text()
+        asked.report.write_text(page.partition(LAST)[0] + LAST + text)
     print(text)
     sys.exit(any(outcome.faults for outcome in outcomes))
 

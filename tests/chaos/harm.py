@@ -16,6 +16,7 @@ from tests.support.until import pause
 
 NUMBERS = {Way.TERM: signal.SIGTERM, Way.KILL: signal.SIGKILL}
 GRACE = 10  # seconds between TERM and KILL: as platforms do it, only sooner
+GONE = 0  # the parent and group of who has ended
 DEAD = (0.0, 2.0)  # seconds until it is started again
 FROZEN = (0.5, 6.0)  # seconds for which nothing passes before a connection is cut
 
@@ -94,7 +95,7 @@ def _ssh(lane: Lane, number: int, _chance: random.Random) -> int:
 
 def _remote(lane: Lane, number: int, _chance: random.Random) -> int:
     """Each run's process group."""
-    groups = {_group(pid) for pid in _working(lane)} - {os.getpgrp()}
+    groups = {_group(pid) for pid in _working(lane)} - {GONE, os.getpgrp()}
     hit = 0
     for group in groups:
         done = subprocess.run(["kill", f"-{number}", "--", f"-{group}"], check=False)
@@ -187,7 +188,7 @@ def _stat(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ["Z", "0", "0"]
+        return ["Z", str(GONE), str(GONE)]
 
 
 def _is_alive(pid: int) -> bool:

@@ -3,9 +3,8 @@
 import os
 import random
 import shutil
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloudpilot import cli, create_core
 from cloudpilot.db import db, transaction
 from cloudpilot.domain.servers import Server
-from cloudpilot.kinds import CloudKind
+from cloudpilot.domain.sites import Site
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.kinds import CloudKind, Engine
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import from_environment
 from tests.chaos.parts import PostgresServer, RedisServer
@@ -30,6 +31,7 @@ from tests.support.openssh import Sshd
 from tests.support.panel import Processes
 from tests.support.proxy import Proxy, proxied
 from tests.support.rgw import Rgw
+from tests.support.rows import add_database
 from tests.support.sshd import private_sshd
 from tests.support.uploading import add_vault
 from tests.support.world import World, enrolled
@@ -65,13 +67,26 @@ class Lane:
             return otherwise
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all lanes have of one.
+
+    template  the data folder of a stopped PostgreSQL with a migrated database `panel`
+    source    the port of a PostgreSQL with the database of everybody's site
+    """
+
+    template: Path
+    source: int
+    rgw: Rgw
+
+
 @contextmanager
-def lane(home: Path, template: Path, rgw: Rgw) -> Iterator[Lane]:
-    """It runs until the block ends; `template` as PostgresServer has it."""
+def lane(home: Path, shared: Shared) -> Iterator[Lane]:
+    """It runs until the block ends."""
     with ExitStack() as stack:
         temporary = home / "tmp"
         temporary.mkdir(mode=0o777)
-        redis, postgres = RedisServer(home), PostgresServer(home / "pg", template)
+        redis, postgres = RedisServer(home), PostgresServer(home / "pg", shared.template)
         for part in (redis, postgres):
             part.start()
             stack.callback(part.kill, 9)
@@ -85,19 +100,25 @@ def lane(home: Path, template: Path, rgw: Rgw) -> Iterator[Lane]:
         stack.callback(processes.stop_all)
         sshd = stack.enter_context(_server(home / "sshd", temporary))
         ssh = stack.enter_context(proxied("127.0.0.1", sshd.port))
-        core = _core(postgres, redis)
-        stack.enter_context(core.app_context())
+        core = stack.enter_context(_at_home(_core(postgres, redis)))
         processes.start(*NAMES)
         world = enrolled(core, processes, sshd, home / "backups", _site(home / "site"))
-        world.change_server(port=ssh.port)
-        vault = stack.enter_context(proxied("127.0.0.1", rgw.port))
-        store = S3Store(rgw)
+        _add_database(core, world, shared.source)
+        vault = stack.enter_context(proxied("127.0.0.1", shared.rgw.port))
+        store = S3Store(shared.rgw)
         fake = stack.enter_context(serving(FakeDigitalOcean()))
         _link(core, world, fake)
         vault_id = _vault(core, store, vault)
-        yield Lane(
-            world, redis, postgres, panel, ssh, vault, store, vault_id, fake, temporary
-        )  # fmt: skip
+        world.change_server(port=ssh.port)
+        parts = (panel, ssh, vault, store, vault_id, fake, temporary)
+        yield Lane(world, redis, postgres, *parts)
+
+
+@contextmanager
+def _at_home(core: Flask) -> Iterator[Flask]:
+    """In its context, and with no connection left at the end."""
+    with core.app_context():
+        yield core
         db.session.remove()
         db.engine.dispose()
 
@@ -109,7 +130,7 @@ def template_in(home: Path) -> Path:
     server = PostgresServer(home)
     server.start()
     try:
-        server.create()
+        server.create("panel")
         core = _core(server, None)
         with core.app_context():
             flask_migrate.upgrade()
@@ -167,11 +188,18 @@ def _site(folder: Path) -> Path:
     return folder
 
 
+def _add_database(core: Flask, world: World, port: int) -> None:
+    """A PostgreSQL's login lies in a file on the server while it is dumped."""
+    with transaction() as session:
+        where = {"engine": Engine.POSTGRESQL, "host": "127.0.0.1", "port": port, "socket": ""}
+        site = session.get_one(Site, world.site_id)
+        row = add_database(session, site, user="panel", names=["shop"], all_but=False, **where)
+        row.password = core.extensions["sealer"].seal(Secret("s3cret"), row.password_place)
+
+
 def _vault(core: Flask, store: S3Store, proxy: Proxy) -> UUID:
     vault_id = add_vault(core, store)
     with transaction() as session:
-        from cloudpilot.domain.vaults import Vault  # noqa: PLC0415
-
         session.get_one(Vault, vault_id).endpoint = f"http://127.0.0.1:{proxy.port}"
     return vault_id
 
@@ -189,10 +217,3 @@ def _link(core: Flask, world: World, fake: FakeDigitalOcean) -> None:
         )
         cloud.secret = core.extensions["sealer"].seal(Secret(fake.token), cloud.secret_place)
         clouding.instances.link(session, session.get_one(Server, world.server_id), cloud, machine)
-
-
-def listens(port: int) -> bool:
-    """Whether somebody does, on loopback."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False

@@ -98,11 +98,12 @@ class PostgresServer:
         self._process.send_signal(number if number == signal.SIGKILL else signal.SIGINT)
         self._process.wait(30)
 
-    def create(self) -> None:
-        """The panel's database, empty."""
-        where = {"user": "panel", "host": "127.0.0.1", "port": self.port}
-        with psycopg.connect(dbname="postgres", autocommit=True, **where) as connection:  # type: ignore[arg-type]
-            connection.execute("CREATE DATABASE panel")
+    def create(self, name: str, statements: str = "") -> None:
+        """A new database."""
+        for where, text in (("postgres", f"CREATE DATABASE {name}"), (name, statements)):
+            address = f"postgresql://panel@127.0.0.1:{self.port}/{where}"
+            with psycopg.connect(address, autocommit=True) as connection:
+                connection.execute(text.encode())
 
     def _answers(self) -> bool:
         where = {"user": "panel", "host": "127.0.0.1", "port": self.port}

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from tests.chaos import harm
 from tests.chaos.cells import Kill, Victim
-from tests.chaos.lane import Lane, lane
+from tests.chaos.lane import Lane, Shared, lane
 from tests.chaos.proof import left_over, twice
 from tests.chaos.tasks import KILLED_THERE, SECONDS, TASKS, Doing, Known, settled
-from tests.support.rgw import Rgw
 from tests.support.until import pause
 
 MAY_FAIL = {Victim.REMOTE, Victim.SERVER}  # what was killed there is lost, and said to be
@@ -47,7 +46,7 @@ class Outcome:
         return bool(self.hit and self.stage)
 
 
-def play(kills: Sequence[Kill], home: Path, template: Path, rgw: Rgw) -> list[Outcome]:
+def play(kills: Sequence[Kill], home: Path, shared: Shared) -> list[Outcome]:
     """All of them in a lane of its own; a fault that cannot be put right ends a lane and begins
     another one."""
     logging.disable(logging.CRITICAL)
@@ -56,7 +55,7 @@ def play(kills: Sequence[Kill], home: Path, template: Path, rgw: Rgw) -> list[Ou
     while left:
         place = home / str(len(outcomes))
         place.mkdir(parents=True)
-        with lane(place, template, rgw) as found:
+        with lane(place, shared) as found:
             for outcome in _in_lane(found, left):
                 outcomes.append(outcome)
                 print(outcome, flush=True)

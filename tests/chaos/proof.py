@@ -1,5 +1,6 @@
 """What must be true after each kill: nothing is left over, and nothing has happened twice."""
 
+import os
 from pathlib import Path
 
 from sqlalchemy import select
@@ -36,6 +37,7 @@ def left_over(doing: Doing) -> list[str]:
     faults += [f"at work: {line}" for line in world.working()]
     faults += [f"unfinished: {path}" for path in _unfinished(world.root)]
     faults += [f"temporary: {path.name}" for path in lane.temporary.iterdir()]
+    faults += [f"in memory: {path}" for path in _in_memory()]
     faults += [f"a signed address: {path}" for path in _signed(world.root)]
     snapshots = [one.values["name"] for one in lane.fake.snapshots.values()]
     faults += [f"at the cloud: {name}" for name in snapshots if not _is_known(name)]
@@ -66,6 +68,12 @@ def _signed(root: Path) -> list[Path]:
     """Files at the server with a signature in them."""
     small = (path for path in root.rglob("*") if path.is_file() and path.stat().st_size < 2**20)
     return [path for path in small if b"X-Amz-Signature" in path.read_bytes()]
+
+
+def _in_memory() -> list[Path]:
+    """What processes that are dead have left of a login."""
+    found = Path("/dev/shm").glob(f"cloudpilot-{os.geteuid()}.*")
+    return [path for path in found if not Path("/proc", path.name.split(".")[1]).exists()]
 
 
 def _is_known(name: str) -> bool:

@@ -2,16 +2,21 @@
 
 import multiprocessing
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
 from tests.chaos.cells import CELLS, chosen
-from tests.chaos.lane import template_in
+from tests.chaos.lane import Shared, template_in
+from tests.chaos.parts import PostgresServer
 from tests.chaos.play import Outcome, play
 from tests.support import rgw as rgw_server
 from tests.support.names import below_localhost
 from tests.support.rgw import Rgw
+
+ROWS = "CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS what FROM generate_series(1, 5000) n"
 
 
 def run(count: int, lanes: int, seed: int, only: str = "") -> list[Outcome]:
@@ -23,12 +28,12 @@ def run(count: int, lanes: int, seed: int, only: str = "") -> list[Outcome]:
     kills = chosen(count, seed, cells)
     home = Path(mkdtemp(prefix="cp-chaos-"))
     home.chmod(0o755)  # PostgreSQL is another user
-    with below_localhost(), rgw_server.running() as rgw:
-        template = template_in(home / "template")
+    with below_localhost(), rgw_server.running() as rgw, _source(home / "source") as source:
         plain = Rgw(rgw.port, rgw.key_id, rgw.secret)  # what can be handed to another process
+        shared = Shared(template_in(home / "template"), source, plain)
         with ProcessPoolExecutor(lanes, multiprocessing.get_context("spawn")) as pool:
             running = [
-                pool.submit(play, kills[number::lanes], home / f"lane-{number}", template, plain)
+                pool.submit(play, kills[number::lanes], home / f"lane-{number}", shared)
                 for number in range(lanes)
             ]
             outcomes = [outcome for one in running for outcome in one.result()]
@@ -37,3 +42,15 @@ def run(count: int, lanes: int, seed: int, only: str = "") -> list[Outcome]:
     else:
         shutil.rmtree(home)
     return sorted(outcomes, key=lambda outcome: outcome.kill.number)
+
+
+@contextmanager
+def _source(home: Path) -> Iterator[int]:
+    """The port of a PostgreSQL with something in it that is worth a backup."""
+    server = PostgresServer(home)
+    server.start()
+    try:
+        server.create("shop", ROWS)
+        yield server.port
+    finally:
+        server.kill(15)

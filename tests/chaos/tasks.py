@@ -28,6 +28,7 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.jobs import queue
+from cloudpilot.kinds import BackupType
 from tests.chaos.cells import Task
 from tests.chaos.lane import Lane
 from tests.support import clouding, uploading
@@ -100,7 +101,8 @@ def back_up(doing: Doing, *, to_vault: bool = False) -> None:
     world = doing.lane.world
     with transaction() as session:
         server = session.get_one(Server, world.server_id)
-        run = add_run(session, server, session.get_one(Site, world.site_id))
+        site = session.get_one(Site, world.site_id)
+        run = add_run(session, server, site, BackupType.FULL)
         doing.backup_id = run.backup_id
         if to_vault:
             session.get_one(Backup, run.backup_id).vault_id = doing.lane.vault_id

@@ -1,0 +1,40 @@
+"""The short form of `make chaos`: the same kills each time, and all of them end well."""
+
+import pytest
+
+from tests.chaos.cells import CELLS, Task, Victim, chosen
+from tests.chaos.run import run
+from tests.support import postgres
+from tests.support import rgw as rgw_server
+from tests.support.must_run import must_run
+from tests.support.openssh import SSHD
+
+KILLS, AT_LEAST = 48, 40  # some come when all is over
+LANES = 4
+SEED = 9
+
+
+def test_every_cell_has_its_turn_before_any_has_two() -> None:
+    assert {kill.cell for kill in chosen(len(CELLS), SEED)} == set(CELLS)
+    first = [kill.cell for kill in chosen(KILLS, SEED)]
+    assert {cell.victim for cell in first} == set(Victim)
+    assert {cell.task for cell in first} == set(Task)
+    assert chosen(KILLS, SEED) == chosen(KILLS, SEED) != chosen(KILLS, SEED + 1)
+
+
+def test_whatever_is_killed_nothing_is_lost_left_over_or_untrue() -> None:
+    if not rgw_server.is_here():
+        must_run("rgw", "Ceph's gateway is not installed")
+    if postgres.programs() is None:
+        must_run("postgresql", "it is not installed")
+    if not SSHD:
+        must_run("sshd", "it is not installed")
+    outcomes = run(KILLS, LANES, SEED)
+    assert [str(outcome) for outcome in outcomes if outcome.faults] == []
+    assert sum(outcome.counts for outcome in outcomes) >= AT_LEAST
+
+
+@pytest.mark.long
+def test_the_same_at_other_moments() -> None:
+    outcomes = run(KILLS, LANES, SEED + 1)
+    assert [str(outcome) for outcome in outcomes if outcome.faults] == []
