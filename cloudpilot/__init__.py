@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# libpq's words: a database that has vanished without a word is noticed, and nobody waits for ever.
+PATIENCE = {
+    "connect_timeout": 5,  # seconds
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+
+
 def create_core(settings: Settings) -> Flask:
     """The database, the queue and the keys, without pages: what a worker needs."""
     from flask import Flask  # noqa: PLC0415  (so that `import cloudpilot.errors` stays light)
@@ -55,7 +65,7 @@ def create_core(settings: Settings) -> Flask:
     # No parameters in messages: they are what logs must not tell (hashes, sealed keys).
     options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
     if not settings.database_url.startswith("sqlite"):
-        options |= {"pool_size": 20, "max_overflow": 20}
+        options |= {"pool_size": 20, "max_overflow": 20, "connect_args": PATIENCE}
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     app.extensions["settings"] = settings
     app.extensions["sealer"] = Sealer(settings.secret_key, *settings.secret_keys_old)

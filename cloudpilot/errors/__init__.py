@@ -2,6 +2,7 @@
 
 from cloudpilot.errors.asked import (
     BackupInProgress,
+    DatabaseAway,
     FormExpired,
     InvalidConfig,
     InvalidPath,
@@ -105,6 +106,7 @@ __all__ = [
     "CloudThrottled",
     "CloudUnreachable",
     "CommandFailed",
+    "DatabaseAway",
     "DbAuthFailed",
     "DbConnectionLost",
     "DbImportFailed",

@@ -74,3 +74,12 @@ class FormExpired(CloudPilotError):
 class RestoreInProgress(BackupInProgress):
     code = "RESTORE_IN_PROGRESS"
     remedy = "Wait until the restore has ended; its page is under Restores."
+
+
+class DatabaseAway(CloudPilotError):
+    """The panel's own database; nothing was changed, or what was changed is seen after a reload."""
+
+    code = "DATABASE_AWAY"
+    remedy = "Reload the page in a moment. If this stays, see whether the database of the panel (DATABASE_URL) runs and can be reached. Backups that are being made go on."
+    transient = True
+    http_status = 503

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from flask import Flask, Response, g, make_response, render_template
+from flask import Flask, Response, current_app, g, make_response, render_template
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from cloudpilot.errors import (
     CloudPilotError,
+    DatabaseAway,
     DownloadsBusy,
     FormExpired,
     NotFound,
@@ -59,7 +61,14 @@ _BY_STATUS = {
 def register(app: Flask) -> None:
     """Have every failure of `app` explained."""
     app.register_error_handler(CloudPilotError, lambda error: explain(Problem.of(error)))
+    app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(HTTPException, lambda error: explain(_of_http(error)))
+
+
+def _database_away(error: OperationalError) -> Response:
+    """It cannot be reached, or has let go of us; the log has its words."""
+    current_app.logger.error("the database: %s", error)
+    return explain(Problem.of(DatabaseAway("The panel's database does not answer.")))
 
 
 def explain(problem: Problem) -> Response:

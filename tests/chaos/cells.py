@@ -57,12 +57,14 @@ class Cell:
 class Kill:
     """A cell at one moment.
 
-    moment  as a share of the time that the task took when nobody disturbed it
-    seed    of what else is left to chance
+    at_work  counted from when something of it was seen to run, else from when it was asked for
+    moment   as a share of the time that the task takes when nobody disturbs it
+    seed     of what else is left to chance
     """
 
     number: int
     cell: Cell
+    at_work: bool
     moment: float
     seed: int
 
@@ -94,7 +96,7 @@ def chosen(count: int, seed: int, cells: Sequence[Cell] = CELLS) -> list[Kill]:
     """So many kills: every cell once before any is taken twice, every victim and task early."""
     chance = random.Random(seed)
     return [
-        Kill(number, cell, round(chance.uniform(0, 0.95), 3), chance.randrange(2**32))
+        Kill(number, cell, chance.random() < 0.6, chance.uniform(0, 0.9), chance.randrange(2**32))
         for number, cell in enumerate(islice(_in_turn(cells, chance), count))
     ]
 

@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloudpilot import cli, create_core
 from cloudpilot.db import db, transaction
+from cloudpilot.domain import passwords
+from cloudpilot.domain.people import Person
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.vaults import Vault
@@ -23,6 +25,7 @@ from cloudpilot.kinds import CloudKind, Engine
 from cloudpilot.secrets import Secret
 from cloudpilot.settings import from_environment
 from tests.chaos.parts import PostgresServer, RedisServer
+from tests.chaos.visitor import Visitor
 from tests.support import clouding
 from tests.support.database import SECRET_KEY
 from tests.support.fake_cloud import serving
@@ -55,6 +58,7 @@ class Lane:
     store: S3Store
     vault_id: UUID
     fake: FakeDigitalOcean
+    visitor: Visitor
     temporary: Path  # where processes of panel and server put what they need for a while
 
     def ask(self, question: Callable[[], Any], otherwise: Any = None) -> Any:
@@ -110,8 +114,26 @@ def lane(home: Path, shared: Shared) -> Iterator[Lane]:
         _link(core, world, fake)
         vault_id = _vault(core, store, vault)
         world.change_server(port=ssh.port)
-        parts = (panel, ssh, vault, store, vault_id, fake, temporary)
+        parts = (
+            panel,
+            ssh,
+            vault,
+            store,
+            vault_id,
+            fake,
+            _visitor(processes, world, stack),
+            temporary,
+        )
         yield Lane(world, redis, postgres, *parts)
+
+
+def _visitor(processes: Processes, world: World, stack: ExitStack) -> Visitor:
+    password = Secret("correct horse battery staple")
+    with transaction() as session:
+        person = session.get_one(Person, world.person_id)
+        person.password_hash = passwords.hashed(password)
+        found = Visitor(processes.url, person.email, password.reveal())
+    return stack.enter_context(found.visiting())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudpilot.domain.status import Status
 from tests.chaos import harm
 from tests.chaos.cells import Kill, Victim
 from tests.chaos.lane import Lane, Shared, lane
@@ -79,7 +80,11 @@ def _one(found: Lane, kill: Kill) -> Outcome:
     known.prepare(doing)
     doing.began = time.monotonic()
     known.begin(doing)
-    _wait(doing, known, lambda: time.monotonic() - doing.began >= kill.moment * known.seconds)
+    if kill.at_work:
+        _wait(doing, known, lambda: Status.RUNNING in doing.stage())
+    seen = time.monotonic()
+    share = kill.moment * known.seconds * (0.6 if kill.at_work else 1)
+    _wait(doing, known, lambda: time.monotonic() - seen >= share)
     stage, killed, hit = doing.stage(), time.monotonic(), harm.do(found, kill)
     while not hit and not doing.is_over():
         stage, killed, hit = doing.stage(), time.monotonic(), harm.do(found, kill)
@@ -89,7 +94,7 @@ def _one(found: Lane, kill: Kill) -> Outcome:
     if not doing.is_over():
         return Outcome(kill, stage, hit, seconds, None, [f"not over: {doing.stage()}"])
     faults = known.faults(doing) + _unexpected(kill, doing) + twice(doing)
-    faults += _left(doing, killed + SECONDS)
+    faults += _left(doing, killed + SECONDS) + found.visitor.faults()
     if not faults:
         known.tidy(doing)
         settled(doing)

@@ -168,7 +168,8 @@ def test_health_says_whether_the_database_answers_and_no_more(
     answer = client.get("/healthz")
     assert (answer.status_code, answer.data) == (503, b"unavailable\n")
     page = client.get("/sign-in")
-    assert page.status_code == 500
+    assert page.status_code == 503
+    assert "DATABASE_AWAY" in page.text
     assert "no/such/dir" not in page.text
 
 
