@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 from tests.support.client import Client
 
-PAGES = ("/", "/runs", "/backups")
+PAGES = ("/", "/activity", "/backups")
 PAUSE = 0.3  # seconds between two pages
 
 
