@@ -16,9 +16,10 @@ _SUBJECT: ContextVar[Mapping[str, str]] = ContextVar("subject", default={})  # n
 
 
 @contextmanager
-def about(run: UUID, kind: str) -> Iterator[None]:
-    """What this thread logs meanwhile is about that run."""
-    token = _SUBJECT.set({"run": str(run), "kind": str(kind)})
+def about(run: UUID, kind: str, job: str | None = None) -> Iterator[None]:
+    """What this thread logs meanwhile is about that run, and done by that job of the queue."""
+    by = {"job": job} if job else {}
+    token = _SUBJECT.set({"run": str(run), "kind": str(kind), **by})
     try:
         yield
     finally:

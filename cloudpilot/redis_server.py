@@ -77,7 +77,8 @@ def distrust(error: BaseException) -> str | None:
         if isinstance(one, ssl.SSLCertVerificationError):
             return one.verify_message
         if "CERTIFICATE_VERIFY_FAILED" in str(one):  # redis-py keeps the words alone
-            return str(one).partition("CERTIFICATE_VERIFY_FAILED] ")[2].partition(" (_ssl")[0]
+            words = str(one).partition("CERTIFICATE_VERIFY_FAILED] ")[2].partition(" (_ssl")[0]
+            return words.removeprefix("certificate verify failed: ")
     return None
 
 

@@ -1,8 +1,10 @@
 """What the `work` queue calls. Delivered twice, or to two workers at once, it happens once."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from uuid import UUID
+
+from rq import get_current_job
 
 from cloudpilot import log
 from cloudpilot.domain.runs import Run
@@ -75,8 +77,14 @@ def resume(run_id: str) -> None:
 @contextmanager
 def _held(run: Run) -> Iterator[None]:
     """While this job has it: what fails is written down, and what must end is given back."""
-    with log.about(run.id, run.kind), leaving.given_back(run), lifecycle.recorded(run):
+    with _told(run), leaving.given_back(run), lifecycle.recorded(run):
         yield
+
+
+def _told(run: Run) -> AbstractContextManager[None]:
+    """Each line of the log says meanwhile which run, and which job, it is about."""
+    job = get_current_job()
+    return log.about(run.id, run.kind, job.id if job else None)
 
 
 def stop(run_id: str) -> None:
@@ -86,7 +94,7 @@ def stop(run_id: str) -> None:
     taken up by the clock, and an unreachable server is told by the next look.
     """
     run = lifecycle.current(UUID(run_id))
-    with log.about(run.id, run.kind), suppress(WorkerEndsError):
+    with _told(run), suppress(WorkerEndsError):
         _stop(run)
 
 
