@@ -46,7 +46,7 @@ def counted(session: Session) -> Figures:
     standings = protection.standings(session)
     return Figures(
         {(kind, status): count for kind, status, count in session.execute(runs)},
-        dict(session.execute(backups).tuples().all()),
+        dict(session.execute(backups).all()),
         {place: _stored(session, place) for place in PLACES},
         protection.numbers(standings),
         min((one.good_at for one in standings if one.good_at), default=None),
