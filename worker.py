@@ -14,42 +14,111 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+from redis import Redis
+from redis.client import Pipeline
 from rq import SimpleWorker, Worker
+from rq.executions import Execution
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloudpilot import create_core, domain, log
+from cloudpilot import create_core, domain, log, redis_server
 from cloudpilot.db import db
-from cloudpilot.jobs import looks, opening, runs  # noqa: F401  (before the fork: their pages are shared)
+from cloudpilot.jobs import leaving, looks, opening, pulse, runs  # noqa: F401  (before the fork: their pages are shared)
+from cloudpilot.jobs.pulse import Part
 from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
-from cloudpilot.scheduling import scheduler, tick  # noqa: F401
+from cloudpilot.scheduling import tick  # noqa: F401
+from cloudpilot.scheduling.scheduler import Clock
 from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 
 WORKERS = 2  # that start, stop, check and delete, beside the one that looks
-WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 5, "maintenance_interval": 15}
+WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 3, "maintenance_interval": 15}
 PAUSE_SECONDS = 1  # before a process that died is replaced
+TWICE_SECONDS = 1  # a platform and a parent may both say it: that is once
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def serve_looks(settings: Settings) -> None:
+class _Seen:
+    """What both kinds of worker share: that they are there can be seen."""
+
+    part: Part
+    connection: Redis
+    max_connection_wait_time = 5.0  # seconds until a Redis that was away is asked again
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        super().heartbeat(timeout, pipeline)  # type: ignore[misc]
+        pulse.note(self.connection, self.part)
+
+
+class Looking(_Seen, SimpleWorker):
     """Ticks and looks: in this very process, since connections must outlive a job."""
-    _serve(settings, SimpleWorker, TICKS, LOOKS)
+
+    part = Part.LOOKS
 
 
-class Forking(Worker):
+class Forking(_Seen, Worker):
     """Loads the libraries that its vaults need before it forks: else each job would, which takes a
-    second. A panel without vaults loads none."""
+    second. A panel without vaults loads none.
+
+    On SIGTERM its job may go on for a moment, is then interrupted, and in the end killed.
+    """
+
+    part = Part.WORK
 
     def fork_work_horse(self, job: JsonJob, queue: JsonQueue) -> None:
         with suppress(SQLAlchemyError):  # the job will say so
             opening.load()
         super().fork_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        """In the job's process."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _end_the_job_soon)
+        signal.signal(signal.SIGUSR1, _end_the_job)
+        _end_with_parent(self.pid)
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Told to end: so is the job. It is in a process group of its own."""
+        if self.horse_pid:
+            self.kill_horse(signal.SIGTERM)
+
+    def maintain_heartbeats(self, job: JsonJob, execution: Execution) -> None:
+        """Asked again and again while a job runs."""
+        asked = self._shutdown_requested_date
+        if asked and datetime.now(UTC) - asked > timedelta(seconds=leaving.KILL_SECONDS):
+            self.kill_horse()
+        super().maintain_heartbeats(job, execution)
+
+
+def _end_the_job_soon(_signal: int, _frame: FrameType | None) -> None:
+    def now(_signal: int, frame: FrameType | None) -> None:
+        if time.monotonic() - first > TWICE_SECONDS:
+            _end_the_job(_signal, frame)
+
+    first = time.monotonic()
+    signal.signal(signal.SIGTERM, now)
+    soon = threading.Timer(leaving.JOB_SECONDS, os.kill, (os.getpid(), signal.SIGUSR1))
+    soon.daemon = True
+    soon.start()
+
+
+def _end_the_job(_signal: int, _frame: FrameType | None) -> None:
+    raise leaving.WorkerEndsError
+
+
+def serve_looks(settings: Settings) -> None:
+    """Ticks and looks, until SIGTERM."""
+    _serve(settings, Looking, TICKS, LOOKS)
+    looks.end(leaving.JOB_SECONDS)
+    sys.stderr.flush()
+    os._exit(0)  # a look that hangs would keep the process
 
 
 def serve_work(settings: Settings) -> None:
@@ -60,10 +129,10 @@ def serve_work(settings: Settings) -> None:
 
 def serve_clock(settings: Settings) -> None:
     """The clock."""
-    scheduler.serve(settings.redis_url)
+    Clock(redis_server.client(settings, **redis_server.IMPATIENT)).serve()
 
 
-def _serve(settings: Settings, kind: type[Worker], *queues: str) -> None:
+def _serve(settings: Settings, kind: type[Worker | SimpleWorker], *queues: str) -> None:
     app = create_core(settings)
     connection = app.extensions["redis"]
     with app.app_context():
@@ -90,27 +159,36 @@ def serve_all(settings: Settings) -> None:
     gc.freeze()  # or the first collection in each child would copy what they share
     starts: list[Callable[[Settings], None]] = [serve_looks, *[serve_work] * WORKERS]
     children = {_child(start, settings): start for start in starts}
-    stopping = False
+    told: set[BaseProcess] = set()
+    ends_at = 0.0  # time.monotonic; 0: nobody wants it to end
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-        for child in children:
-            child.terminate()
+        nonlocal ends_at
+        ends_at = ends_at or time.monotonic() + leaving.END_SECONDS
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     while children:
-        wait([child.sentinel for child in children])
+        wait([child.sentinel for child in children], timeout=PAUSE_SECONDS / 4)
         for child in [child for child in children if not child.is_alive()]:
             start = children.pop(child)
             child.join()
-            if not stopping:
+            if not ends_at:
                 time.sleep(PAUSE_SECONDS)  # Redis may be away: not as fast as we can
-            if not stopping:
+            if not ends_at:
                 children[_child(start, settings)] = start
-        if stopping:
-            stop(signal.SIGTERM, None)  # also the one that was being replaced meanwhile
+        if ends_at:
+            _tell(children, told, is_late=time.monotonic() > ends_at)
+
+
+def _tell(children: Iterable[BaseProcess], told: set[BaseProcess], *, is_late: bool) -> None:
+    """Ask each once to end; when it is late, do not ask."""
+    for child in children:
+        if is_late:
+            child.kill()
+        elif child not in told:
+            told.add(child)
+            child.terminate()
 
 
 def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess:
@@ -119,13 +197,19 @@ def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess
     def run() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to pass on
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == parent:  # else it has died before we asked to be told
-            start(settings)
+        _end_with_parent(parent)
+        start(settings)
 
     child = multiprocessing.get_context("fork").Process(target=run, name=start.__name__)
     child.start()
     return child
+
+
+def _end_with_parent(parent: int) -> None:
+    """SIGTERM for this process when its parent dies, whatever that dies of."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it has died before we asked to be told
+        os._exit(0)
 
 
 ROLES = {"": serve_all, "looks": serve_looks, "work": serve_work, "clock": serve_clock}
@@ -139,9 +223,10 @@ def main(arguments: list[str]) -> None:
     log.configure()
     try:
         settings = from_environment(os.environ)
+        log.configure(known=settings.secrets())
+        redis_server.check(settings)
     except MisconfiguredError as faults:
         sys.exit(str(faults))
-    log.configure(known=settings.secrets())
     role(settings)
 
 

@@ -14,11 +14,12 @@
     reports      the words that all share: how is the work going, what has a check found?
     keyfile      what Google calls a key, judged
     amazon       Amazon's library, held to our rules
+    redis_server how all processes reach Redis, and which certificate they believe
     connections  how the providers' libraries connect: by outbound
     outbound     the only way to an address that somebody has typed
     excludes     what patterns mean, judged and said for tar
     catalogue    failures by their codes
-    settings options log text secrets kinds errors clock redaction     small basics
+    settings options parsers log text secrets kinds errors clock redaction     small basics
 
 Imports point downwards in this list; domain, engine, vaults and clouds are strangers. The rules are
 kept by import-linter, see pyproject.toml.
@@ -50,9 +51,8 @@ PATIENCE = {
 def create_core(settings: Settings) -> Flask:
     """The database, the queue and the keys, without pages: what a worker needs."""
     from flask import Flask  # noqa: PLC0415  (so that `import cloudpilot.errors` stays light)
-    from redis import Redis  # noqa: PLC0415
 
-    from cloudpilot import domain  # noqa: PLC0415
+    from cloudpilot import domain, redis_server  # noqa: PLC0415
     from cloudpilot.db import db  # noqa: PLC0415
     from cloudpilot.secrets import Sealer  # noqa: PLC0415
 
@@ -69,9 +69,7 @@ def create_core(settings: Settings) -> Flask:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     app.extensions["settings"] = settings
     app.extensions["sealer"] = Sealer(settings.secret_key, *settings.secret_keys_old)
-    app.extensions["redis"] = Redis.from_url(
-        settings.redis_url, socket_connect_timeout=3, health_check_interval=30
-    )
+    app.extensions["redis"] = redis_server.client(settings)
     db.init_app(app)
     domain.load()
     return app
@@ -79,9 +77,10 @@ def create_core(settings: Settings) -> Flask:
 
 def create_app(settings: Settings) -> Flask:
     """The whole application."""
-    from cloudpilot import cli, web  # noqa: PLC0415
+    from cloudpilot import cli, redis_server, web  # noqa: PLC0415
 
     app = create_core(settings)
+    app.extensions["redis"] = redis_server.client(settings, **redis_server.IMPATIENT)
     web.register(app)
     cli.register(app)
     return app

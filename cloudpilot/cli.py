@@ -6,14 +6,16 @@ from pathlib import Path
 import click
 from flask import Flask, current_app, url_for
 from flask_migrate import Migrate
+from redis import RedisError
 
+from cloudpilot import redis_server
 from cloudpilot.db import db, reading, transaction
 from cloudpilot.domain import audit, membership, passwords, people
 from cloudpilot.domain.audit import Action
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.jobs import sealing
 from cloudpilot.secrets import Secret
-from cloudpilot.settings import Settings
+from cloudpilot.settings import MisconfiguredError, Settings
 
 CODE_BYTES = 12
 MIGRATIONS = str(Path(__file__).parent / "migrations")
@@ -25,6 +27,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(setup_code)
     app.cli.add_command(reset_owner)
     app.cli.add_command(reseal)
+    app.cli.add_command(redis_certificate)
+    app.cli.add_command(check_redis)
 
 
 @click.command("setup-code")
@@ -86,3 +90,24 @@ def reseal() -> None:
     if outcome.stuck:
         raise click.ClickException(f"No key opens {', '.join(outcome.stuck)}.")
     click.echo("All that is sealed opens with CLOUDPILOT_SECRET_KEY alone.")
+
+
+@click.command("redis-certificate")
+def redis_certificate() -> None:
+    """Print what CLOUDPILOT_REDIS_CERTIFICATE can be set to, to trust what Redis shows now."""
+    settings: Settings = current_app.extensions["settings"]
+    if not settings.redis_url.startswith("rediss://"):
+        raise click.ClickException("REDIS_URL is not rediss://…: there is no certificate.")
+    try:
+        click.echo(redis_server.shown(settings))
+    except (OSError, RedisError) as error:
+        raise click.ClickException(f"Redis does not answer: {error}") from error
+
+
+@click.command("check-redis")
+def check_redis() -> None:
+    """Fail if Redis shows a certificate that is not trusted. Part of the release phase."""
+    try:
+        redis_server.check(current_app.extensions["settings"])
+    except MisconfiguredError as fault:
+        raise click.ClickException(str(fault)) from fault

@@ -3,15 +3,32 @@
 import json
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TextIO
+from uuid import UUID
 
 from cloudpilot import clock
 from cloudpilot.redaction import redacted
 
+_SUBJECT: ContextVar[Mapping[str, str]] = ContextVar("subject", default={})  # noqa: B039  (read only)
+
+
+@contextmanager
+def about(run: UUID, kind: str, job: str | None = None) -> Iterator[None]:
+    """What this thread logs meanwhile is about that run, and done by that job of the queue."""
+    by = {"job": job} if job else {}
+    token = _SUBJECT.set({"run": str(run), "kind": str(kind), **by})
+    try:
+        yield
+    finally:
+        _SUBJECT.reset(token)
+
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger and message; a traceback where there is one. None of them with secrets.
+    """Time, level, logger, message, and which run it is about; a traceback where there is one. None
+    of them with secrets.
 
     known  values that must never be printed, whatever they look like
     """
@@ -26,6 +43,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redacted(record.getMessage(), self._known),
+            **_SUBJECT.get(),
         }
         if record.exc_info:
             entry["traceback"] = redacted(self.formatException(record.exc_info), self._known)

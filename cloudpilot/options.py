@@ -3,11 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from cloudpilot.secrets import Secret
+from cloudpilot.parsers import (
+    address,
+    certificate,
+    choice,
+    database,
+    metrics_token,
+    number,
+    optional_secret,
+    redis,
+    secret_key,
+    secret_keys,
+    whole,
+)
 
-SECRET_KEY_LENGTH = 32  # characters, at least
 JOB_SECONDS = 40  # a job that hangs is ended after that long
 SHORTEST_LEASE = JOB_SECONDS + 2  # seconds: until a job that was ended has gone
 
@@ -23,77 +33,8 @@ class Option:
     default: str | None = None  # None: must be set (but under CLOUDPILOT_HOME)
 
 
-def _database(text: str) -> str:
-    """PaaS providers still say postgres://; SQLAlchemy wants the driver named."""
-    scheme, separator, rest = text.partition("://")
-    if scheme in {"postgres", "postgresql"}:
-        return f"postgresql+psycopg://{rest}"
-    if not separator or scheme not in {"sqlite", "postgresql+psycopg"}:
-        raise ValueError("give postgresql://user:password@host/name.")
-    return text
-
-
-def _redis(text: str) -> str:
-    if not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("give redis://…, rediss://… or unix:///path/to/socket.")
-    return text
-
-
-def _secret_key(text: str) -> Secret:
-    if len(text) < SECRET_KEY_LENGTH:
-        raise ValueError(f"it needs at least {SECRET_KEY_LENGTH} random characters.")
-    return Secret(text)
-
-
-def _secret_keys(text: str) -> tuple[Secret, ...]:
-    return tuple(_secret_key(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _address(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("give the address people open, e.g. https://backups.example.com.")
-    return text.rstrip("/")
-
-
-def _optional_secret(text: str) -> Secret | None:
-    return Secret(text) if text else None
-
-
-def _choice(**meanings: object) -> Callable[[str], object]:
-    def parse(text: str) -> object:
-        if text.lower() not in meanings:
-            raise ValueError(f"give {' or '.join(meanings)}.")
-        return meanings[text.lower()]
-
-    return parse
-
-
-def _number(lowest: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            raise ValueError("give a number.") from None
-        if not lowest <= number < float("inf"):
-            raise ValueError(f"give a number of at least {lowest:g}.")
-        return number
-
-    return parse
-
-
-def _whole(lowest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = _number(lowest)(text)
-        if number != int(number):
-            raise ValueError("give a whole number.")
-        return int(number)
-
-    return parse
-
-
 def _lease(text: str) -> float:
-    seconds = _number(0)(text)
+    seconds = number(0)(text)
     if seconds < SHORTEST_LEASE:
         raise ValueError(
             f"give at least {SHORTEST_LEASE} seconds: a job may take {JOB_SECONDS}, and another one"
@@ -107,37 +48,55 @@ OPTIONS: tuple[Option, ...] = (
         "DATABASE_URL",
         "database_url",
         "PostgreSQL, as postgresql://user:password@host/name.",
-        _database,
+        database,
     ),
-    Option("REDIS_URL", "redis_url", "Redis, as redis://host:6379/0 or rediss://….", _redis),
+    Option("REDIS_URL", "redis_url", "Redis, as redis://host:6379/0 or rediss://….", redis),
+    Option(
+        "CLOUDPILOT_REDIS_CERTIFICATE",
+        "redis_certificate",
+        "Which certificate of a `rediss://` is trusted: `verify` (by the system's authorities, for"
+        " its name), `sha256:<fingerprint>` (that one; several with commas; `flask --app wsgi"
+        " redis-certificate` prints it), the PEM text of an authority, or `any` (encrypted, but"
+        " whoever stands between may be the other end).",
+        certificate,
+        "verify",
+    ),
     Option(
         "CLOUDPILOT_SECRET_KEY",
         "secret_key",
         "at least 32 random characters; it signs cookies and seals SSH keys. Keep a copy: without"
         " it the sealed keys are lost.",
-        _secret_key,
+        secret_key,
     ),
     Option(
         "CLOUDPILOT_SECRET_KEYS_OLD",
         "secret_keys_old",
         "Former secret keys, separated by commas: what they sealed still opens. After"
         " `flask --app wsgi reseal` they are not needed any more.",
-        _secret_keys,
+        secret_keys,
         "",
     ),
     Option(
         "CLOUDPILOT_URL",
         "url",
         "The address at which people open the panel; with https, cookies are Secure.",
-        _address,
+        address,
         "http://127.0.0.1:5000",
+    ),
+    Option(
+        "CLOUDPILOT_METRICS_TOKEN",
+        "metrics_token",
+        "At least 32 random characters that Prometheus sends as `Authorization: Bearer …` to"
+        " `/metrics`; without it there is no such page.",
+        metrics_token,
+        "",
     ),
     Option(
         "CLOUDPILOT_SETUP_CODE",
         "setup_code",
         "The code that creates the owner; without it `flask --app wsgi setup-code`, part of the"
         " release phase, makes one and prints it.",
-        _optional_secret,
+        optional_secret,
         "",
     ),
     Option(
@@ -145,7 +104,7 @@ OPTIONS: tuple[Option, ...] = (
         "trusted_proxies",
         "How many reverse proxies stand before the panel (1 on most PaaS): whose word about the"
         " visitor's address and scheme is taken.",
-        _whole(0),
+        whole(0),
         "0",
     ),
     Option(
@@ -153,21 +112,21 @@ OPTIONS: tuple[Option, ...] = (
         "private_networks",
         "`allow` or `deny`: whether the panel connects to servers at private addresses and at its"
         " own machine. Link-local and metadata addresses are refused in any case.",
-        _choice(allow=True, deny=False),
+        choice(allow=True, deny=False),
         "allow",
     ),
     Option(
         "CLOUDPILOT_LOOK_SECONDS",
         "look_seconds",
         "Seconds between two looks at a run that is young or being watched.",
-        _number(0.1),
+        number(0.1),
         "1",
     ),
     Option(
         "CLOUDPILOT_LOOK_SECONDS_AT_MOST",
         "look_seconds_at_most",
         "Seconds between two looks at an old run that nobody watches.",
-        _number(0.1),
+        number(0.1),
         "30",
     ),
     Option(
@@ -175,7 +134,7 @@ OPTIONS: tuple[Option, ...] = (
         "retry_seconds",
         "Seconds until something that failed for a passing reason is tried again; doubled each"
         " time, up to an hour.",
-        _number(0.1),
+        number(0.1),
         "5",
     ),
     Option(
@@ -191,14 +150,14 @@ OPTIONS: tuple[Option, ...] = (
         "CLOUDPILOT_START_ATTEMPTS",
         "start_attempts",
         "How often a backup or check is tried on a server that cannot be reached before it fails.",
-        _whole(1),
+        whole(1),
         "5",
     ),
     Option(
         "CLOUDPILOT_CHECK_HOURS",
         "check_hours",
         "Hours between two Checks of a server by the panel itself, at a time of day of its own.",
-        _number(0.1),
+        number(0.1),
         "24",
     ),
     Option(
@@ -206,7 +165,7 @@ OPTIONS: tuple[Option, ...] = (
         "lost_after_hours",
         "Hours without an answer from its server after which a running backup is given up; for as"
         " long a vault is waited for.",
-        _number(0.001),
+        number(0.001),
         "12",
     ),
 )

@@ -24,7 +24,9 @@ class Settings:
     database_url: str
     redis_url: str
     secret_key: Secret
+    redis_certificate: str = "verify"
     secret_keys_old: tuple[Secret, ...] = ()
+    metrics_token: Secret | None = None
     home: Path | None = None
     url: str = "http://127.0.0.1:5000"
     setup_code: Secret | None = None
@@ -45,7 +47,7 @@ class Settings:
 
     def secrets(self) -> tuple[str, ...]:
         """The values that must not be printed anywhere: keys, and passwords in addresses."""
-        keys = (self.secret_key, *self.secret_keys_old, self.setup_code)
+        keys = (self.secret_key, *self.secret_keys_old, self.setup_code, self.metrics_token)
         passwords = (urlsplit(url).password for url in (self.database_url, self.redis_url))
         in_clear = (*(key.reveal() for key in keys if key), *(word for word in passwords if word))
         return tuple(dict.fromkeys((*in_clear, *map(unquote, in_clear))))

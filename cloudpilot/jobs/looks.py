@@ -22,6 +22,7 @@ from cloudpilot.errors import CloudPilotError, SshUnreachable
 from cloudpilot.jobs import lifecycle, queue, work
 from cloudpilot.jobs.connections import Connections
 from cloudpilot.jobs.on_server import login
+from cloudpilot.log import about
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ THREADS = 32
 ROUND_SECONDS = 1  # what takes longer goes on beside the next rounds
 
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look")
+_under_way: set[Future[None]] = set()
 _connections = Connections()
 
 
@@ -50,13 +52,23 @@ def look_round() -> None:
         _pool.submit(_look_at, app, server_id, rows, watched)
         for server_id, rows in by_server.items()
     ]
+    _under_way.update(asked)
     for future in asked:
         future.add_done_callback(_tell)
     wait_for(asked, timeout=ROUND_SECONDS)
 
 
+def end(seconds: float) -> None:
+    """No looks any more; those that are under way may go on for so long."""
+    _pool.shutdown(wait=False, cancel_futures=True)
+    wait_for(list(_under_way), timeout=seconds)
+
+
 def _tell(future: Future[None]) -> None:
     """What ended a server's looks is said; when their leases are over they are asked again."""
+    _under_way.discard(future)
+    if future.cancelled():
+        return
     if error := future.exception():
         log.error("looks of a server", exc_info=error)
 
@@ -65,15 +77,20 @@ def _look_at(app: Flask, server_id: UUID, rows: Sequence[Run], watched: set[UUID
     """All runs of one server, one after the other, over one connection."""
     with app.app_context():
         for run in rows:
-            try:
-                _look(server_id, run, watched=run.id in watched)
-            except CloudPilotError as error:
-                # A look never fails a run: its work goes on, whatever keeps us from seeing it.
-                lifecycle.wait(run, error)
-                lifecycle.give_up_if_silent(run)
-            except Exception as error:
-                log.exception("look at run %s", run.id)
-                lifecycle.wait(run, lifecycle.unexpected(error))
+            with about(run.id, run.kind):
+                _tried(server_id, run, watched=run.id in watched)
+
+
+def _tried(server_id: UUID, run: Run, *, watched: bool) -> None:
+    try:
+        _look(server_id, run, watched=watched)
+    except CloudPilotError as error:
+        # A look never fails a run: its work goes on, whatever keeps us from seeing it.
+        lifecycle.wait(run, error)
+        lifecycle.give_up_if_silent(run)
+    except Exception as error:
+        log.exception("look at run %s", run.id)
+        lifecycle.wait(run, lifecycle.unexpected(error))
 
 
 def _look(server_id: UUID, run: Run, *, watched: bool) -> None:

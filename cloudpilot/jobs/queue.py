@@ -48,7 +48,6 @@ SECONDS_BY_KIND = defaultdict(
     },
 )
 QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing
-ALIVE_SECONDS = 180  # without a tick for so long the clock counts as dead
 WATCHED_SECONDS = 6  # a page asks every two
 
 
@@ -106,19 +105,6 @@ def ring_looks() -> None:
     queue = JsonQueue(LOOKS, connection=redis())
     if queue.count == 0:
         queue.enqueue_call(LOOK_ROUND, timeout=JOB_SECONDS, result_ttl=0, ttl=QUEUED_SECONDS)
-
-
-def note_tick() -> None:
-    """The clock has rung, and somebody has come."""
-    redis().set("cloudpilot:ticked", 1, ex=ALIVE_SECONDS)
-
-
-def is_clock_alive() -> bool:
-    """Whether it has rung lately, as far as Redis can say."""
-    try:
-        return bool(redis().exists("cloudpilot:ticked"))
-    except RedisError:
-        return False
 
 
 def watch(*run_ids: UUID) -> None:

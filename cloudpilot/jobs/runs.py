@@ -1,7 +1,12 @@
 """What the `work` queue calls. Delivered twice, or to two workers at once, it happens once."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from uuid import UUID
 
+from rq import get_current_job
+
+from cloudpilot import log
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, RunStopped
@@ -14,6 +19,7 @@ from cloudpilot.jobs import (
     create,
     delete,
     inspect,
+    leaving,
     lifecycle,
     listing,
     preview,
@@ -24,6 +30,7 @@ from cloudpilot.jobs import (
     verify,
     work,
 )
+from cloudpilot.jobs.leaving import WorkerEndsError
 from cloudpilot.kinds import RunKind
 
 # Work that a job does itself, in seconds, and that may be done twice: it is taken up again in
@@ -52,12 +59,9 @@ def start(run_id: str) -> None:
     run = lifecycle.take(UUID(run_id), Status.PENDING)
     if run and run.stop_requested_at:
         _end_before_it_ran(run)
-    elif run and run.kind in DIRECT:
-        with lifecycle.recorded(run):
-            DIRECT[run.kind](run)
     elif run:
-        with lifecycle.recorded(run):
-            work.start(run)
+        with _held(run):
+            DIRECT.get(run.kind, work.start)(run)
     else:
         resume(run_id)
 
@@ -66,8 +70,21 @@ def resume(run_id: str) -> None:
     """Do again what a job was killed over."""
     run = lifecycle.take(UUID(run_id), Status.RUNNING)
     if run and run.kind in DIRECT:
-        with lifecycle.recorded(run):
+        with _held(run):
             DIRECT[run.kind](run)
+
+
+@contextmanager
+def _held(run: Run) -> Iterator[None]:
+    """While this job has it: what fails is written down, and what must end is given back."""
+    with _told(run), leaving.given_back(run), lifecycle.recorded(run):
+        yield
+
+
+def _told(run: Run) -> AbstractContextManager[None]:
+    """Each line of the log says meanwhile which run, and which job, it is about."""
+    job = get_current_job()
+    return log.about(run.id, run.kind, job.id if job else None)
 
 
 def stop(run_id: str) -> None:
@@ -77,6 +94,11 @@ def stop(run_id: str) -> None:
     taken up by the clock, and an unreachable server is told by the next look.
     """
     run = lifecycle.current(UUID(run_id))
+    with _told(run), suppress(WorkerEndsError):
+        _stop(run)
+
+
+def _stop(run: Run) -> None:
     if run.status is Status.PENDING and run.sent_at is None:
         lifecycle.fail(run.id, RunStopped("Stopped before it began."))
     elif run.status is Status.RUNNING and run.kind.is_on_server:
@@ -89,7 +111,7 @@ def stop(run_id: str) -> None:
 
 
 def _end_before_it_ran(run: Run) -> None:
-    with lifecycle.recorded(run):
+    with _held(run):
         if run.kind.is_on_server and run.sent_at:
             work.end(run)
         lifecycle.fail(run.id, RunStopped("Stopped before it began."))

@@ -10,10 +10,6 @@ database = migrate.db
 def run() -> None:
     """All of an upgrade in one transaction: a half-migrated database does not exist."""
     with database.engine.connect().execution_options(writes=True) as connection:
-        if connection.dialect.name == "postgresql":
-            # Two release processes at once: the second waits, then finds nothing to do.
-            connection.exec_driver_sql("SELECT pg_advisory_lock(727401)")
-            connection.commit()
         context.configure(
             connection=connection,
             target_metadata=database.metadata,
@@ -21,6 +17,10 @@ def run() -> None:
             render_as_batch=True,
         )
         with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                # Two release processes at once: the second waits, then finds nothing to do. The
+                # lock ends with the transaction: a pooler may hand the connection to somebody else.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727401)")
             context.run_migrations()
 
 

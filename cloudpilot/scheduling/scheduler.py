@@ -6,39 +6,24 @@ import time
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
+from uuid import uuid4
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from rq_scheduler import Scheduler
 
+from cloudpilot.jobs import pulse
+from cloudpilot.jobs.pulse import Part
 from cloudpilot.jobs.queue import TICKS, JsonJob, JsonQueue
+
+log = logging.getLogger(__name__)
 
 TICK = "cloudpilot.scheduling.tick.tick"
 TICK_ID = "cloudpilot-tick"
 TICK_SECONDS = 1
 POLL_SECONDS = 0.5
+PAUSE_SECONDS = 1  # before a Redis that is away is asked again
 JOB_SECONDS = 60
-PAUSE_SECONDS = 1  # while Redis is away
-TIMEOUT_SECONDS = 5  # for an answer: a connection may be dead and nobody told
-
-log = logging.getLogger(__name__)
-
-
-def serve(redis_url: str) -> None:
-    """Ring until the process is told to end. Without Redis it waits, as workers do: a platform
-    leaves a process that keeps dying alone for many minutes."""
-    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": TIMEOUT_SECONDS}
-    clock = Clock(Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **timeouts))
-    clock.heed_signals()
-    while not clock.is_stopped:
-        try:
-            clock.run()
-        except RedisError as error:
-            log.error("the clock has lost Redis: %s", error)  # noqa: TRY400  (it is said in a line)
-            time.sleep(PAUSE_SECONDS)
-            clock = clock.successor()
 
 
 class Clock(Scheduler):  # type: ignore[misc]  # the package has no types
@@ -53,27 +38,33 @@ class Clock(Scheduler):  # type: ignore[misc]  # the package has no types
             queue_class=JsonQueue,
             name=name,
         )
-        self.is_stopped = False
+        self._ends = False
 
-    def successor(self) -> "Clock":
-        """Another one under another name: Redis may still hold this one's."""
-        following = Clock(self.connection)
-        following.is_stopped = self.is_stopped
-        return following
+    def serve(self) -> None:
+        """Tick until SIGTERM. A Redis that is away is waited for: a platform that sees a process
+        end again and again starts it later and later."""
+        while not self._ends:
+            self.name = uuid4().hex  # the one before may not have been able to sign off
+            try:
+                self.run()
+            except RedisError as error:
+                if not self._ends:
+                    log.warning("Redis does not answer: %s", type(error).__name__)
+                    time.sleep(PAUSE_SECONDS)
 
-    def heed_signals(self) -> None:
-        """End when told to. The package's own handlers ask Redis first, which may be away."""
-        signal.signal(signal.SIGINT, self._stop)
-        signal.signal(signal.SIGTERM, self._stop)
+    def _install_signal_handlers(self) -> None:
+        """End at once. That it ends is written down on the way out, if Redis is there."""
 
-    _install_signal_handlers = heed_signals
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self._ends = True
+            raise SystemExit
 
-    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self.is_stopped = True
-        raise SystemExit
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGTERM, stop)
 
     def enqueue_jobs(self) -> Any:
         """Put the tick back if it is gone, then move what is due to its queue."""
+        pulse.note(self.connection, Part.CLOCK)
         if TICK_ID not in self:
             self.schedule(
                 datetime.now(UTC).replace(tzinfo=None),  # rq-scheduler counts in naive UTC

@@ -33,7 +33,8 @@ from cloudpilot.domain import (
 )
 from cloudpilot.domain.status import LostRace, Status
 from cloudpilot.errors import BackupInProgress
-from cloudpilot.jobs import lifecycle, queue
+from cloudpilot.jobs import lifecycle, pulse, queue
+from cloudpilot.jobs.pulse import Part
 from cloudpilot.jobs.runs import DIRECT
 from cloudpilot.jobs.work import KINDS
 from cloudpilot.kinds import RunKind
@@ -48,7 +49,6 @@ SECONDS_A_TICK = 2.0  # looks wait meanwhile; what is left is there in a second
 
 def tick() -> None:
     """Ring for every run that is due: to be started, taken up again, or looked at."""
-    queue.note_tick()
     ask_for_backups()
     ask_for_checks()
     ask_for_removals()
@@ -63,6 +63,7 @@ def tick() -> None:
         queue.ring_again(run_id)
     if looks:
         queue.ring_looks()
+    pulse.note(queue.redis(), Part.TICK)
 
 
 def ask_for_backups() -> None:

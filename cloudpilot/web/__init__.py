@@ -25,10 +25,12 @@ from cloudpilot.web import (
     limits,
     links,
     machines,
+    metrics,
     overview,
     people,
     privileges,
     problems,
+    pulse,
     removals,
     restores,
     retention,
@@ -79,6 +81,8 @@ BLUEPRINTS = (
     links.bp,
     audit.bp,
     health.bp,
+    metrics.bp,
+    pulse.bp,
 )
 
 
@@ -95,6 +99,7 @@ def register(app: Flask) -> None:
     CSRFProtect(app)
     Htmx(app)
     problems.register(app)
+    pulse.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     limits.register(app, settings)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app
 from flask_limiter import Limiter
 
-from cloudpilot import clock
+from cloudpilot import clock, redis_server
 from cloudpilot.db import transaction
 from cloudpilot.domain import attempts as counted
 from cloudpilot.domain import audit
@@ -38,14 +38,13 @@ def attempts(view: View) -> View:
 
 def register(app: Flask, settings: Settings) -> None:
     """Count where `app` keeps its queue. To be called when all views are known."""
+    timeouts = {"socket_connect_timeout": REDIS_SECONDS, "socket_timeout": REDIS_SECONDS}
+    pool = redis_server.pool(settings, **timeouts)
     limiter = Limiter(
         lambda: network_of(address()),
         strategy="moving-window",
         storage_uri=settings.redis_url.replace("unix://", "redis+unix://", 1),
-        storage_options={
-            "socket_connect_timeout": REDIS_SECONDS,
-            "socket_timeout": REDIS_SECONDS,
-        },
+        storage_options={"connection_pool": pool},  # type: ignore[dict-item]  # as limits takes it
         in_memory_fallback_enabled=True,
         key_prefix="cloudpilot",
     )

@@ -7,7 +7,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import status_address, wellness
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
-from cloudpilot.jobs import queue
+from cloudpilot.jobs import pulse
 from cloudpilot.web.access import me, needs, note, public
 
 bp = Blueprint("status", __name__, url_prefix="/status")
@@ -45,11 +45,11 @@ def end() -> BaseResponse:
 @bp.get("/<token>")
 @public
 def answer(token: str) -> Response:
-    """200 if the clock runs, nothing is late and nothing failed last; else 503. No names."""
+    """200 if clock and workers run, nothing is late and nothing failed last; else 503. No names."""
     with reading() as session:
         is_known = status_address.is_good(session, token)
         is_well = is_known and wellness.is_well(session)
     if not is_known:
         return Response("not found\n", 404, mimetype="text/plain")
-    good = is_well and queue.is_clock_alive()
+    good = is_well and pulse.is_well(pulse.MONITOR_SECONDS)
     return Response("ok\n" if good else "attention\n", 200 if good else 503, mimetype="text/plain")

@@ -57,7 +57,7 @@ def test_redis_is_away_and_back(processes: Processes, proxy: Proxy, redis_port: 
     assert rings(redis_port)
     pid = processes.pid("clock")
     proxy.freeze()
-    until(lambda: processes.said("clock"), lambda said: "has lost Redis" in said)
+    until(lambda: processes.said("clock"), lambda said: "Redis does not answer" in said)
     proxy.cut()
     proxy.thaw()
     assert rings(redis_port)
@@ -67,7 +67,7 @@ def test_redis_is_away_and_back(processes: Processes, proxy: Proxy, redis_port: 
 def test_it_ends_when_told_though_redis_is_away(processes: Processes, proxy: Proxy) -> None:
     until(lambda: proxy.passed, bool)
     proxy.freeze()
-    until(lambda: processes.said("clock"), lambda said: "has lost Redis" in said)
+    until(lambda: processes.said("clock"), lambda said: "Redis does not answer" in said)
     try:
         assert processes.stop("clock") == 0
     except subprocess.TimeoutExpired:

@@ -38,15 +38,14 @@ class Processes:
         self.url = f"http://127.0.0.1:{self.port}"
         path = os.pathsep.join((str(STARTING), str(ROOT)))
         given = {"PYTHONPATH": path, "CLOUDPILOT_URL": self.url, "TZ": "UTC"}
+        given |= {"CLOUDPILOT_BIND": "127.0.0.1", "PORT": str(self.port)}
         self._environ = {**os.environ, **QUICK, **given, **environ}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def command(self, name: str) -> list[str]:
         """What the Procfile says, with this interpreter."""
         if name == "web":
-            options = ["--worker-class", "gthread", "--threads", "16", "--bind"]
-            address = f"127.0.0.1:{self.port}"
-            return [sys.executable, "-m", "gunicorn", *options, address, "wsgi:app"]
+            return [sys.executable, "-m", "gunicorn"]
         return [sys.executable, "worker.py", *([] if name == "worker" else [name])]
 
     def environ(self, name: str) -> Mapping[str, str]:

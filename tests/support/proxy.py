@@ -20,7 +20,8 @@ class Proxy:
         self._flowing.set()
         self._sockets: list[socket.socket] = []
         self._lock = Lock()
-        Thread(target=self._accept, daemon=True).start()
+        self._acceptor = Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def freeze(self) -> None:
         """From now on nothing arrives any more, on either side, and nobody is told."""
@@ -43,7 +44,10 @@ class Proxy:
         return open_
 
     def close(self) -> None:
-        """The end of it."""
+        """The end of it. Who waits for a connection is woken: else one more would be taken."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join(5)
         self._listener.close()
         self.thaw()
         self.cut()

@@ -67,6 +67,8 @@ ROUTES = {
     ("GET", "/databases/<uuid:database_id>/remove"): Right.SERVERS,
     ("POST", "/databases/<uuid:database_id>/remove"): Right.SERVERS,
     ("GET", "/healthz"): PUBLIC,
+    ("GET", "/metrics"): PUBLIC,
+    ("GET", "/pulse"): Right.VIEW,
     ("GET", "/vaults"): Right.VIEW,
     ("GET", "/vaults/<uuid:vault_id>"): Right.VIEW,
     ("POST", "/vaults/<uuid:vault_id>/check"): Right.VAULTS,

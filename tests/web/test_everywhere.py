@@ -24,7 +24,7 @@ from tests.web.test_pages import WEIGHT
 
 __all__ = ["address", "chromium", "tab"]  # fixtures
 # Files, words for machines, and the way to a vault.
-NO_PAGES = {"static", "health.show", "status.answer", "downloads.from_vault"}
+NO_PAGES = {"static", "health.show", "status.answer", "downloads.from_vault", "metrics.show"}
 NO_PAGES |= {"downloads.from_server", "downloads.member"}
 # Those of a backup that is whole and whose list was read: tests/web/test_files.py walks them.
 NO_PAGES |= {"files.show", "files.status", "downloads.by_command"}

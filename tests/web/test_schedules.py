@@ -19,7 +19,7 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.slots import Slot, SlotStatus
 from cloudpilot.domain.status import Status
-from cloudpilot.jobs import queue
+from cloudpilot.jobs import pulse
 from cloudpilot.kinds import BackupType, Role
 from tests.support.rows import add_database, add_server, add_site
 from tests.support.schedules import add_schedule
@@ -258,7 +258,7 @@ def test_a_site_is_fresh_while_its_weekly_schedule_is_on_time(
 @pytest.fixture
 def address(owner: Browser, monkeypatch: pytest.MonkeyPatch) -> str:
     """The status address; the clock is alive."""
-    monkeypatch.setattr(queue, "is_clock_alive", lambda: True)
+    monkeypatch.setattr(pulse, "is_well", lambda _seconds: True)
     page = owner.post("/status/make", 200)
     return page.one("textarea", id="status-address").text.strip().removeprefix("http://localhost")
 
@@ -280,7 +280,7 @@ def test_the_status_address_says_whether_all_is_well(
 def test_a_clock_that_stands_still_is_not_well(
     anonymous: Browser, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "is_clock_alive", lambda: False)
+    monkeypatch.setattr(pulse, "is_well", lambda _seconds: False)
     assert anonymous.client.get(address).status_code == 503
 
 

@@ -159,14 +159,16 @@ def test_a_crash_shows_no_trace_of_the_code(app: Flask, owner: Browser) -> None:
     assert "Traceback" not in page.text
 
 
-def test_health_says_whether_the_database_answers_and_no_more(
+def test_health_says_whether_the_database_answers_and_tells_no_secret(
     settings: Settings, anonymous: Browser, tmp_path: Path
 ) -> None:
-    assert anonymous.client.get("/healthz").data == b"ok\n"
+    answer = anonymous.client.get("/healthz")
+    assert (answer.status_code, answer.json["status"]) == (200, "degraded")  # there is no Redis
     broken = create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/no/such/dir.db"))
     client = broken.test_client()
     answer = client.get("/healthz")
-    assert (answer.status_code, answer.data) == (503, b"unavailable\n")
+    assert (answer.status_code, answer.json["status"]) == (503, "unavailable")
+    assert str(tmp_path) not in answer.text
     page = client.get("/sign-in")
     assert page.status_code == 503
     assert "DATABASE_AWAY" in page.text

@@ -1,0 +1,27 @@
+"""How gunicorn serves the panel; it finds this file by its name, in the folder it is started in."""
+
+import os
+import sys
+
+from cloudpilot.settings import MisconfiguredError, from_environment
+
+wsgi_app = "wsgi:app"
+everywhere = "0.0.0.0"  # noqa: S104  (a PaaS reaches the process from outside its container)
+bind = f"{os.environ.get('CLOUDPILOT_BIND', everywhere)}:{os.environ.get('PORT', '5000')}"
+worker_class = "gthread"
+threads = 16
+workers = 1  # more of them are more processes: start `web` as often as wanted
+# A request that is under way at SIGTERM may go on for so long. A PaaS kills after thirty seconds; a
+# download that has not ended by then breaks off, and its reader sees that it did.
+graceful_timeout = 20
+accesslog = "/dev/null"
+worker_tmp_dir = "/dev/shm"  # noqa: S108  (a disk that is busy must not make a heartbeat late)
+control_socket_disable = True
+
+
+def on_starting(_server: object) -> None:
+    """Ends the start: a worker that cannot begin would be started again and again."""
+    try:
+        from_environment(os.environ)
+    except MisconfiguredError as faults:
+        sys.exit(str(faults))

@@ -1,0 +1,84 @@
+"""What a platform is told: app.json, the Procfile, and what a process does that lacks something."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from honcho.environ import parse_procfile
+
+from cloudpilot import ROOT
+from cloudpilot.options import OPTIONS
+from cloudpilot.settings import from_environment
+from tests.support import postgres
+
+APP = json.loads((ROOT / "app.json").read_text())
+PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
+BY_ADDONS = {  # what the add-ons of app.json set
+    "DATABASE_URL": "postgres://user:password@host:5432/name",
+    "REDIS_URL": "rediss://:password@host:6380",
+}
+
+
+def test_the_platform_asks_for_nothing_that_nobody_reads_and_for_all_that_must_be_set() -> None:
+    known = {option.name: option for option in OPTIONS}
+    assert set(APP["env"]) <= set(known)
+    must = {name for name, option in known.items() if option.default is None}
+    assert must <= set(APP["env"]) | set(BY_ADDONS)
+    assert len(APP["addons"]) == len(BY_ADDONS)
+
+
+def test_with_what_the_platform_sets_the_panel_starts() -> None:
+    given = {name: said.get("value", "") for name, said in APP["env"].items()}
+    made = {"CLOUDPILOT_SECRET_KEY": "f" * 64, "CLOUDPILOT_URL": "https://x.example.com"}
+    assert APP["env"]["CLOUDPILOT_SECRET_KEY"]["generator"] == "secret"
+    settings = from_environment(given | made | BY_ADDONS)
+    assert settings.database_url.startswith("postgresql+psycopg://")
+    assert (settings.is_https, settings.trusted_proxies) == (True, 1)
+
+
+def test_each_process_of_the_procfile_is_started_and_is_what_its_signals_reach() -> None:
+    assert set(APP["formation"]) | {"release"} == set(PROCFILE)
+    for name, line in PROCFILE.items():
+        assert line.startswith("exec ") or name == "release"
+
+
+def test_two_releases_at_once_on_an_empty_database_are_one(postgres_url: str) -> None:
+    url = postgres.create(postgres_url, f"t{uuid4().hex}")
+    ours = {"DATABASE_URL": url, "REDIS_URL": "unix:///nowhere", "CLOUDPILOT_SECRET_KEY": "f" * 64}
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+    options: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    releases = [subprocess.Popen(command, env=os.environ | ours, **options) for _ in range(2)]
+    for release in releases:
+        _nothing, said = release.communicate(timeout=90)
+        assert release.returncode == 0, said
+
+
+@pytest.mark.parametrize("name", sorted(PROCFILE))
+def test_a_process_that_lacks_something_ends_with_a_sentence_for_each_fault(
+    name: str, tmp_path: Path
+) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    wrong = {"CLOUDPILOT_TRUSTED_PROXIES": "one", "REDIS_URL": "host:6379", "PORT": "0"}
+    done = subprocess.run(
+        ["sh", "-c", PROCFILE[name]],
+        cwd=ROOT,
+        env={"PATH": path, "HOME": str(tmp_path), **wrong},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    faults = [line for line in done.stderr.splitlines() if line.startswith(("DATA", "REDIS", "CL"))]
+    assert [fault.split(":")[0] for fault in faults] == [
+        "DATABASE_URL is not set",
+        "REDIS_URL is wrong",
+        "CLOUDPILOT_SECRET_KEY is not set",
+        "CLOUDPILOT_TRUSTED_PROXIES is wrong",
+    ]
+    assert "Traceback" not in done.stderr
