@@ -12,6 +12,7 @@ import ctypes
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
@@ -35,13 +36,23 @@ from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 
 WORKERS = 2  # that start, stop, check and delete, beside the one that looks
 WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 5, "maintenance_interval": 15}
+FILES = 8192  # that the process that looks may have open
 PAUSE_SECONDS = 1  # before a process that died is replaced
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def serve_looks(settings: Settings) -> None:
     """Ticks and looks: in this very process, since connections must outlive a job."""
+    _may_open_many()
     _serve(settings, SimpleWorker, TICKS, LOOKS)
+
+
+def _may_open_many() -> None:
+    """Each server that is looked at is an open file; most systems allow 1,024 unless asked."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wished = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if now != resource.RLIM_INFINITY and now < wished:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wished, most))
 
 
 class Forking(Worker):

@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import current_app
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session
@@ -106,6 +106,11 @@ def ring_looks() -> None:
     queue = JsonQueue(LOOKS, connection=redis())
     if queue.count == 0:
         queue.enqueue_call(LOOK_ROUND, timeout=JOB_SECONDS, result_ttl=0, ttl=QUEUED_SECONDS)
+
+
+def lookers() -> int:
+    """How many processes look."""
+    return int(Worker.count(connection=redis(), queue=JsonQueue(LOOKS, connection=redis())))
 
 
 def note_tick() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -72,7 +73,8 @@ def ask_for_backups() -> None:
             return  # a look costs less than the right to write
     until = time.monotonic() + SECONDS_A_TICK
     _in_batches(slots.make_due, until)
-    _in_batches(starting.start_due, until)
+    most = lifecycle.settings().backups_at_once
+    _in_batches(partial(starting.start_due, most=most), until)
     _in_batches(schedules.say_late, until)
 
 

@@ -1,0 +1,39 @@
+"""Taking many runs at once, as `runs.lease` takes one: for those who look at what is under way."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from cloudpilot import clock
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import RunKind
+
+
+def at_work(session: Session, limit: int, *, kinds: Sequence[RunKind], silent: bool) -> list[Run]:
+    """Running ones whose time has come, the longest overdue first, locked, and without those that
+    another process has locked at this moment; see `lease_all`.
+
+    silent  those whose servers have not answered the last question, or those who have
+    """
+    rows = select(Run).where(
+        Run.next_look_at <= clock.now(),
+        Run.status == Status.RUNNING,
+        Run.kind.in_(kinds),
+        Run.silent_since.is_not(None) if silent else Run.silent_since.is_(None),
+    )
+    first = rows.order_by(Run.next_look_at).limit(limit)
+    return list(session.scalars(first.with_for_update(skip_locked=True)))
+
+
+def lease_all(session: Session, locked: Sequence[Run], *, length: timedelta) -> None:
+    """They are this job's alone for `length`, as by `lease`; in the transaction that has locked
+    them."""
+    session.execute(
+        update(Run)
+        .where(Run.id.in_([run.id for run in locked]))
+        .values(next_look_at=clock.now() + length),
+        execution_options={"synchronize_session": False},
+    )
