@@ -3,6 +3,7 @@
 worker.py          serves all queues: one process that looks, and some that do the rest
 worker.py looks    only the first
 worker.py work     only one of the second
+worker.py asked    only one that does what somebody waits for, and nothing else
 worker.py clock    rings for what is due (rq-scheduler)
 
 Each may be started as often as wanted, on as many machines as wanted, and killed at any time.
@@ -29,12 +30,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloudpilot import create_core, domain, log
 from cloudpilot.db import db
 from cloudpilot.jobs import looks, opening, runs  # noqa: F401  (before the fork: their pages are shared)
-from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
+from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling import tick  # noqa: F401
 from cloudpilot.scheduling.scheduler import Clock
 from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 
-WORKERS = 2  # that start, stop, check and delete, beside the one that looks
+WORKERS = 2  # that do all kinds of work, beside the one that looks and the one that is kept free
 WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 5, "maintenance_interval": 15}
 FILES = 8192  # that the process that looks may have open
 PAUSE_SECONDS = 1  # before a process that died is replaced
@@ -67,6 +68,12 @@ class Forking(Worker):
 
 def serve_work(settings: Settings) -> None:
     """Starts, stops, checks, deletions: each in a process of its own."""
+    os.register_at_fork(after_in_child=_forget_connections)
+    _serve(settings, Forking, WORK, PLANNED, PATIENT)
+
+
+def serve_asked(settings: Settings) -> None:
+    """The same of what somebody waits for: however long the rest takes, this one is free."""
     os.register_at_fork(after_in_child=_forget_connections)
     _serve(settings, Forking, WORK)
 
@@ -101,7 +108,7 @@ def serve_all(settings: Settings) -> None:
     domain.load()
     gc.collect()
     gc.freeze()  # or the first collection in each child would copy what they share
-    starts: list[Callable[[Settings], None]] = [serve_looks, *[serve_work] * WORKERS]
+    starts: list[Callable[[Settings], None]] = [serve_looks, serve_asked, *[serve_work] * WORKERS]
     children = {_child(start, settings): start for start in starts}
     stopping = False
 
@@ -141,7 +148,13 @@ def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess
     return child
 
 
-ROLES = {"": serve_all, "looks": serve_looks, "work": serve_work, "clock": serve_clock}
+ROLES = {
+    "": serve_all,
+    "looks": serve_looks,
+    "work": serve_work,
+    "asked": serve_asked,
+    "clock": serve_clock,
+}
 
 
 def main(arguments: list[str]) -> None:

@@ -1,7 +1,8 @@
-"""Taking many runs at once, as `runs.lease` takes one: for those who look at what is under way."""
+"""Many runs at once: taken, as `runs.lease` takes one, and found."""
 
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -37,3 +38,9 @@ def lease_all(session: Session, locked: Sequence[Run], *, length: timedelta) -> 
         .values(next_look_at=clock.now() + length),
         execution_options={"synchronize_session": False},
     )
+
+
+def some(session: Session, run_ids: Sequence[UUID]) -> list[Run]:
+    """Those of these that there are, in their order."""
+    found = {run.id: run for run in session.scalars(select(Run).where(Run.id.in_(run_ids)))}
+    return [found[run_id] for run_id in run_ids if run_id in found]

@@ -60,8 +60,8 @@ def tick() -> None:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
         looks = runs.due(session, 1, Status.RUNNING, kinds=list(KINDS))
-    for run_id in (*waiting, *left):
-        queue.ring_again(run_id)
+    if waiting or left:
+        queue.ring_again(*waiting, *left)
     if looks:
         queue.ring_looks()
 

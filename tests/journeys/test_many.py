@@ -2,17 +2,25 @@
 
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
 
-from cloudpilot.db import reading
-from cloudpilot.domain import runs
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import requests, runs
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import Status
+from cloudpilot.jobs import queue
 from cloudpilot.settings import Settings
 from tests.support import fleet, looking
 from tests.support.database import SECRET_KEY
 from tests.support.looking import Watch, part
-from tests.support.panel import running
+from tests.support.panel import below, running
+from tests.support.rows import add_person, add_run, add_site
+from tests.support.until import until
 
 PERIOD = 5.0  # seconds between two looks at a run
 WINDOW = 20.0  # that are judged; of several one counts: other tests use the same cores
@@ -73,3 +81,43 @@ def test_servers_that_say_nothing_delay_no_others(
             silent = [runs.find(session, one) for one in many.silent]
         assert {run.error_code for run in silent} == {"SSH_UNREACHABLE"}
         assert all(run.silent_since for run in silent)
+
+
+def test_who_asks_does_not_wait_for_servers_that_say_nothing(
+    core: Flask, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Sixty have a Check and a planned backup due; somebody presses *Back up now*, and *Stop*
+    of something else, and has both done before ten of those could have been given up."""
+    (tmp_path / "site").mkdir()
+    with (
+        fleet.running(core, tmp_path / "fleet", 1, period=PERIOD, silent=60) as many,
+        running(environ, tmp_path, "worker", "clock") as processes,
+    ):
+        until(queue.lookers, bool)
+        with transaction() as session:
+            for server in session.scalars(select(Server).where(Server.port != many.sshd.port)):
+                queue.ring(session, requests.check(session, server, by=None))
+                site = add_site(session, server, "planned", paths=["/srv"])
+                queue.ring(session, add_run(session, server, site))
+        until(lambda: len(below(processes.pid("worker"))), lambda children: children > 4)
+        with transaction() as session:
+            person = add_person(session)
+            server = session.scalars(select(Server).where(Server.port == many.sshd.port)).one()
+            site = add_site(session, server, "asked", paths=[str(tmp_path / "site")])
+            asked = add_run(session, server, site)
+            asked.requested_by = person.id
+            queue.ring(session, asked)
+            held = runs.find(session, many.watched)
+            runs.request_stop(session, held)
+            queue.ring_stop(session, held)
+        for run_id in (asked.id, held.id):
+            until(lambda run_id=run_id: status(run_id).is_final, bool, seconds=25)  # type: ignore[misc]
+        assert (status(asked.id), status(held.id)) == (Status.COMPLETED, Status.FAILED)
+        with reading() as session:
+            waiting = select(func.count()).where(Run.status == Status.PENDING)
+            assert (session.scalar(waiting) or 0) > 80
+
+
+def status(run_id: UUID) -> Status:
+    with reading() as session:
+        return runs.find(session, run_id).status

@@ -36,12 +36,13 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def command(self, name: str) -> list[str]:
-        """What the Procfile says, with this interpreter."""
+        """What the Procfile says, with this interpreter; "work-2" is one more of "work"."""
         if name == "web":
             options = ["--worker-class", "gthread", "--threads", "16", "--bind"]
             address = f"127.0.0.1:{self.port}"
             return [sys.executable, "-m", "gunicorn", *options, address, "wsgi:app"]
-        return [sys.executable, "worker.py", *([] if name == "worker" else [name])]
+        role = name.partition("-")[0]
+        return [sys.executable, "worker.py", *([] if role == "worker" else [role])]
 
     def start(self, *names: str) -> None:
         """Start what does not run; the web answers when this returns."""
