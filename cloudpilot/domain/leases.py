@@ -32,6 +32,8 @@ def at_work(session: Session, limit: int, *, kinds: Sequence[RunKind], silent: b
 def lease_all(session: Session, locked: Sequence[Run], *, length: timedelta) -> None:
     """They are this job's alone for `length`, as by `lease`; in the transaction that has locked
     them."""
+    if not locked:
+        return
     session.execute(
         update(Run)
         .where(Run.id.in_([run.id for run in locked]))

@@ -85,6 +85,6 @@ class Connections:
 def most() -> int:
     """How many sessions may be kept open, by what this process may have open at all."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
+    if files == resource.RLIM_INFINITY:  # which is a negative number
         return AT_MOST
-    return max(100, min(AT_MOST, files - FILES_BESIDE))
+    return min(AT_MOST, max(FILES_BESIDE // 2, files - FILES_BESIDE))

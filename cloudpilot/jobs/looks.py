@@ -78,13 +78,13 @@ def _room(*, silent: bool) -> int:
 
 def _taken(session: Session, limit: int, *, silent: bool) -> list[Run]:
     """Due runs, leased; of several processes the one that is connected to a server goes first."""
-    patience = PATIENCE if queue.lookers() > 1 else timedelta(0)
-    overdue = clock.now() - patience
     due = leases.at_work(session, limit, kinds=list(work.KINDS), silent=silent)
-    ours = [run for run in due if run.next_look_at <= overdue or _connections.has(run.at)]
+    if due and queue.lookers() > 1:
+        long_due = clock.now() - PATIENCE
+        due = [run for run in due if run.next_look_at <= long_due or _connections.has(run.at)]
     length = timedelta(seconds=lifecycle.settings().lease_seconds)
-    leases.lease_all(session, ours, length=length)
-    return ours
+    leases.lease_all(session, due, length=length)
+    return due
 
 
 def _tell(future: Future[None]) -> None:
