@@ -100,6 +100,11 @@ def active_runs(session: Session) -> list[Run]:
     return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(ACTIVE_SHOWN)))
 
 
+def active_count(session: Session) -> int:
+    """How many those are in all."""
+    return session.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0
+
+
 def site_rows(
     session: Session,
     server_id: UUID | None = None,
