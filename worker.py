@@ -3,6 +3,7 @@
 worker.py          serves all queues: one process that looks, and some that do the rest
 worker.py looks    only the first
 worker.py work     only one of the second
+worker.py asked    only one that does what somebody waits for, and nothing else
 worker.py clock    rings for what is due (rq-scheduler)
 
 Each may be started as often as wanted, on as many machines as wanted, and killed at any time.
@@ -12,6 +13,7 @@ import ctypes
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
@@ -33,13 +35,14 @@ from cloudpilot import create_core, domain, log, redis_server
 from cloudpilot.db import db
 from cloudpilot.jobs import leaving, looks, opening, pulse, runs  # noqa: F401  (before the fork: their pages are shared)
 from cloudpilot.jobs.pulse import Part
-from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
+from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling import tick  # noqa: F401
 from cloudpilot.scheduling.scheduler import Clock
 from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 
-WORKERS = 2  # that start, stop, check and delete, beside the one that looks
+WORKERS = 2  # that do all kinds of work, beside the one that looks and the one that is kept free
 WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 3, "maintenance_interval": 15}
+FILES = 8192  # that the process that looks may have open
 PAUSE_SECONDS = 1  # before a process that died is replaced
 TWICE_SECONDS = 1  # a platform and a parent may both say it: that is once
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -61,6 +64,14 @@ class Looking(_Seen, SimpleWorker):
     """Ticks and looks: in this very process, since connections must outlive a job."""
 
     part = Part.LOOKS
+
+
+def _may_open_many() -> None:
+    """Each server that is looked at is an open file; most systems allow 1,024 unless asked."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wished = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if now != resource.RLIM_INFINITY and now < wished:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wished, most))
 
 
 class Forking(_Seen, Worker):
@@ -115,6 +126,7 @@ def _end_the_job(_signal: int, _frame: FrameType | None) -> None:
 
 def serve_looks(settings: Settings) -> None:
     """Ticks and looks, until SIGTERM."""
+    _may_open_many()
     _serve(settings, Looking, TICKS, LOOKS)
     looks.end(leaving.JOB_SECONDS)
     sys.stderr.flush()
@@ -123,6 +135,12 @@ def serve_looks(settings: Settings) -> None:
 
 def serve_work(settings: Settings) -> None:
     """Starts, stops, checks, deletions: each in a process of its own."""
+    os.register_at_fork(after_in_child=_forget_connections)
+    _serve(settings, Forking, WORK, PLANNED, PATIENT)
+
+
+def serve_asked(settings: Settings) -> None:
+    """The same of what somebody waits for: however long the rest takes, this one is free."""
     os.register_at_fork(after_in_child=_forget_connections)
     _serve(settings, Forking, WORK)
 
@@ -157,7 +175,7 @@ def serve_all(settings: Settings) -> None:
     domain.load()
     gc.collect()
     gc.freeze()  # or the first collection in each child would copy what they share
-    starts: list[Callable[[Settings], None]] = [serve_looks, *[serve_work] * WORKERS]
+    starts: list[Callable[[Settings], None]] = [serve_looks, serve_asked, *[serve_work] * WORKERS]
     children = {_child(start, settings): start for start in starts}
     told: set[BaseProcess] = set()
     ends_at = 0.0  # time.monotonic; 0: nobody wants it to end
@@ -212,7 +230,13 @@ def _end_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-ROLES = {"": serve_all, "looks": serve_looks, "work": serve_work, "clock": serve_clock}
+ROLES = {
+    "": serve_all,
+    "looks": serve_looks,
+    "work": serve_work,
+    "asked": serve_asked,
+    "clock": serve_clock,
+}
 
 
 def main(arguments: list[str]) -> None:

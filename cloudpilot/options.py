@@ -161,6 +161,14 @@ OPTIONS: tuple[Option, ...] = (
         "24",
     ),
     Option(
+        "CLOUDPILOT_BACKUPS_AT_ONCE",
+        "backups_at_once",
+        "How many backups are made at once over all servers before those of schedules wait; 0: any"
+        " number. What people start by hand does not wait.",
+        whole(0),
+        "1000",
+    ),
+    Option(
         "CLOUDPILOT_LOST_AFTER_HOURS",
         "lost_after_hours",
         "Hours without an answer from its server after which a running backup is given up; for as"

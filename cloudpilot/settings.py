@@ -38,6 +38,7 @@ class Settings:
     lease_seconds: float = 45
     start_attempts: int = 5
     check_hours: float = 24
+    backups_at_once: int = 1000
     lost_after_hours: float = 12
 
     @property

@@ -114,3 +114,10 @@ def due_to_go(session: Session, limit: int) -> list[UUID]:
     )
     rows = select(Copy.backup_id).where(Copy.remove_at <= clock.now(), ~coming.exists())
     return list(session.scalars(rows.order_by(Copy.remove_at).limit(limit)))
+
+
+def root_on_server(session: Session, backup_id: UUID) -> str | None:
+    """The directory of the copy on the server, whatever its state; of all columns this one alone,
+    since it is asked for at each look."""
+    rows = select(Copy.root).where(Copy.backup_id == backup_id, Copy.place == Place.SERVER)
+    return session.scalar(rows.limit(1))

@@ -32,6 +32,8 @@ from cloudpilot.errors import RunStopped, Unexpected
 from cloudpilot.kinds import BackupType, RunKind
 
 ACTIVE_SHOWN = 100
+# Made once: what SQLAlchemy finds out about their columns takes as long as the rest of a query.
+_ALIASES = (aliased(Backup), aliased(Backup), aliased(Backup))
 LEVELS = ("failed", "warning", "ok")  # of a Check's lines, the worst first
 
 
@@ -98,6 +100,11 @@ def active_runs(session: Session) -> list[Run]:
     return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(ACTIVE_SHOWN)))
 
 
+def active_count(session: Session) -> int:
+    """How many those are in all."""
+    return session.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0
+
+
 def site_rows(
     session: Session,
     server_id: UUID | None = None,
@@ -107,7 +114,7 @@ def site_rows(
     limit: int,
 ) -> list[SiteRow]:
     """Sites of one server or of all by name, or those of `site_ids` in that order."""
-    files, dumps, last = aliased(Backup), aliased(Backup), aliased(Backup)
+    files, dumps, last = _ALIASES
     rows = (
         select(Site, Server, files, dumps, last, *protection.columns())
         .join(Server, Server.id == Site.server_id)

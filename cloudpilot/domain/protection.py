@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -202,6 +203,7 @@ def numbers(found: list[Standing]) -> Mapping[State, int]:
     return {state: counted[state] for state in State}
 
 
+@cache
 def columns() -> tuple[Any, ...]:
     """Of a query of sites, for its paths and for its databases: when the newest good backup was
     asked for, what it holds, how the last try ended. Nothing is looked up for what it has not."""

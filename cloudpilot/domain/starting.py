@@ -1,7 +1,7 @@
 """Starting what is due: the backups of slots whose time has come, many at a time.
 
-Backups of one site never overlap, and a server makes so many at once that it can go on with what
-it is for: what cannot begin now waits, and says for what.
+Backups of one site never overlap, a server makes so many at once that it can go on with what it
+is for, and the panel so many as it may: what cannot begin now waits, and says for what.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import databases, requests
+from cloudpilot.domain import at_once, databases, requests
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Person
@@ -49,11 +49,17 @@ def is_anything_due(session: Session) -> bool:
     return any(session.scalar(first) for first in rows)
 
 
-def start_due(session: Session, limit: int) -> int:
+def start_due(session: Session, limit: int, *, most: int = 0) -> int:
     """Begin the backups of slots whose time has come; returns how many slots were looked at.
 
-    The clock rings for the runs. A slot that cannot be begun is failed, with the reason.
+    The clock rings for the runs. A slot that cannot be begun is failed, with the reason. One for
+    which the panel has no room keeps its place before those that come later.
+
+    most  backups at once, over all servers; 0: any number
     """
+    if most and not at_once.take_turn(session):
+        return 0  # another clock is at it
+    room = at_once.room(session, most)
     rows = (
         select(Slot, Schedule)
         .join(Schedule, Schedule.id == Slot.schedule_id)
@@ -62,9 +68,12 @@ def start_due(session: Session, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True, of=Slot)
     )
+    if not room:
+        rows = rows.where(Schedule.type == BackupType.SNAPSHOT)
     due: list[Due] = [(slot, schedule) for slot, schedule in session.execute(rows)]
     if due:
-        _begin(session, due)
+        _begin(session, due, room)
+    at_once.say_if_full(session, most)
     return len(due)
 
 
@@ -76,10 +85,12 @@ def start_now(session: Session, slot: Slot, schedule: Schedule, by: Person | Non
     return run
 
 
-def _begin(session: Session, due: Sequence[Due]) -> None:
+def _begin(session: Session, due: Sequence[Due], room: int) -> None:
     around = _Around.of(session, due)
     wishes: list[tuple[Slot, Wish]] = []
     for slot, schedule in due:
+        if schedule.type is not BackupType.SNAPSHOT and around.begun >= room:
+            continue
         why = around.why_not_now(schedule)
         if why:
             _put_off(slot, why)
@@ -142,6 +153,7 @@ class _Around:
 
     claimed  what is being backed up: see requests.claim_of
     at_work  how many backups each server is making
+    begun    how many of those begin now
     leaving  servers that CloudPilot is being removed from
     changing servers to which something is being restored
     """
@@ -154,6 +166,7 @@ class _Around:
     at_work: Counter[UUID]
     leaving: set[UUID]
     changing: set[UUID]
+    begun: int = 0
 
     @classmethod
     def of(cls, session: Session, due: Sequence[Due]) -> "_Around":
@@ -198,6 +211,7 @@ class _Around:
         self.claimed.add(claim_of(schedule.server_id, schedule.site_id, schedule.type))
         if schedule.type is not BackupType.SNAPSHOT:  # its cloud makes it
             self.at_work[schedule.server_id] += 1
+            self.begun += 1
 
     def wish(self, slot: Slot, schedule: Schedule) -> Wish:
         """What is to be backed up, as site and schedule say now. Raises NotFound for what has been

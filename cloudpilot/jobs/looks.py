@@ -5,6 +5,7 @@ round. They are all that it remembers; killed, the next one opens its own.
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +14,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from flask import Flask, current_app
+from sqlalchemy.orm import Session
 
+from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import runs
+from cloudpilot.domain import leases
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, SshUnreachable
 from cloudpilot.jobs import lifecycle, queue, work
 from cloudpilot.jobs.connections import Connections
@@ -27,46 +29,73 @@ from cloudpilot.log import about
 log = logging.getLogger(__name__)
 
 RUNS_A_ROUND = 200
-THREADS = 32
+# Of servers, side by side. One that takes its time costs a thread and no processor: however many
+# stop to answer at once, there is to be one left for those that do.
+THREADS = 256
+SILENT_THREADS = 64  # at most, of these: for servers that did not answer the last time
 ROUND_SECONDS = 1  # what takes longer goes on beside the next rounds
+DEAD_SECONDS = 2  # within which a connection that has died while nobody used it is noticed
+PATIENCE = timedelta(seconds=1)  # until one takes over what another process has a connection for
 
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look")
-_under_way: set[Future[None]] = set()
+_in_hand: dict[Future[None], bool] = {}  # what has not ended; whether its server was silent
 _connections = Connections()
 
 
 def look_round() -> None:
-    """Look at every run whose time has come; each is taken by one conditional UPDATE."""
+    """Look at every run whose time has come; no other process has it meanwhile."""
     _connections.close_idle()
+    for future in [future for future in _in_hand if future.done()]:
+        del _in_hand[future]
+    asked = [*_ask(silent=False), *_ask(silent=True)]
+    wait_for(asked, timeout=ROUND_SECONDS)
+
+
+def _ask(*, silent: bool) -> list[Future[None]]:
+    """Have as many servers asked as there are threads free: what is taken does not wait."""
     with transaction() as session:
-        length = timedelta(seconds=lifecycle.settings().lease_seconds)
-        due = runs.due(session, RUNS_A_ROUND, Status.RUNNING, kinds=list(work.KINDS))
-        taken = [runs.lease(session, run_id, Status.RUNNING, length=length) for run_id in due]
+        taken = _taken(session, _room(silent=silent), silent=silent)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     by_server: dict[UUID, list[Run]] = defaultdict(list)
     for run in taken:
-        if run:
-            by_server[run.at].append(run)
-    watched = queue.watched(run.id for run in taken if run)
-    asked: list[Future[None]] = [
+        by_server[run.at].append(run)
+    watched = queue.watched(run.id for run in taken)
+    asked = [
         _pool.submit(_look_at, app, server_id, rows, watched)
         for server_id, rows in by_server.items()
     ]
-    _under_way.update(asked)
     for future in asked:
         future.add_done_callback(_tell)
-    wait_for(asked, timeout=ROUND_SECONDS)
+        _in_hand[future] = silent
+    return asked
+
+
+def _room(*, silent: bool) -> int:
+    free = THREADS - len(_in_hand)
+    if silent:
+        free = min(free, SILENT_THREADS - sum(_in_hand.values()))
+    return max(0, min(RUNS_A_ROUND, free))
+
+
+def _taken(session: Session, limit: int, *, silent: bool) -> list[Run]:
+    """Due runs, leased; of several processes the one that is connected to a server goes first."""
+    due = leases.at_work(session, limit, kinds=list(work.KINDS), silent=silent)
+    if due and queue.lookers() > 1:
+        long_due = clock.now() - PATIENCE
+        due = [run for run in due if run.next_look_at <= long_due or _connections.has(run.at)]
+    length = timedelta(seconds=lifecycle.settings().lease_seconds)
+    leases.lease_all(session, due, length=length)
+    return due
 
 
 def end(seconds: float) -> None:
     """No looks any more; those that are under way may go on for so long."""
     _pool.shutdown(wait=False, cancel_futures=True)
-    wait_for(list(_under_way), timeout=seconds)
+    wait_for(list(_in_hand), timeout=seconds)
 
 
 def _tell(future: Future[None]) -> None:
     """What ended a server's looks is said; when their leases are over they are asked again."""
-    _under_way.discard(future)
     if future.cancelled():
         return
     if error := future.exception():
@@ -74,31 +103,46 @@ def _tell(future: Future[None]) -> None:
 
 
 def _look_at(app: Flask, server_id: UUID, rows: Sequence[Run], watched: set[UUID]) -> None:
-    """All runs of one server, one after the other, over one connection."""
+    """All runs of one server, one after the other, over one connection. Who does not answer is not
+    asked for each of them."""
+    unreached: SshUnreachable | None = None
     with app.app_context():
         for run in rows:
             with about(run.id, run.kind):
-                _tried(server_id, run, watched=run.id in watched)
+                if unreached:
+                    _not_seen(run, unreached)
+                else:
+                    unreached = _tried(server_id, run, watched=run.id in watched)
 
 
-def _tried(server_id: UUID, run: Run, *, watched: bool) -> None:
+def _tried(server_id: UUID, run: Run, *, watched: bool) -> SshUnreachable | None:
+    """Look; returns why the server could not be reached, if that is so."""
     try:
         _look(server_id, run, watched=watched)
     except CloudPilotError as error:
-        # A look never fails a run: its work goes on, whatever keeps us from seeing it.
-        lifecycle.wait(run, error)
-        lifecycle.give_up_if_silent(run)
+        _not_seen(run, error)
+        return error if isinstance(error, SshUnreachable) else None
     except Exception as error:
         log.exception("look at run %s", run.id)
         lifecycle.wait(run, lifecycle.unexpected(error))
+    return None
+
+
+def _not_seen(run: Run, error: CloudPilotError) -> None:
+    """A look never fails a run: its work goes on, whatever keeps us from seeing it."""
+    lifecycle.wait(run, error)
+    lifecycle.give_up_if_silent(run)
 
 
 def _look(server_id: UUID, run: Run, *, watched: bool) -> None:
     who = login(server_id)
     ssh = _connections.get(who)
+    began = time.monotonic()
     try:
         work.look(ssh, run, watched=watched)
     except SshUnreachable:
         # The connection may have died while nobody used it: one fresh one before we say so.
         _connections.forget(who.server_id)
+        if time.monotonic() - began > DEAD_SECONDS:
+            raise  # it lives, and does not answer
         work.look(_connections.get(who), run, watched=watched)

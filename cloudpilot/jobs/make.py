@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session as OrmSession
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, chains, ratios, trees
+from cloudpilot.domain import backups, chains, copies, ratios, trees
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -22,11 +22,10 @@ from cloudpilot.vaults import plans
 def place(run: Run) -> Place:
     """Where on its server the run works."""
     with reading() as session:
-        backup = backups.find(session, run.backup_id) if run.backup_id else None
-        copy = backup.server_copy if backup else None
-    if copy is None or copy.root is None:
+        root = copies.root_on_server(session, run.backup_id) if run.backup_id else None
+    if root is None:
         raise RunLost("The backup has no place on a server.")
-    return Place(copy.root, str(run.backup_id), str(run.id))
+    return Place(root, str(run.backup_id), str(run.id))
 
 
 def payload(run: Run) -> Payload:

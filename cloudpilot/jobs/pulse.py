@@ -17,14 +17,14 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from cloudpilot import clock, redis_server
-from cloudpilot.jobs.queue import LOOKS, TICKS, WORK
+from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK
 
 KEEP_MS = 7 * 24 * 3600 * 1000
 BANNER_SECONDS = 60  # a restart of everything takes less
 MONITOR_SECONDS = 180  # who is woken at night can wait for a restart that is slow
 TIMEOUTS = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, "health_check_interval": 0}
 SLOW_SECONDS, REST_SECONDS = 0.2, 5  # who has waited so long in vain spares others the same
-QUEUES = (WORK, LOOKS, TICKS)
+QUEUES = (WORK, PLANNED, PATIENT, LOOKS, TICKS)
 _EXTENSION = "cloudpilot.pulse"
 
 

@@ -9,21 +9,26 @@ from uuid import UUID
 from flask import current_app
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import after_commit, reading
-from cloudpilot.domain import runs
+from cloudpilot.domain import leases
 from cloudpilot.domain.runs import Run
 from cloudpilot.kinds import RunKind
 from cloudpilot.options import JOB_SECONDS
 from cloudpilot.settings import Settings
 
-WORK = "work"  # starts, stops, checks, deletions: a forking worker
+# Starts, stops, checks, deletions, for forking workers: in this order, see `_queue_of`.
+WORK = "work"  # what somebody waits for
+PLANNED = "planned"  # what the panel does by itself
+PATIENT = "patient"  # daily Checks, and what could not be done the last time
 LOOKS = "looks"  # look_round: one process that keeps its connections
 TICKS = "ticks"  # what the clock asks for; milliseconds each
+
+CHECKS = frozenset({RunKind.CHECK, RunKind.CHECK_VAULT, RunKind.CHECK_CLOUD})
 
 START = "cloudpilot.jobs.runs.start"
 STOP = "cloudpilot.jobs.runs.stop"
@@ -82,22 +87,38 @@ def redis() -> Redis:
 
 def ring(session: Session, run: Run) -> None:
     """Have `run` started as soon as the transaction is committed."""
-    after_commit(session, partial(_send, START, run.id, SECONDS_BY_KIND[run.kind]))
+    after_commit(session, partial(_start, run))
 
 
 def ring_stop(session: Session, run: Run) -> None:
     """Have the wish to stop `run` passed on as soon as the transaction is committed."""
-    after_commit(session, partial(_send, STOP, run.id, JOB_SECONDS))
+    after_commit(session, partial(_send, WORK, STOP, run.id, JOB_SECONDS))
 
 
-def ring_again(run_id: UUID) -> None:
-    """Have a due run started unless it was rung for just now, by this mark in Redis."""
+def ring_again(*run_ids: UUID) -> None:
+    """Have due runs started, but those that were rung for just now, by a mark in Redis.
+
+    Where a queue is as long as what is due, all of that may be in it: more rings would only make
+    it longer.
+    """
     settings: Settings = current_app.extensions["settings"]
     pause = max(1, int(settings.lease_seconds / 2))
-    if redis().set(f"cloudpilot:rung:{run_id}", 1, nx=True, ex=pause):
-        with reading() as session:
-            kind = runs.find(session, run_id).kind
-        _send(START, run_id, SECONDS_BY_KIND[kind])
+    with reading() as session:
+        due = leases.some(session, run_ids)
+    for name in (WORK, PLANNED, PATIENT):
+        of_queue = [run for run in due if _queue_of(run) == name]
+        if JsonQueue(name, connection=redis()).count < len(of_queue):
+            for run in of_queue:
+                if redis().set(f"cloudpilot:rung:{run.id}", 1, nx=True, ex=pause):
+                    _start(run)
+
+
+def _queue_of(run: Run) -> str:
+    """Where its start waits: nobody who has pressed a button waits for what nobody has asked for,
+    nor for a server that did not answer the last time, which may take a worker half a minute."""
+    if run.attempts or (run.kind in CHECKS and run.requested_by is None):
+        return PATIENT
+    return WORK if run.requested_by or run.kind is RunKind.UNDO else PLANNED
 
 
 def ring_looks() -> None:
@@ -105,6 +126,11 @@ def ring_looks() -> None:
     queue = JsonQueue(LOOKS, connection=redis())
     if queue.count == 0:
         queue.enqueue_call(LOOK_ROUND, timeout=JOB_SECONDS, result_ttl=0, ttl=QUEUED_SECONDS)
+
+
+def lookers() -> int:
+    """How many processes look."""
+    return int(Worker.count(connection=redis(), queue=JsonQueue(LOOKS, connection=redis())))
 
 
 def watch(*run_ids: UUID) -> None:
@@ -128,10 +154,14 @@ def watched(run_ids: Iterable[UUID]) -> set[UUID]:
     return {run_id for run_id, mark in zip(ids, marks, strict=True) if mark}
 
 
-def _send(job: str, run_id: UUID, seconds: int) -> None:
+def _start(run: Run) -> None:
+    _send(_queue_of(run), START, run.id, SECONDS_BY_KIND[run.kind])
+
+
+def _send(queue: str, job: str, run_id: UUID, seconds: int) -> None:
     """The row is certain, the ring is not: if Redis is away now, the clock rings again."""
     try:
-        JsonQueue(WORK, connection=redis()).enqueue_call(
+        JsonQueue(queue, connection=redis()).enqueue_call(
             job,
             args=(str(run_id),),
             timeout=seconds,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -59,8 +60,8 @@ def tick() -> None:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
         left = runs.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
         looks = runs.due(session, 1, Status.RUNNING, kinds=list(KINDS))
-    for run_id in (*waiting, *left):
-        queue.ring_again(run_id)
+    if waiting or left:
+        queue.ring_again(*waiting, *left)
     if looks:
         queue.ring_looks()
     pulse.note(queue.redis(), Part.TICK)
@@ -73,7 +74,8 @@ def ask_for_backups() -> None:
             return  # a look costs less than the right to write
     until = time.monotonic() + SECONDS_A_TICK
     _in_batches(slots.make_due, until)
-    _in_batches(starting.start_due, until)
+    most = lifecycle.settings().backups_at_once
+    _in_batches(partial(starting.start_due, most=most), until)
     _in_batches(schedules.say_late, until)
 
 

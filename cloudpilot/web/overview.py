@@ -43,7 +43,7 @@ SEARCH_LENGTH = 100
 def show() -> str:
     """The panel at a glance."""
     with reading() as session:
-        active = overview.active_runs(session)
+        active, count = overview.active_runs(session), overview.active_count(session)
         known = protection.around(session)
         standings = protection.standings(session, known=known)
         context = _attention(session, standings) | {
@@ -52,7 +52,8 @@ def show() -> str:
             "calendar": pictures.of_panel(session) if standings else None,
             "servers": [] if standings else overview.server_rows(session, limit=1),
         }
-    return render_template("overview.html", runs=active, state=fingerprint(active), **context)
+    context |= {"runs": active, "active": count, "state": fingerprint(active)}
+    return render_template("overview.html", **context)
 
 
 @bp.get("/sites")

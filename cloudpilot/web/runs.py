@@ -25,6 +25,8 @@ from cloudpilot.web.htmx import fragment_or_redirect, live
 
 bp = Blueprint("runs", __name__)
 
+WATCHED = 20  # of those in a list: what fits a screen; the others move as often as by themselves
+
 
 @bp.get("/activity")
 @needs(Right.VIEW)
@@ -32,10 +34,15 @@ def index() -> str:
     """What goes on now, and one page of what has ended."""
     after = request.args.get("after")
     with reading() as session:
-        active = overview.active_runs(session)
+        active, count = overview.active_runs(session), overview.active_count(session)
         ended = lists.ended_runs(session, {}, Cursor.parse(after) if after else None)
     return render_template(
-        "runs/index.html", runs=active, state=fingerprint(active), ended=ended, after=after
+        "runs/index.html",
+        runs=active,
+        active=count,
+        state=fingerprint(active),
+        ended=ended,
+        after=after,
     )
 
 
@@ -44,9 +51,9 @@ def index() -> str:
 def active() -> Response:
     """What goes on now, alone."""
     with reading() as session:
-        found = overview.active_runs(session)
-    queue.watch(*(run.id for run in found))
-    return live("runs/_active.html", state=fingerprint(found), runs=found)
+        found, count = overview.active_runs(session), overview.active_count(session)
+    queue.watch(*(run.id for run in found[:WATCHED]))
+    return live("runs/_active.html", state=fingerprint(found), runs=found, active=count)
 
 
 @bp.get("/runs/<uuid:run_id>")

@@ -78,7 +78,7 @@ def test_three_clocks_make_one_check(core: Flask, server_id: UUID) -> None:
         list(pool.map(one, range(9)))
     [check] = checks()
     assert (check.server_id, check.requested_by) == (server_id, None)
-    rung = [job.args for job in JsonQueue(queue.WORK, connection=queue.redis()).jobs]
+    rung = [job.args for job in JsonQueue(queue.PATIENT, connection=queue.redis()).jobs]
     assert [str(check.id)] in [list(args) for args in rung]
 
 

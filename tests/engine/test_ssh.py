@@ -78,6 +78,15 @@ def test_silence_ends_the_session_in_time(server: Sshd) -> None:
             session.run(Text("true"))
 
 
+def test_an_idle_session_sleeps_and_is_closed_at_once(server: Sshd) -> None:
+    """It does not wake up ten times a second to see whether it was closed: closing wakes it."""
+    session = server.session()
+    assert session.run(Text("true")) == b""
+    assert session._transport.sock.gettimeout() > 10
+    session.close()
+    until(session._transport.is_alive, lambda alive: not alive, seconds=10)
+
+
 def test_a_connection_that_breaks_is_unreachable(server: Sshd) -> None:
     with server.session() as session:
         breaker = Thread(target=lambda: until(session._turn.locked, bool) and cut(session))

@@ -72,7 +72,7 @@ def test_a_failure_has_its_leftovers_removed(started: Run) -> None:
     with reading() as session:
         removal = backups.latest_run(session, backup, RunKind.DELETE)
     assert removal is not None
-    rung = [job.args[0] for job in JsonQueue(queue.WORK, connection=queue.redis()).jobs]
+    rung = [job.args[0] for job in JsonQueue(queue.PLANNED, connection=queue.redis()).jobs]
     assert rung == [str(removal.id)]
 
 

@@ -18,9 +18,10 @@ from cloudpilot.domain import runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import lifecycle, opening, queue
-from cloudpilot.jobs.queue import LOOKS, WORK, JsonJob, JsonQueue
+from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, WORK, JsonJob, JsonQueue
 from cloudpilot.kinds import RunKind, VaultKind
 from cloudpilot.vaults import registry
+from tests.support.rows import add_person, add_run, add_server, add_site
 from tests.support.vaulting import add_vault
 
 PICKLE = b"\x80"  # what a pickle of protocol 2 and later begins with
@@ -47,8 +48,10 @@ def everything_in(redis: Redis) -> list[bytes]:
 def test_it_rings_after_the_commit(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
         queue.ring(session, runs.find(session, make_run))
-        assert queued(WORK) == []
-    assert [(job.func_name, job.args) for job in queued(WORK)] == [(queue.START, [str(make_run)])]
+        assert queued(PLANNED) == []
+    assert [(job.func_name, job.args) for job in queued(PLANNED)] == [
+        (queue.START, [str(make_run)])
+    ]
 
 
 def test_libraries_are_loaded_before_a_job_is_forked_by_whom_has_vaults(
@@ -85,7 +88,7 @@ def test_it_does_not_ring_for_what_was_not_committed(core: Flask, make_run: UUID
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert queued(WORK) == []
+    assert queued(PLANNED) == []
 
 
 def test_nothing_in_redis_is_a_pickle(core: Flask, make_run: UUID) -> None:
@@ -129,10 +132,47 @@ def test_while_redis_is_away_the_row_is_certain(core: Flask, make_run: UUID) -> 
 def test_a_run_that_was_rung_for_is_not_rung_for_at_every_tick(make_run: UUID) -> None:
     for _ in range(5):
         queue.ring_again(make_run)
-    assert len(queued(WORK)) == 1
+    assert len(queued(PLANNED)) == 1
     queue.redis().flushall()
     queue.ring_again(make_run)
-    assert len(queued(WORK)) == 1
+    assert len(queued(PLANNED)) == 1
+
+
+def test_as_many_rings_as_are_due_are_enough(core: Flask) -> None:
+    with transaction() as session:
+        server = add_server(session)
+        sites = [add_site(session, server, f"s{number}") for number in range(9)]
+        ids = [add_run(session, server, site).id for site in sites]
+    queue.ring_again(*ids)
+    assert len(queued(PLANNED)) == 9
+    for name in queue.redis().keys("cloudpilot:rung:*"):
+        queue.redis().delete(name)
+    queue.ring_again(*ids)
+    assert len(queued(PLANNED)) == 9
+    queue.redis().lpop(f"rq:queue:{PLANNED}")
+    queue.ring_again(*ids)
+    assert len(queued(PLANNED)) == 17
+
+
+def test_what_a_person_waits_for_has_a_queue_of_its_own(core: Flask, make_run: UUID) -> None:
+    def rung(**columns: object) -> tuple[int, int, int]:
+        queue.redis().flushall()
+        with transaction() as session:
+            run = runs.find(session, make_run)
+            for column, value in columns.items():
+                setattr(run, column, value)
+            queue.ring(session, run)
+        work, planned, patient = (len(queued(name)) for name in (WORK, PLANNED, PATIENT))
+        return work, planned, patient
+
+    with transaction() as session:
+        somebody = add_person(session).id
+    assert rung() == (0, 1, 0)
+    assert rung(requested_by=somebody) == (1, 0, 0)
+    assert rung(attempts=1) == (0, 0, 1)  # its server did not answer
+    assert rung(attempts=0, kind=RunKind.CHECK) == (1, 0, 0)
+    assert rung(requested_by=None) == (0, 0, 1)  # the daily Check
+    assert rung(kind=RunKind.UNDO) == (1, 0, 0)
 
 
 def test_what_may_take_minutes_has_minutes_and_a_lease_that_is_longer(core: Flask) -> None:
@@ -140,9 +180,11 @@ def test_what_may_take_minutes_has_minutes_and_a_lease_that_is_longer(core: Flas
     with transaction() as session:
         run = runs.add(session, Run(kind=RunKind.CHECK_VAULT, claim="c", subject="a vault"))
         queue.ring(session, run)
-    queue.ring_again(run.id)
     seconds = queue.SECONDS_BY_KIND[RunKind.CHECK_VAULT]
-    assert [job.timeout for job in queued(WORK)] == [seconds, seconds]
+    assert [job.timeout for job in queued(PATIENT)] == [seconds]
+    queue.redis().flushall()
+    queue.ring_again(run.id)
+    assert [job.timeout for job in queued(PATIENT)] == [seconds]
     taken = lifecycle.take(run.id, Status.PENDING)
     assert taken
     assert (taken.next_look_at - clock.now()).total_seconds() > seconds + 5

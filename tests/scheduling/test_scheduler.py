@@ -12,7 +12,7 @@ from cloudpilot.domain import outcomes, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import queue
-from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonQueue
+from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, JsonQueue
 from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.scheduler import TICK, TICK_ID, Clock
 from cloudpilot.scheduling.tick import tick
@@ -63,7 +63,7 @@ def test_what_it_leaves_in_redis_is_no_pickle(ours: Clock) -> None:
 def test_a_tick_rings_for_what_is_due_and_for_nothing_else(core: Flask, make_run: UUID) -> None:
     tick()
     tick()
-    assert waiting(WORK) == [queue.START]
+    assert waiting(PLANNED) == [queue.START]
     assert waiting(LOOKS) == []
     with transaction() as session:
         run = runs.find(session, make_run)
@@ -83,7 +83,7 @@ def test_direct_work_that_a_killed_job_left_is_taken_up_again(core: Flask, make_
         run.kind = RunKind.CHECK
         run.move(session, Status.RUNNING)
     tick()
-    assert waiting(WORK) == [queue.START]
+    assert waiting(PATIENT) == [queue.START]
     assert waiting(LOOKS) == []
 
 
@@ -96,4 +96,4 @@ def test_a_removal_that_another_clock_has_begun_ends_no_tick(
         backup.copies[0].remove_at = clock.now()
     monkeypatch.setattr(outcomes, "deletions", lambda *_: [])  # read before the other's commit
     tick()
-    assert queue.START in waiting(WORK)
+    assert queue.START in waiting(PLANNED)

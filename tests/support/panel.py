@@ -43,10 +43,11 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def command(self, name: str) -> list[str]:
-        """What the Procfile says, with this interpreter."""
+        """What the Procfile says, with this interpreter; "work-2" is one more of "work"."""
         if name == "web":
             return [sys.executable, "-m", "gunicorn"]
-        return [sys.executable, "worker.py", *([] if name == "worker" else [name])]
+        role = name.partition("-")[0]
+        return [sys.executable, "worker.py", *([] if role == "worker" else [role])]
 
     def environ(self, name: str) -> Mapping[str, str]:
         """What it finds in its environment."""

@@ -21,10 +21,13 @@ from tests.support.until import until
 
 
 @contextmanager
-def private_sshd(home: Path, user: str = "", *, environment: str = "") -> Iterator[Sshd]:
+def private_sshd(
+    home: Path, user: str = "", *, environment: str = "", options: str = ""
+) -> Iterator[Sshd]:
     """A server of one's own in `home`; it ends with the block.
 
     environment  what its sessions find there, NAME=VALUE
+    options      lines of its configuration that go before all others: the first counts
     """
     if not SSHD:
         must_run("sshd", "it is not installed")
@@ -36,7 +39,7 @@ def private_sshd(home: Path, user: str = "", *, environment: str = "") -> Iterat
     sshd = Sshd(home, user or pwd.getpwuid(os.geteuid()).pw_name)
     config = home / "config"
     # Of several SetEnv lines the first counts.
-    config.write_text(f"SetEnv SHLVL=1 {environment}\n{config.read_text()}")
+    config.write_text(f"{options}\nSetEnv SHLVL=1 {environment}\n{config.read_text()}")
     sshd.start()
     try:
         yield sshd

@@ -8,14 +8,17 @@ import pytest
 from flask import Flask
 
 from cloudpilot.db import transaction
+from cloudpilot.domain import overview
 from cloudpilot.domain.history import Growth
 from cloudpilot.domain.protection import State
 from cloudpilot.domain.status import Status
+from cloudpilot.jobs import queue
 from cloudpilot.kinds import Role
 from cloudpilot.web.paging import PAGE
+from cloudpilot.web.runs import WATCHED
 from cloudpilot.web.verdict import growth_words, verdict
 from tests.support.page import Page
-from tests.support.rows import add_server, add_site
+from tests.support.rows import add_run, add_server, add_site
 from tests.web.conftest import Browser
 from tests.web.scenes import add_backup, add_checkup
 from tests.web.test_pages import build
@@ -190,3 +193,21 @@ def test_an_empty_list_leads_on_whoever_looks(
         forward = {"Add a server", "Choose a server"} & page.buttons
         assert bool(forward) is (role is Role.OWNER), path
         assert ("An owner or admin of this panel" in page.text) is (role is not Role.OWNER), path
+
+
+@pytest.mark.parametrize("path", ["/", "/activity", "/activity/live"])
+def test_of_very_many_that_run_all_are_counted_and_some_are_shown(
+    app: Flask, owner: Browser, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[object] = []
+    monkeypatch.setattr(queue, "watch", lambda *ids: watched.extend(ids))
+    monkeypatch.setattr(overview, "ACTIVE_SHOWN", 30)
+    with app.app_context(), transaction() as session:
+        server = add_server(session)
+        for number in range(31):
+            add_run(session, server, add_site(session, server, f"shop {number}"))
+    page = owner.get(path)
+    assert "31 runs, the newest 30" in re.sub(r"\s+", " ", page.text)
+    assert len(re.findall(r'id="run-[0-9a-f-]{36}-link"', page.text)) == 30
+    # Each that is watched is looked at every second, for as long as the page is open.
+    assert len(watched) == (WATCHED if path == "/activity/live" else 0)
