@@ -50,6 +50,7 @@ from cloudpilot.errors.databases import (
 from cloudpilot.errors.on_server import (
     ArchiveMissing,
     BackupDirMissing,
+    BackupDirReadOnly,
     BackupDirUnsafe,
     CommandFailed,
     DiskFull,
@@ -96,6 +97,7 @@ __all__ = [
     "AddressRefused",
     "ArchiveMissing",
     "BackupDirMissing",
+    "BackupDirReadOnly",
     "BackupDirUnsafe",
     "BackupInProgress",
     "ChecksumMismatch",
