@@ -186,7 +186,10 @@ DISK_TOO_SMALL: dict[str, Any] = {
 }
 SOON_FULL: dict[str, Any] = DISK_TOO_SMALL | {
     "level": "warning",
-    "sentence": "It needs about 5,200 inodes in /var/backups/cloudpilot; 6,000 are free.",
+    "sentence": (
+        "It takes about 1.0 GB in /var/backups/cloudpilot, and 1.1 GB is free: going on like this"
+        " there is too little within a day."
+    ),
 }
 DISK_FULL: dict[str, Any] = {
     "error_code": "DISK_FULL",

@@ -12,7 +12,7 @@ from tests.web.test_pages import build
 
 
 def test_it_is_told_with_what_to_do_and_gone_with_its_reason(app: Flask, owner: Browser) -> None:
-    build(app, "seasoned")
+    build(app, "much")
     doubted = select(Schedule).where(Schedule.doubted_at.is_not(None))
     with app.app_context(), transaction() as session:
         schedule = session.scalars(doubted).one()
