@@ -9,7 +9,10 @@ from cloudpilot.domain import census
 from cloudpilot.errors import CommandFailed
 
 _COUNTS = ("entries", "files", "directories", "symlinks", "hardlinks", "others", "unreadable")
-_SINCE_DUMPS = "databases"  # how many were dumped
+_LATER = (
+    "databases",  # how many were dumped
+    "measured",  # how many bytes were expected to be packed; see ratios
+)
 _TOOLS = ("compressor", "hash_tool", "tar", "rsync")
 _OF_TREES = ("compared", "whole_because")
 NUMBER_AT_MOST = 2**63 - 1
@@ -70,7 +73,7 @@ def _tools(result: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
 
 
 def _counted(result: Mapping[str, str]) -> Sequence[str]:
-    return (*_COUNTS, _SINCE_DUMPS) if _SINCE_DUMPS in result else _COUNTS
+    return (*_COUNTS, *(name for name in _LATER if name in result))
 
 
 def _hash(text: str) -> str:

@@ -152,7 +152,14 @@ def need(session: Session, restore: Restore) -> Need:
     fetched = sum(one.size or 0 for one in read) if restore.vault_id else 0
     last = max((one.size or 0 for one in read), default=0)
     saves = restore.safe and not restore.into
-    return Need(fetched, restore_sources.needed(session, read[-1]), last if saves else 0)
+    backup = read[-1]
+    return Need(
+        fetched,
+        restore_sources.needed(session, backup),
+        last if saves else 0,
+        files=restore_sources.names(session, backup) if restore.paths else 0,
+        is_part=restore_sources.is_part(backup, restore.paths),
+    )
 
 
 def saved(session: Session, restore: Restore) -> set[int] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from cloudpilot.sizes import human_bytes as human
 
 SPARE = 64 * 1024 * 1024  # bytes that stay free on a disk
+SPARE_INODES = 100  # so many files can still be made there
 ANEW = "It is made: nothing is there now."
 SWAP = "It takes the place of what is there by one rename."
 CARRIED = "What the site's patterns leave out is carried over."
@@ -55,11 +56,16 @@ class Need:
     fetched   archives that come from a vault, into the backup directory
     unpacked  beside what is there, until that is swapped; afterwards what was there is kept instead
     saved     the safe-mode backup, roughly
+    files     how many names are unpacked
+    is_part   only a part of the backup is wanted, so that `unpacked` and `files` are at most: the
+              server finds out what it takes before it unpacks anything
     """
 
     fetched: int
     unpacked: int
     saved: int
+    files: int = 0
+    is_part: bool = False
 
 
 def steps(survey: Mapping[str, Any], *, into: str, exact: bool, has_patterns: bool) -> list[Step]:
@@ -148,26 +154,38 @@ def _of_path(path: Mapping[str, Any], into: str) -> list[Obstacle]:
 
 
 def _of_room(survey: Mapping[str, Any], need: Need) -> list[Obstacle]:
-    """Each file system has room for all that goes there; which part goes where is not known, so the
-    whole is asked of each."""
-    free: dict[int, int] = {}
+    """Each file system has room for all that goes there; which part goes where is not known, so
+    the whole is asked of each. What the backup directory is to hold comes on top on its own."""
     there: dict[int, list[str]] = defaultdict(list)
+    places: dict[int, str] = {}
     for number, path in enumerate(survey["paths"]):
-        free[path["system"]] = survey["room"].get(str(number), 0)
+        places[path["system"]] = str(number)
         there[path["system"]].append(path["path"])
-    short = [
-        Obstacle(
-            "DISK_FULL",
-            f"{human(need.unpacked + SPARE)} needed beside {', '.join(there[system])},"
-            f" {human(free[system])} free.",
-        )
-        for system in free
-        if free[system] < need.unpacked + SPARE
-    ]
-    kept = need.fetched + need.saved
-    if kept and survey["room"]["root"] < kept + SPARE:
-        room = human(survey["room"]["root"])
-        short.append(
-            Obstacle("DISK_FULL", f"{human(kept + SPARE)} needed for archives, {room} free.")
-        )
-    return short
+    kept, root = need.fetched + need.saved, survey.get("root_system")
+    unpacked, files = (0, 0) if need.is_part else (need.unpacked, need.files)
+    found: list[Obstacle] = []
+    for system, place in places.items():
+        also = kept if system == root else 0
+        found += _too_small(survey, place, unpacked + also, f"beside {', '.join(there[system])}")
+        found += _too_few(survey, place, files, f"beside {', '.join(there[system])}")
+    if kept and root not in places:
+        found += _too_small(survey, "root", kept, "for archives")
+    return found
+
+
+def _too_small(survey: Mapping[str, Any], place: str, size: int, where: str) -> list[Obstacle]:
+    free = survey["room"].get(place, 0)
+    if not size or free >= size + SPARE:
+        return []
+    said = f"It needs about {human(size + SPARE)} {where}; {human(free)} is free."
+    return [Obstacle("DISK_FULL", said)]
+
+
+def _too_few(survey: Mapping[str, Any], place: str, files: int, where: str) -> list[Obstacle]:
+    """Inodes; where they are made as they are needed nothing is said of them."""
+    free = survey.get("inodes", {}).get(place)
+    if free is None or free >= files + SPARE_INODES:
+        return []
+    needed = f"{files + SPARE_INODES:,} inodes {where}, one for each file"
+    said = f"It needs about {needed}; {free:,} are free."
+    return [Obstacle("DISK_FULL", said)]

@@ -1,5 +1,6 @@
 """From where a backup can be restored, and what that takes."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import ACTIVE
 from cloudpilot.errors import InvalidState
+from cloudpilot.excludes import distinct
 from cloudpilot.kinds import RunKind
 
 
@@ -51,6 +53,18 @@ def _is_read(copy: Copy, vault_id: UUID | None) -> bool:
 def needed(session: Session, backup: Backup) -> int:
     """Bytes that it takes unpacked, all levels that are unpacked one after the other included."""
     return sum(one.tar_size or one.size or 0 for one in chains.needed(session, backup))
+
+
+def names(session: Session, backup: Backup) -> int:
+    """How many names are unpacked, those of all levels."""
+    return sum(int(one.counts.get("entries", 0)) for one in chains.needed(session, backup))
+
+
+def is_part(backup: Backup, paths: Sequence[str]) -> bool:
+    """Whether these paths are less than it holds: then what they take is not known here."""
+    if not paths:
+        return False
+    return backup.type.has_databases or set(distinct(paths)) != set(distinct(backup.paths))
 
 
 def uses(session: Session, backup: Backup) -> bool:

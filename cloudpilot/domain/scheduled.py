@@ -22,6 +22,7 @@ PAGE = 50
 PARTS = ("late", "next", "paused")  # of the list of all
 LATE_SHOWN = 10
 EVENTS_SHOWN = 10
+DOUBTED_AT_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,16 @@ class Row:
     def title(self) -> str:
         """What it backs up, in words."""
         return _title(self.site.name if self.site else "", self.server.name, self.schedule.paths)
+
+    @property
+    def doubts(self) -> Sequence[dict[str, Any]]:
+        """What stands in the way of its next backup, the worst first; see foresight.Doubt."""
+        return self.schedule.doubts or () if self.schedule.next_run_at else ()
+
+    @property
+    def will_fail(self) -> bool:
+        """Whether its next backup will not be made."""
+        return any(one["level"] == "failed" for one in self.doubts)
 
     @property
     def state(self) -> str:
@@ -159,6 +170,12 @@ def late(session: Session) -> tuple[int, list[Row]]:
         return 0, []
     rows = _rows().where(is_late).order_by(Schedule.late_at, Schedule.id)
     return count, _found(session, rows.limit(LATE_SHOWN))
+
+
+def doubted(session: Session) -> list[Row]:
+    """Those whose next backup will fail, or nearly, the next one first."""
+    rows = _rows().where(Schedule.doubted_at.is_not(None), Schedule.next_run_at.is_not(None))
+    return _found(session, rows.order_by(Schedule.next_run_at, Schedule.id).limit(DOUBTED_AT_MOST))
 
 
 def backups_of(session: Session, found: Sequence[Slot]) -> dict[UUID, Backup]:

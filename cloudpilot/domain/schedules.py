@@ -83,6 +83,9 @@ class Schedule(Base):
     good_at: Mapped[datetime | None]  # when its last good backup was complete, offsite included
     late_at: Mapped[datetime | None]  # it is late from then on; None as next_run_at
     late_since: Mapped[datetime | None]  # it has been said that it is late
+    # What its next backup will fail on, see foresight.Doubt, and since when that is known.
+    doubts: Mapped[list[dict[str, Any]] | None]
+    doubted_at: Mapped[datetime | None] = mapped_column(index=True)
 
     @property
     def is_paused(self) -> bool:
@@ -154,6 +157,7 @@ def change(session: Session, schedule: Schedule, columns: dict[str, Any]) -> Non
     was = schedule.cron, schedule.zone
     for name, value in columns.items():
         setattr(schedule, name, value)
+    _forget_doubts(schedule)
     if not schedule.is_paused and (schedule.cron, schedule.zone) != was:
         _set_clock(session, schedule)
 
@@ -187,6 +191,7 @@ def is_good(session: Session, schedule: Schedule, due_at: datetime) -> None:
     """The backup of the slot that was due then is complete, and where it was to go."""
     now = clock.now()
     schedule.good_at = now
+    _forget_doubts(schedule)
     if schedule.next_run_at is None:
         return
     after = recurrence.following(schedule.cron, schedule.zone, max(due_at, schedule.created_at))
@@ -220,6 +225,11 @@ def _set_clock(session: Session, schedule: Schedule) -> None:
 def _stop_clock(session: Session, schedule: Schedule) -> None:
     schedule.next_run_at = schedule.late_at = None
     _say_on_time(session, schedule)
+
+
+def _forget_doubts(schedule: Schedule) -> None:
+    """They were of another backup than the next one; the next Check finds what is left of them."""
+    schedule.doubts = schedule.doubted_at = None
 
 
 def _say_on_time(session: Session, schedule: Schedule) -> None:

@@ -3,9 +3,9 @@
 import select
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from threading import Event
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cloudpilot.errors import CommandFailed
 from cloudpilot.redaction import redacted
@@ -13,6 +13,8 @@ from cloudpilot.text import decode, lines
 
 OUTPUT_AT_MOST = 1024 * 1024  # bytes of a program's standard output
 ERRORS_KEPT = 8 * 1024  # bytes, the last ones, of its standard error
+SETTLES_WITHIN = 3
+Opened = TypeVar("Opened")
 CHUNK = 64 * 1024
 STREAMED = 256 * 1024  # bytes of a stream at once
 
@@ -82,6 +84,19 @@ class Chunks:
             if len(chunk) > left:
                 self._chunks.appendleft(chunk[left:])
             left -= min(left, len(chunk))
+
+
+def opened(start: Callable[[], Opened], busy: type[Exception]) -> Opened:
+    """What `start` opens. A server that lets in one session at a time may not have seen yet that
+    the one before is over: while it is `busy`, it is asked again for SETTLES_WITHIN seconds."""
+    until = time.monotonic() + SETTLES_WITHIN
+    while True:
+        try:
+            return start()
+        except busy:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.05)
 
 
 def read(channel: Channel, deadline: float) -> tuple[bytes, bytes]:

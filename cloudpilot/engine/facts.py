@@ -76,6 +76,8 @@ def judge(found: Found) -> Checkup:
         "os": found["os"] or "",
         "user": found["user"] or "",
         "free": found.free,
+        "inodes": place.inodes(found),
+        "tools": tools.usable(found),
         "file_system": found["file_system"] or "",
         "rsync": tools.rsync_of_trees(found),
         "skew": machine.clock_skew(found),

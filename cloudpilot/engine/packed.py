@@ -10,7 +10,8 @@ from cloudpilot.kinds import Compression, Privilege
 
 __all__ = ["PROGRAMS", "Packed", "packing"]
 
-SCRIPTS = ("publish", "rights", "measure", "judge", "stream", "packing", "tree_lists", "tree_pack")
+SCRIPTS = ("publish", "rights", "room", "measure", "judge", "stream", "packing", "tree_lists")
+LAST = "tree_pack"
 PROGRAMS = ("pack.pl", "entry.pl", "stream.pl")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
@@ -56,5 +57,5 @@ def packing(what: Packed) -> Iterable[bytes]:
     # Defined when it is called, in a process of its own: an upload has others of these names.
     yield b"packing() {"
     yield b'tiers=("${tiers_archive[@]}")'
-    yield from (source(f"{name}.sh") for name in SCRIPTS)
+    yield from (source(f"{name}.sh") for name in (*SCRIPTS, LAST))
     yield b"pack_tree\n}"

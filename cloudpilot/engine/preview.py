@@ -40,7 +40,7 @@ class Question(Program):
             _array("pattern_lengths", lengths),
             quoted_words("declare", (f"backup_root={self.backup_root}",)),
             quoted_words("declare", (f"privilege={self.privilege.value}",)),
-            *(source(f"{name}.sh") for name in ("words", "common", "rights", "measure")),
+            *(source(f"{name}.sh") for name in ("words", "ending", "common", "rights", "measure")),
             b"preview_perl() {\ncat <<'CLOUDPILOT_PERL'",
             source("preview.pl") + b"CLOUDPILOT_PERL\n}",
             source("preview.sh"),

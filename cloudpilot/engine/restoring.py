@@ -17,8 +17,8 @@ from cloudpilot.kinds import Privilege
 from cloudpilot.secrets import Secret
 
 SCRIPTS = ("words", "ending", "prelude", "rights", "rootly")
-OF_ARCHIVES = ("measure", "curl", "requests", "archives", "unpack", "untar", "swap")
-OF_TREE = ("measure", "unpack", "rsync", "tree_lists", "tree_restore", "swap")
+OF_ARCHIVES = ("room", "measure", "curl", "requests", "archives", "unpack", "untar", "swap")
+OF_TREE = ("room", "measure", "unpack", "rsync", "tree_lists", "tree_restore", "swap")
 DATABASES = ("clients", *restored_databases.SCRIPTS, "members")
 PROGRAMS = ("swap.pl",)
 DATABASE_PROGRAMS = (*restored_databases.PROGRAMS, "extract.pl")
@@ -70,7 +70,8 @@ class Restoration:
     excludes  the site's patterns: what they leave out stays
     exact     what the archives do not hold goes; else it stays
     foreign   they are of another server: they bring no devices and no rights
-    needed    bytes that they take unpacked
+    needed    bytes that they take unpacked; needed_files: and how many files they are
+    is_part   that is at most, since they are less than the archives hold
     """
 
     restore_id: str
@@ -79,6 +80,8 @@ class Restoration:
     paths: tuple[str, ...]
     tops: tuple[str, ...]
     needed: int
+    needed_files: int = 0
+    is_part: bool = False
     into: str = ""
     excludes: tuple[str, ...] = ()
     exact: bool = True
@@ -163,6 +166,8 @@ def _settings(what: Restoration) -> tuple[bytes, ...]:
             exact="yes" if what.exact else "no",
             foreign="yes" if what.foreign else "",
             needed=str(int(what.needed)),
+            needed_files=str(int(what.needed_files)),
+            is_part="yes" if what.is_part else "",
             in_clear="yes" if what.in_clear else "",
         ),
     )

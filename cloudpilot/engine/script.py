@@ -13,7 +13,7 @@ from cloudpilot.secrets import Secret
 __all__ = ["Chain", "Contents", "Dump", "Tree", "backup", "merged"]
 
 # Of which scripts a backup is made, and what they call; those of the dumps stand before the last.
-SCRIPTS = ("words", "ending", "prelude", "publish", "rights", "measure", "judge")
+SCRIPTS = ("words", "ending", "prelude", "publish", "rights", "room", "measure", "judge")
 DUMP_SCRIPTS = (
     "clients",
     "asking",
@@ -100,6 +100,7 @@ class Contents:
     backup_root: str
     plan: bytes  # JSON: becomes manifest.json, the archive's first member
     expected_ratio: int = 100  # percent of the tar that the archive is expected to take
+    packs_as_before: bool = False  # whether that is what the last one took; else it is what is safe
     privilege: Privilege = Privilege.PLAIN  # what the server was set up for
     dumps: tuple[Dump, ...] = ()
     lock_seconds: int = LOCK_SECONDS
@@ -168,6 +169,7 @@ def _settings(what: Contents) -> tuple[bytes, ...]:
             backup_root=what.backup_root,
             compression=what.compression.value,
             expected_ratio=str(int(what.expected_ratio)),
+            packs_as_before="yes" if what.packs_as_before else "",
             privilege=what.privilege.value,
             lock_seconds=str(int(what.lock_seconds)),
             streamed="yes" if what.streamed else "",

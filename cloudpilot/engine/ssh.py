@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Lock
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 
 from cloudpilot import outbound
-from cloudpilot.engine import channels
+from cloudpilot.engine import channels, unreached
 from cloudpilot.engine.address import Address
 from cloudpilot.engine.channels import Chunks
 from cloudpilot.engine.program import Program
@@ -27,6 +28,8 @@ from cloudpilot.errors import (
 )
 from cloudpilot.secrets import Secret
 
+BUSY = paramiko.ChannelException  # no more sessions at the moment
+HANDSHAKE = 2  # times as long as any other step: it goes there and back several times
 SHELL = "bash -s"  # a constant: whatever the login shell is, it has nothing to interpret
 # What may be on its way without an answer: throughput is this by the time there and back. It is
 # also what a stream may take of memory, if whoever reads it is slow.
@@ -50,7 +53,7 @@ def connect(address: Address, private_key: Secret, *, timeout: float = 5) -> "Se
     transport = _transport(address, timeout)
     try:
         with _translated(address):
-            transport.start_client(timeout=timeout)
+            transport.start_client(timeout=HANDSHAKE * timeout)
             offered: str = transport.get_remote_server_key().fingerprint
         _judge(address, offered)
         _log_in(transport, address, private_key)
@@ -98,14 +101,14 @@ class Session:
         Raises what the program's exit status means, with the sentence that it said last on
         standard error; SshUnreachable when the connection breaks or time is up.
         """
-        deadline = time.monotonic() + timeout
+        deadline, start = time.monotonic() + timeout, self._transport.open_session
         with self._turn, _translated(self._address):
             try:
-                with self._transport.open_session(timeout=timeout) as channel:
+                with channels.opened(partial(start, timeout=timeout), BUSY) as channel:
                     _send(channel, program, timeout)
                     output, errors = channels.read(channel, deadline)
                     status = channels.exit_status(channel, deadline)
-            except paramiko.ChannelException:
+            except BUSY:
                 raise  # the server has too many sessions at the moment; this one is in order
             except (OSError, EOFError, paramiko.SSHException):
                 self.close()
@@ -124,9 +127,12 @@ class Session:
 
         Raises what `run` raises.
         """
+        start = self._transport.open_session
         with self._turn, _translated(self._address):
             try:
-                with self._transport.open_session(WINDOW, PACKET, timeout=silence) as channel:
+                with channels.opened(
+                    partial(start, WINDOW, PACKET, timeout=silence), BUSY
+                ) as channel:
                     channel.in_buffer = _Unmoved()
                     _send(channel, program, silence)
                     status, errors = yield from channels.pieces(channel, silence)
@@ -238,13 +244,5 @@ def _translated(address: Address) -> Iterator[None]:
     except TimeoutError as error:
         raise SshUnreachable(f"{where} did not answer in time.") from error
     except (OSError, EOFError, paramiko.SSHException, UnicodeError) as error:
-        raise SshUnreachable(f"{where} cannot be reached: {_reason(error)}.") from error
-
-
-def _reason(error: Exception) -> str:
-    """In words of ours and of the system: what paramiko says repeats what the peer has sent."""
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return "its name was not found"
-    if isinstance(error, OSError):
-        return error.strerror or "the connection broke"
-    return "it hung up" if isinstance(error, EOFError) else "it could not be understood as SSH"
+        why = unreached.reason(error, no_channel=isinstance(error, BUSY))
+        raise SshUnreachable(f"{where} cannot be reached: {why}.") from error

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cloudpilot.errors import (
     ArchiveMissing,
     BackupDirMissing,
+    BackupDirReadOnly,
     BackupDirUnsafe,
     ChecksumMismatch,
     CloudPilotError,
@@ -71,6 +72,7 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     97: TooLargeForVault,
     110: DbInTheWay,
     111: DbImportFailed,
+    112: BackupDirReadOnly,
     113: NoBackupDir,
     114: ArchiveMissing,
     115: IndexMissing,

@@ -66,13 +66,15 @@ def understood(answer: bytes, paths: Sequence[str]) -> dict[str, Any]:
     """
     missing  tools that are not there
     room     bytes that are free: of "root", the backup directory, and of each path's file system
+    inodes   the same of files that can be made, where their number has a limit
+    root_system  as `system` below, of the backup directory
     paths    of each: path, kind (absent, folder, file, link, other), mounted (it is or holds a
              mount point), writable (that into which it goes), system (a number: equal ones share
              their room), entries and bytes that it holds now, more (they are at least)
 
     Raises CommandFailed unless all of it is understood.
     """
-    found: dict[str, Any] = {"missing": [], "room": {}, "paths": []}
+    found: dict[str, Any] = {"missing": [], "room": {}, "inodes": {}, "paths": []}
     *said, end = [line for line in lines(decode(answer)) if line] or [""]
     if end != "end":
         raise CommandFailed("The server's answer is not whole.")
@@ -101,12 +103,21 @@ def _take(found: dict[str, Any], paths: Sequence[str], word: str, words: Sequenc
                     "more": False,
                 }
             )
-        case "room", [place, *figures] if len(numbers(" ".join(figures))) == 2:
-            free, system = numbers(" ".join(figures))
-            found["room"][place] = free
-            if place != "root" and rows:
-                rows[-1]["system"] = system
+        case "room", [place, *figures] if len(numbers(" ".join(figures))) in {2, 3}:
+            _take_room(found, place, *numbers(" ".join(figures)))
         case "holds", [_, *figures] if rows and len(numbers(" ".join(figures))) == 2:
             rows[-1]["entries"], rows[-1]["bytes"] = numbers(" ".join(figures))
         case "more", [_] if rows:
             rows[-1]["more"] = True
+
+
+def _take_room(
+    found: dict[str, Any], place: str, free: int, system: int, inodes: int | None = None
+) -> None:
+    found["room"][place] = free
+    if inodes is not None:
+        found["inodes"][place] = inodes
+    if place == "root":
+        found["root_system"] = system
+    elif found["paths"]:
+        found["paths"][-1]["system"] = system

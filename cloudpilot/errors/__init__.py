@@ -51,6 +51,7 @@ from cloudpilot.errors.databases import (
 from cloudpilot.errors.on_server import (
     ArchiveMissing,
     BackupDirMissing,
+    BackupDirReadOnly,
     BackupDirUnsafe,
     CommandFailed,
     DiskFull,
@@ -97,6 +98,7 @@ __all__ = [
     "AddressRefused",
     "ArchiveMissing",
     "BackupDirMissing",
+    "BackupDirReadOnly",
     "BackupDirUnsafe",
     "BackupInProgress",
     "ChecksumMismatch",

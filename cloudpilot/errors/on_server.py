@@ -51,6 +51,12 @@ class BackupDirUnsafe(CloudPilotError):
     http_status = 502
 
 
+class BackupDirReadOnly(CloudPilotError):
+    code = "BACKUP_DIR_READ_ONLY"
+    remedy = "Look at `dmesg` first: a disk with errors is often made read-only by the system. Then mount it for writing, `mount -o remount,rw`, or choose another backup directory."
+    http_status = 502
+
+
 class BackupDirMissing(CloudPilotError):
     code = "BACKUP_DIR_MISSING"
     remedy = "Mount its disk. If the directory was removed for good, create it again, empty: that proves what was in it gone."

@@ -1,9 +1,13 @@
 """Checking a server: what it has, what is wrong with it, and what would help."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy.orm import Session as OrmSession
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
@@ -19,7 +23,7 @@ from cloudpilot.engine.presence import Archive, Seen, look, unanswered
 from cloudpilot.engine.presence import line as line_of
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CommandFailed
-from cloudpilot.jobs import inspect, lifecycle, orphans, reachability
+from cloudpilot.jobs import foresight, inspect, lifecycle, orphans, reachability
 from cloudpilot.jobs.on_server import connected
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
@@ -55,31 +59,39 @@ def perform(run: Run) -> None:
     """Ask the server, and keep what it says."""
     with reading() as session:
         server = session.get_one(Server, run.at)
-        largest = history.largest_last(session, server.id)
+        last = history.largest_last(session, server.id)
         logins = inspections.on_server(session, server.id)
     began = time.monotonic()
     with connected(run.at) as ssh:
-        asking = _Asking(ssh, server, time.monotonic() - began, Last(*largest) if largest else None)
+        asking = _Asking(ssh, server, time.monotonic() - began, Last(*last) if last else None)
         lifecycle.begin(run)
-        found = asking.about(server.backup_root)
-        moved = _better_root(server, found)
-        if moved:
-            found = asking.about(moved)
+        found, moved = _about(asking)
         stored = _look_for_archives(ssh, run.at)
         left = orphans.on_server(ssh, server)
+        known = {**found.facts, **foresight.facts(ssh, server)}
         looked = inspect.each(ssh, logins, began + SECONDS - TO_WRITE_IT_DOWN - FOR_VAULTS)
         also = reachability.lines(ssh, run.at, began + SECONDS - TO_WRITE_IT_DOWN)
     also += [*_also(stored, moved), left]
     lines = [*map(asdict, (*found.lines, *also)), *inspections.lines(logins, looked)]
     with transaction() as session:
-        row = _moved(servers.find(session, run.at), moved)
-        checkups.keep(session, row, lines, found.facts)
         presence.note(session, _known(stored))
         inspections.keep_each(session, logins, looked)
-    lifecycle.complete(run, Report(stage="check", log=_words(lines), over=True))
+        row = _moved(servers.find(session, run.at), moved)
+        words = _kept(session, row, lines, known)
+    lifecycle.complete(run, Report(stage="check", log=words, over=True))
 
 
-def _words(lines: Lines) -> str:
+def _about(asking: _Asking) -> tuple[facts.Checkup, str | None]:
+    """What there is to say of its directory; or of the better one that it moves to."""
+    found = asking.about(asking.server.backup_root)
+    moved = _better_root(asking.server, found)
+    return (asking.about(moved) if moved else found), moved
+
+
+def _kept(session: OrmSession, row: Server, lines: Lines, known: Mapping[str, Any]) -> str:
+    """With what the next backups will fail on; in words."""
+    lines = [*lines, *foresight.lines(session, row.id, lines, known)]
+    checkups.keep(session, row, lines, known)
     return "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
 
 

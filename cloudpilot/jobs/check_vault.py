@@ -13,7 +13,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain import presence, vault_checks, vault_use, vaults
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError, InvalidState, ObjectMissing, VaultUnreachable
-from cloudpilot.jobs import lifecycle, opening, orphans, stored, trials
+from cloudpilot.jobs import foresight, lifecycle, opening, orphans, stored, trials
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import CheckLine, Grade, Report
@@ -52,6 +52,7 @@ def perform(run: Run) -> None:
     every = timedelta(hours=lifecycle.settings().check_hours)
     with transaction() as session:
         vault_checks.keep(session, vault, lines, every)
+        foresight.after_vault_check(session, vault.id)
     words = "\n".join(f"{line['level']}: {line['title']}: {line['detail']}" for line in lines)
     lifecycle.complete(run, Report(stage="check-vault", log=words, over=True))
 

@@ -43,6 +43,7 @@ from cloudpilot.settings import Settings
 log = logging.getLogger(__name__)
 
 # What ends a proof: the vault does not have what was sent, or nobody wants it any more.
+ASKED_AT_LEAST = 10  # times in a row, before a server counts as silent for good
 SAID_NO = (UploadIncomplete, NotCompleted, RunStopped)
 
 
@@ -127,9 +128,10 @@ def give_up_if_silent(run: Run) -> None:
 
     What it may have made is left alone: nobody knows what it is.
     """
-    now = clock.now()
-    silence = now - (current(run.id).silent_since or now)
-    if silence > timedelta(hours=settings().lost_after_hours):
+    now, row = clock.now(), current(run.id)
+    silence = now - (row.silent_since or now)
+    # Our own clock may have been set forward: it takes questions as well as hours.
+    if silence > timedelta(hours=settings().lost_after_hours) and row.attempts >= ASKED_AT_LEAST:
         hours = silence.total_seconds() / 3600
         who = "cloud" if run.cloud_id else "server"
         lost = RunLost(f"The {who} has not answered for {hours:.0f} hours.")

@@ -77,6 +77,8 @@ def _contents(run: Run, chain: Chain | None, tree: Tree | None) -> Contents:
         backup = backups.find(session, run.backup_id) if run.backup_id else None
         if backup is None or backup.server_copy is None:
             raise RunLost("The backup is gone.")
+        is_full = chain is None or chain.level == 0
+        ratio = ratios.expected(session, backup, full=is_full)
         return Contents(
             paths=tuple(backup.paths),
             excludes=tuple(backup.excludes),
@@ -84,7 +86,8 @@ def _contents(run: Run, chain: Chain | None, tree: Tree | None) -> Contents:
             archive=backup.archive,
             backup_root=backup.server_copy.root or "",
             plan=backup.plan(),
-            expected_ratio=ratios.expected_ratio(session, backup),
+            expected_ratio=ratio.percent,
+            packs_as_before=ratio.known,
             privilege=session.get_one(Server, backup.server_id).privilege,
             dumps=dumps.of(session, backup),
             streamed=backup.streamed,

@@ -69,6 +69,8 @@ def _what(run: Run) -> Restoration:
             paths=tuple(restore.paths),
             tops=tuple(backup.paths),
             needed=restore_sources.needed(session, backup),
+            needed_files=restore_sources.names(session, backup),
+            is_part=restore_sources.is_part(backup, restore.paths),
             into=restore.into,
             excludes=tuple(backup.excludes),
             exact=restore.exact,

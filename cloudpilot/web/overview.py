@@ -1,6 +1,7 @@
 """The first page, how everything stands, and the list of all sites, the worst first."""
 
 from typing import Any, Unpack
+from uuid import UUID
 
 from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from cloudpilot.domain import (
     checkups,
     cloud_checks,
     failures,
+    forecast,
     history,
     overdue,
     overview,
@@ -88,15 +90,14 @@ def _rows(session: Session, standings: list[Standing], known: Around) -> list[ov
 def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
     """What somebody should look at, and the sentence that says so."""
     troubles = overview.troubles(session)
-    silent = {trouble.server.id for trouble in troubles}
-    since = clock.now() - checkups.SINCE_YESTERDAY
-    worse = [one for one in checkups.worsened(session, since) if one.server.id not in silent]
+    worse = _worse(session, {trouble.server.id for trouble in troubles})
     failed = failures.not_made_good(session, FAILURES_COUNTED)
     not_offsite = failures.not_offsite(session, FAILURES_COUNTED)
     missing = presence.missing(session, MISSING_COUNTED)
     unreached = [trouble for trouble in troubles if trouble.is_unreached]
     of_vaults, of_clouds = vault_checks.troubles(session), cloud_checks.troubles(session)
     late, late_rows = scheduled.late(session)
+    ahead = scheduled.doubted(session)
     waiting = overdue.deletions(session, DELETIONS_COUNTED)
     return {
         "failed": failed,
@@ -109,6 +110,7 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
         "of_clouds": of_clouds,
         "overdue": waiting,
         "late": late,
+        "ahead": ahead,
         "late_rows": late_rows,
         "numbers": protection.numbers(standings),
         "total": len(standings),
@@ -123,9 +125,18 @@ def _attention(session: Session, standings: list[Standing]) -> dict[str, Any]:
             vaults=len(of_vaults),
             clouds=len(of_clouds),
             late=late,
+            ahead=sum(1 for row in ahead if row.will_fail),
             overdue=len(waiting),
         ),
     }
+
+
+def _worse(session: Session, silent: set[UUID]) -> list[checkups.Worsening]:
+    """Without servers that do not answer, and the next backups, which have a list of their own."""
+    found = checkups.worsened(session, clock.now() - checkups.SINCE_YESTERDAY)
+    return [
+        one for one in found if one.server.id not in silent and not one.key.startswith(forecast.KEY)
+    ]
 
 
 def _verdict(standings: list[Standing], **counts: Unpack[Counts]) -> Verdict:

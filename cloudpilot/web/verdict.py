@@ -33,6 +33,7 @@ class Counts(TypedDict, total=False):
     vaults     how many vaults do not work, as their last check says
     clouds     how many clouds do not
     overdue    how many deletions have waited for longer than a day
+    ahead      how many schedules have a next backup that will fail
     late       how many schedules have had no good backup for longer than they should
     """
 
@@ -45,6 +46,7 @@ class Counts(TypedDict, total=False):
     vaults: int
     clouds: int
     late: int
+    ahead: int
     overdue: int
 
 
@@ -59,6 +61,7 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
     unreached, unchecked = counts.get("unreached", 0), counts.get("unchecked", 0)
     worse, vaults, clouds = counts.get("worse", 0), counts.get("vaults", 0), counts.get("clouds", 0)
     late, overdue = counts.get("late", 0), counts.get("overdue", 0)
+    ahead = counts.get("ahead", 0)
     count = sum(sites.values())
     lost, never, old = sites[State.LOST], sites[State.NEVER], sites[State.OLD]
     broken, changed = sites[State.FAILED], sites[State.CHANGED]
@@ -73,6 +76,7 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
         f"{plural(failed, 'other backup')} failed" if failed else "",
         f"{plural(offsite, 'backup')} did not get to {_its(offsite)} vault" if offsite else "",
         f"{plural(late, 'schedule')} {_is(late)} late" if late else "",
+        f"the next backup of {plural(ahead, 'schedule')} will fail" if ahead else "",
         f"{plural(missing, 'archive')} {_is(missing)} missing" if missing else "",
         f"{plural(overdue, 'deletion')} {_has(overdue)} waited for over a day" if overdue else "",
         f"{plural(unreached, 'server')} cannot be reached" if unreached else "",
@@ -83,7 +87,8 @@ def verdict(sites: Mapping[State, int], fresh: int, **counts: Unpack[Counts]) ->
     ]
     bad = broken or failed or never or lost or missing or unreached or unchecked or vaults
     bad = bad or clouds or late or offsite
-    level = "bad" if bad else "warn" if changed or unkept or old or worse or overdue else "ok"
+    soon = changed or unkept or old or worse or overdue or ahead
+    level = "bad" if bad else "warn" if soon else "ok"
     return Verdict(level, _first(count, fresh), _sentence([part for part in parts if part]))
 
 

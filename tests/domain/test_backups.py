@@ -15,6 +15,7 @@ from cloudpilot.domain.archives import Made
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.ratios import Ratio
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
@@ -212,13 +213,30 @@ def test_a_removal_that_has_just_ended_is_asked_for_anew(
 def test_the_last_archive_tells_how_large_the_next_will_be(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
         backup = backup_of(session, make_run)
-        assert ratios.expected_ratio(session, backup) == 100
+        assert ratios.expected(session, backup) == Ratio(100, known=False)
         outcomes.started(session, backup)
         outcomes.completed(session, backup, Made.parse(RESULT), [])
-        assert ratios.expected_ratio(session, backup) == 30  # a quarter, and a fifth more
-        session.get_one(Backup, backup.id).size = 10_000
+        assert ratios.expected(session, backup) == Ratio(28, known=True)  # a quarter, and a tenth
+        made = session.get_one(Backup, backup.id)
+        made.counts = made.counts | {"measured": 2 * (made.tar_size or 0)}
         session.flush()
-        assert ratios.expected_ratio(session, backup) == 100
+        assert ratios.expected(session, backup) == Ratio(14, known=True)
+        made.size = 10_000
+        session.flush()
+        assert ratios.expected(session, backup) == Ratio(100, known=True)
+
+
+def test_an_increment_tells_nothing_of_how_small_a_full_one_becomes(
+    core: Flask, make_run: UUID
+) -> None:
+    with transaction() as session:
+        backup = backup_of(session, make_run)
+        outcomes.started(session, backup)
+        outcomes.completed(session, backup, Made.parse(RESULT), [])
+        session.get_one(Backup, backup.id).level = 1
+        session.flush()
+        assert ratios.expected(session, backup).known is False
+        assert ratios.expected(session, backup, full=False) == Ratio(28, known=True)
 
 
 @pytest.mark.parametrize(

@@ -121,5 +121,30 @@ def test_room_is_asked_of_each_file_system_once_and_of_the_backup_directory() ->
     tight = {"0": 10**9, "1": 10**9, "2": 10**9 + SPARE}
     first, second = obstacles(survey(*paths, root=10**9, **tight), need, into="")
     assert first.code == second.code == "DISK_FULL"
-    assert first.sentence == "1.1 GB needed beside /srv/a, /srv/b, 1.0 GB free."
-    assert second.sentence == "6.1 GB needed for archives, 1.0 GB free."
+    assert first.sentence == "It needs about 1.1 GB beside /srv/a, /srv/b; 1.0 GB is free."
+    assert second.sentence == "It needs about 6.1 GB for archives; 1.0 GB is free."
+
+
+def test_what_lies_on_one_disk_is_added_up() -> None:
+    need = Need(fetched=3 * 10**9, unpacked=5 * 10**9, saved=10**9)
+    together = survey(path(), **{"0": 7 * 10**9}) | {"root_system": 1}  # type: ignore[arg-type]
+    [one] = obstacles(together, need, into="")
+    assert one.sentence == "It needs about 9.1 GB beside /srv/a; 7.0 GB is free."
+    apart = together | {"root_system": 2}
+    assert obstacles(apart, need, into="") == []
+
+
+def test_what_a_part_takes_is_not_refused_before_it_is_known() -> None:
+    need = Need(fetched=0, unpacked=10**12, saved=0, files=10**9, is_part=True)
+    found = survey(path(), **{"0": 10**9}) | {"inodes": {"0": 500}}  # type: ignore[arg-type]
+    assert obstacles(found, need, into="") == []
+
+
+def test_inodes_count_where_they_have_a_limit() -> None:
+    need = Need(fetched=0, unpacked=10**6, saved=0, files=5000)
+    [one] = obstacles(survey(path()) | {"inodes": {"0": 900}}, need, into="")
+    assert one.code == "DISK_FULL"
+    assert one.sentence == (
+        "It needs about 5,100 inodes beside /srv/a, one for each file; 900 are free."
+    )
+    assert obstacles(survey(path()) | {"inodes": {"0": 5100}}, need, into="") == []

@@ -138,9 +138,9 @@ def left_of(place: Place) -> list[str]:
 
 
 @contextmanager
-def mounted(where: Path, size: str) -> Iterator[None]:
+def mounted(where: Path, size: str, options: str = "mode=755") -> Iterator[None]:
     """A small file system in memory at `where`, for the length of a block."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", where]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},{options}", "tmpfs", where]
     if not IS_ROOT or subprocess.run(mount, check=False, capture_output=True).returncode:
         must_run("mount", "only root may mount, and not everywhere")
     try:

@@ -220,7 +220,10 @@ def test_a_disk_that_is_too_small_is_refused_before_a_byte_is_written(
     with mounted(backups.root, "100m"):
         report = backups.fails(tmp_path / "site")
         assert isinstance(report.error, DiskFull)
-        assert str(report.error) == f"130 MB needed in {backups.root}, 104.7 MB free."
+        assert str(report.error) == (
+            f"It needs about 130 MB in {backups.root} (62.9 MB to pack, and nothing tells yet how"
+            " small that becomes; 67.1 MB stay free); 104.7 MB is free."
+        )
         assert report.stage == "measure"
 
 

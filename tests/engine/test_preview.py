@@ -101,7 +101,7 @@ def test_a_path_that_is_not_there_is_said_as_a_backup_says_it(
 
 def test_nothing_is_left_on_the_server(session: Session, site: Path, tmp_path: Path) -> None:
     def folders() -> set[str]:
-        return {path.name for path in Path("/tmp").glob("tmp.*")}
+        return {path.name for path in Path("/tmp").glob("cloudpilot-*")}
 
     before = folders()
     listed = sorted(tmp_path.rglob("*"))

@@ -207,6 +207,9 @@ def listener(banner: bytes) -> Iterator[int]:
     ("error", "words"),
     [
         (paramiko.SSHException("Invalid packet <peer's text>"), "could not be understood as SSH"),
+        (paramiko.SSHException("No existing session"), "did not agree on how to talk in time"),
+        (paramiko.SSHException("Timeout opening channel."), "did not open a session in time"),
+        (paramiko.ChannelException(2, "<peer's text>"), "MaxSessions"),
         (EOFError("<peer's text>"), "it hung up"),
         (socket.gaierror(-2, "Name or service not known"), "its name was not found"),
         (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),

@@ -257,7 +257,7 @@ def test_a_full_disk_is_told_before_and_while_it_is_written(
         report = on_disk.fails(site, tree=following(first))
         assert report.error
         assert report.error.code == "DISK_FULL"
-        assert "needed in" in str(report.error)
+        assert "what has changed since the tree before" in str(report.error)
         big.write_bytes(os.urandom(15 * 2**20))
         place = on_disk.start(site, tree=following(first))
         (disk / "other").write_bytes(bytes(70 * 2**20))  # somebody else is faster

@@ -27,6 +27,9 @@ from cloudpilot.jobs.queue import JsonQueue
 from cloudpilot.kinds import Role, RunKind
 from cloudpilot.reports import Report
 from tests.domain.test_backups import RESULT
+from tests.support.time import Moment, moment
+
+__all__ = ["moment"]
 
 NOW = timedelta(0)
 
@@ -132,9 +135,36 @@ def test_a_server_that_was_asked_for_too_long_in_vain_loses_its_run(started: Run
     with transaction() as session:
         runs.find(session, started.id).silent_since = long_ago
     lifecycle.give_up_if_silent(run_of(started.id))
+    assert run_of(started.id).status is Status.RUNNING  # asked once: our clock may be wrong
+    for _ in range(lifecycle.ASKED_AT_LEAST):
+        lifecycle.wait(run_of(started.id), SshUnreachable("No route."))
+    lifecycle.give_up_if_silent(run_of(started.id))
     assert run_of(started.id).error_code == "RUN_LOST"
     # What it may have made is left alone: nobody has seen what it is.
     assert [copy.status for copy in backup_of(started.id).copies] == [CopyStatus.MAKING]
+
+
+@pytest.mark.parametrize("hours", [-30, -5, -1, 5, 30])
+def test_a_clock_of_ours_that_jumps_neither_hides_nor_ends_the_work(
+    started: Run, moment: Moment, hours: int
+) -> None:
+    """By hours, forwards and backwards, between two looks that get no answer."""
+    moment.at = clock_before = started.created_at
+    lifecycle.settle(started, Report(stage="archive"), timedelta(seconds=5))
+    lifecycle.wait(run_of(started.id), SshUnreachable("No route."))
+    moment.pass_by(hours=hours)
+    length = timedelta(seconds=lifecycle.settings().lease_seconds)
+    with transaction() as session:
+        due = runs.due(session, 10, Status.RUNNING, kinds=[RunKind.MAKE])
+        assert due == [started.id]
+        assert runs.lease(session, started.id, Status.RUNNING, length=length)
+        assert runs.lease(session, started.id, Status.RUNNING, length=length) is None
+    lifecycle.wait(run_of(started.id), SshUnreachable("No route."))
+    lifecycle.give_up_if_silent(run_of(started.id))
+    assert run_of(started.id).status is Status.RUNNING
+    moment.at = clock_before + timedelta(seconds=60)  # somebody has set it right
+    with transaction() as session:
+        assert runs.due(session, 10, Status.RUNNING, kinds=[RunKind.MAKE]) == [started.id]
 
 
 def test_an_answer_ends_the_silence(started: Run) -> None:

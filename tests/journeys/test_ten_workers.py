@@ -69,7 +69,7 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
             tool.write_text(COMPRESSOR.format(journal=home / "journal", real=real))
             tool.chmod(0o755)
     path = f"PATH={home / 'tools'}:{os.defpath.lstrip(':')}"
-    with private_sshd(home, environment=path, options="MaxStartups 500") as found:
+    with private_sshd(home, environment=path, limits="MaxStartups 500") as found:
         yield found
 
 

@@ -71,7 +71,7 @@ def running(
     room = "MaxStartups 2000\nMaxSessions 100\nLogLevel ERROR"
     (home / "sshd").mkdir(parents=True)
     with (
-        private_sshd(home / "sshd", options=room) as sshd,
+        private_sshd(home / "sshd", limits=room) as sshd,
         socket.create_server(("127.0.0.1", 0), backlog=4096) as nobody,
     ):
         fleet = Fleet(sshd, home / "backups")

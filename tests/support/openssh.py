@@ -41,6 +41,7 @@ class Sshd:
         self.user_home = Path(pwd.getpwnam(user).pw_dir)
         self.port = _free_port()
         self.private_key, self.public_key = new_key("tests")
+        self.inside: tuple[str, ...] = ()  # a command that it is started by
         self._process: subprocess.Popen[bytes] | None = None
         self.rekey()
         self.authorize(user, self.public_key)
@@ -91,7 +92,9 @@ class Sshd:
         assert SSHD
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", self.home / "config"], stderr=log, stdin=subprocess.DEVNULL
+                [*self.inside, SSHD, "-D", "-e", "-f", self.home / "config"],
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         until(self._answers, bool)
 

@@ -1,18 +1,39 @@
-"""A TCP proxy on loopback that can stop passing bytes on, or cut, in the middle of anything."""
+"""A TCP proxy on loopback that can be slow, stop passing bytes on, or cut, wherever that is."""
 
+import random
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 
 CHUNK = 64 * 1024
+Pause = Callable[[], float]  # seconds, before a chunk is passed on
+
+
+def at_once() -> float:
+    """Nothing is held up."""
+    return 0.0
+
+
+def always(seconds: float) -> Pause:
+    """Each chunk comes so much later."""
+    return lambda: seconds
+
+
+def stalls(seed: int, share: float, least: float, most: float) -> Pause:
+    """Some chunks are held up for `least` to `most` seconds: the same ones for the same seed."""
+    chance = random.Random(seed)
+    return lambda: chance.uniform(least, most) if chance.random() < share else 0.0
 
 
 class Proxy:
     """Passes bytes on between whoever connects and `target`, unless told otherwise."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], pause: Pause = at_once) -> None:
         self._target = target
+        self._pause = pause
+        self._over = Event()
         self.passed = 0  # bytes, in both directions
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -30,6 +51,14 @@ class Proxy:
     def thaw(self) -> None:
         """Pass on again, what was held up first."""
         self._flowing.set()
+
+    def reset(self) -> None:
+        """Break every connection that there is, as a router does that has forgotten them."""
+        with self._lock:
+            for each in self._sockets:
+                with suppress(OSError):
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.cut()
 
     def cut(self) -> int:
         """End every connection that there is; how many were still open."""
@@ -49,6 +78,7 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._acceptor.join(5)
         self._listener.close()
+        self._over.set()
         self.thaw()
         self.cut()
 
@@ -71,6 +101,7 @@ class Proxy:
         with suppress(OSError):
             while data := source.recv(CHUNK):
                 self._flowing.wait()
+                self._over.wait(self._pause())
                 sink.sendall(data)
                 with self._lock:
                     self.passed += len(data)
@@ -78,9 +109,9 @@ class Proxy:
 
 
 @contextmanager
-def proxied(host: str, port: int) -> Iterator[Proxy]:
+def proxied(host: str, port: int, pause: Pause = at_once) -> Iterator[Proxy]:
     """A proxy to that address."""
-    proxy = Proxy((host, port))
+    proxy = Proxy((host, port), pause)
     try:
         yield proxy
     finally:

@@ -22,12 +22,18 @@ from tests.support.until import until
 
 @contextmanager
 def private_sshd(
-    home: Path, user: str = "", *, environment: str = "", options: str = ""
+    home: Path,
+    user: str = "",
+    *,
+    environment: str = "",
+    limits: str = "",
+    inside: tuple[str, ...] = (),
 ) -> Iterator[Sshd]:
     """A server of one's own in `home`; it ends with the block.
 
     environment  what its sessions find there, NAME=VALUE
-    options      lines of its configuration that go before all others: the first counts
+    limits       lines of its configuration in place of our own
+    inside       a command that it is started by
     """
     if not SSHD:
         must_run("sshd", "it is not installed")
@@ -39,7 +45,10 @@ def private_sshd(
     sshd = Sshd(home, user or pwd.getpwuid(os.geteuid()).pw_name)
     config = home / "config"
     # Of several SetEnv lines the first counts.
-    config.write_text(f"{options}\nSetEnv SHLVL=1 {environment}\n{config.read_text()}")
+    instead = {line.split()[0] for line in limits.splitlines()}
+    lines = (line for line in config.read_text().splitlines() if line.split(" ")[0] not in instead)
+    config.write_text("\n".join((limits, f"SetEnv SHLVL=1 {environment}", *lines, "")))
+    sshd.inside = inside
     sshd.start()
     try:
         yield sshd

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit, databases, schedules
+from cloudpilot.domain import audit, databases, foresight, schedules
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -174,6 +174,22 @@ WAITING: dict[str, Any] = {
     "attempts": 3,
     "error_code": "SSH_UNREACHABLE",
     "error_detail": "web-1.example.com did not answer on port 22 within 5 seconds.",
+}
+DISK_TOO_SMALL: dict[str, Any] = {
+    "code": "DISK_FULL",
+    "level": "failed",
+    "sentence": (
+        "It needs about 3.2 GB in /var/backups/cloudpilot (the last one took 2.9 GB);"
+        " 1.1 GB is free."
+    ),
+    "remedy": foresight.LESS,
+}
+SOON_FULL: dict[str, Any] = DISK_TOO_SMALL | {
+    "level": "warning",
+    "sentence": (
+        "It takes about 1.0 GB in /var/backups/cloudpilot, and 1.1 GB is free: going on like this"
+        " there is too little within a day."
+    ),
 }
 DISK_FULL: dict[str, Any] = {
     "error_code": "DISK_FULL",
@@ -380,6 +396,7 @@ def add_schedules(session: Session, scene: Scene) -> None:
     schedules.pause(session, paused)
     good = add_schedule(session, server, site, "0 */6 * * *", spread_minutes=30)
     good.good_at = now - timedelta(hours=3)
+    good.doubted_at, good.doubts = now - timedelta(hours=5), [DISK_TOO_SMALL, SOON_FULL]
     backup = session.scalars(select(Backup).where(Backup.site_id == site.id)).first()
     states: tuple[dict[str, Any], ...] = (
         {"status": SlotStatus.COMPLETED, "attempts": 2},

@@ -59,6 +59,12 @@ def space(found: Found) -> Line:
     return Line("space", "ok", title, detail, steady=False)
 
 
+def inodes(found: Found) -> int | None:
+    """How many files can still be made there; None where that has no limit, or is not known."""
+    free, *all_of_them = found["inodes"] or [0]
+    return free if all_of_them and all_of_them[0] else None
+
+
 def _size(count: int) -> str:
     """
     >>> _size(100_000), _size(67_108_864), _size(2_500_000_000)

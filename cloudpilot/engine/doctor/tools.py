@@ -106,6 +106,12 @@ def trees(found: Found) -> Line:
     return Line("trees", "ok", title, detail, tip)
 
 
+def usable(found: Found) -> list[str]:
+    """Of what only some backups take, which are there."""
+    there = [tool for tool in ("zstd", "curl") if found.has(tool)]
+    return [*there, *(["rsync"] if rsync_of_trees(found) else [])]
+
+
 def optional(found: Found) -> Line:
     """What no backup needs so far is never a fault."""
     there = [tool for tool in OPTIONAL if found.has(tool)]

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what to back up stands before this, written by engine/script.py:
 #   paths=(…) user_excludes=(--exclude=…) engines=(…) archive=NAME backup_root=… compression=gzip|zstd
-#   expected_ratio=PERCENT privilege=plain|read-all|full
+#   expected_ratio=PERCENT packs_as_before=yes privilege=plain|read-all|full
 #   streamed=yes: see stream.sh
 #   databases: see databases.sh; without paths there are dumps only, without engines files only
 # A backup that is an archive. After prelude.sh, publish.sh, measure.sh, judge.sh, packing.sh, databases.sh,

@@ -17,7 +17,7 @@ fetch_all() {
   if ((to_fetch)); then
     has curl || fail 78 'curl is not installed.'
     choose_curl "$in_clear"
-    room_for "$to_fetch" "$run"
+    need_room "$to_fetch" 0 "$run" 'archives from the vault'
     memory
     take_launched
   fi
@@ -80,7 +80,7 @@ receive() {
       is_aged archive "$(($1 + 1))" || fail 91 "The vault does not let ${archives[$1]} be read: $(code)."
       unset "valid_until[archive:$(($1 + 1))]" ;;
     404) fail 116 "The vault does not have ${archives[$1]} any more." ;;
-    '' | 408 | 429 | 5??) ! no_room "$run" || fail 71 "The disk of $(shown "$run") is full." ;;
+    '' | 408 | 429 | 5??) ! no_room "$run" || fail 71 "$(full "$run")" ;;
     *) fail 116 "The vault does not give ${archives[$1]}: $(code)." ;;
   esac
   why=${http:+status $http}

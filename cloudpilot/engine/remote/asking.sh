@@ -33,7 +33,7 @@ answer() {
 }
 
 disk_full() {
-  give_up 71 "The disk of $(shown "$backup") is full."
+  give_up 71 "$(full "$backup")"
 }
 
 # from_hex DIGITS: sets `text`. Names come in hexadecimal: no line break or tab in them cuts a row.

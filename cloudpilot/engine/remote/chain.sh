@@ -43,7 +43,7 @@ why_full() {
   done
   [ -n "$chain_base" ] || return 0
   [ -f "$states/$chain_base" ] || { full_because=state_missing; return; }
-  cp -- "$states/$chain_base" work/base || fail 71 "The disk of $(shown "$backup_root") is full."
+  cp -- "$states/$chain_base" work/base || fail 71 "$(full "$backup_root")"
   since=$(head -n 2 work/base | tail -n 1 | tr '\0' '\n' | head -n 1)
   if [ "$(hash_of work/base)" != "$chain_state" ]; then
     full_because=state_damaged
@@ -91,7 +91,7 @@ folders_now() {
 
 # fresh_state: tar writes into it, also when it only measures.
 fresh_state() {
-  cp -- work/base work/state || fail 71 "The disk of $(shown "$backup_root") is full."
+  cp -- work/base work/state || fail 71 "$(full "$backup_root")"
 }
 
 # keep_state: what the next one may continue. A file that could not be read counts as stored there, and

@@ -90,11 +90,11 @@ signal_until_gone() {
   return 1
 }
 
-# sweep_memory: what runs that were killed have left of their secrets in memory; see `memory` in
-# prelude.sh. The name says whose it is.
+# sweep_memory: what was killed has left of its secrets in memory, see `memory` in prelude.sh, and of what it
+# counted in /tmp, see preview.sh. The name says whose it is.
 sweep_memory() {
   local folder pid start
-  for folder in /dev/shm/cloudpilot-"$UID".*; do
+  for folder in /dev/shm/cloudpilot-"$UID".* /tmp/cloudpilot-"$UID".*; do
     if [ -d "$folder" ] && ! [ -L "$folder" ] && [ -O "$folder" ]; then
       IFS=. read -r _ pid start _ < <(printf '%s\n' "${folder##*/}")
       lives "$pid" "$start" || rm -rf -- "$folder"

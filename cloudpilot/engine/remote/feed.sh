@@ -22,7 +22,7 @@ put_whole() {
   local new=$1/new.$$.$2
   if printf %s "$3" | base64 -d >"$new" && mv -f -- "$new" "$1/fed.$(date +%s%N).$2"; then return; fi
   rm -f -- "$new"
-  [ ! -d "$1" ] || fail 70 'The memory of the server (/dev/shm) is full.'
+  [ ! -d "$1" ] || fail 71 'The memory of the server (/dev/shm) is full.'
 }
 
 feed "$@"

@@ -11,6 +11,6 @@ if [ -d "$kept" ]; then
   ! declare -F databases_forget >/dev/null || databases_forget || fail 70 "$databases_said"
   clear_stagings || fail 70 "$(tail -n 1 work/trouble)"
 fi
-echo complete=1 >work/result || fail 71 "The disk of $(shown "$run") is full."
+echo complete=1 >work/result || fail 71 "$(full "$run")"
 mv -T work/result result
 say 'What was there before is gone.'

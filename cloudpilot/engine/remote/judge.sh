@@ -41,7 +41,7 @@ judge_line() {
       ((unreadable += 1, judged += 1))
       warn "${name%: Cannot *} could not be read: permission denied." ;;
     *': Input/output error') trouble=$1 trouble_status=74 ;;
-    *': No space left on device') trouble=$1 trouble_status=71 ;;
+    *': No space left on device' | *': Disk quota exceeded') trouble=$1 trouble_status=71 ;;
     *': Warning: '* | 'Warning: '*) warn "$1." ;;
     *': '*) trouble=$1 ;;
     *) warn "tar: $said." ;;

@@ -30,7 +30,8 @@ judge_rsync_line() {
   case $1 in
     '' | 'rsync error: '* | 'rsync warning: '* | 'IO error encountered -- skipping '*) ;;
     *': No space left on device (28)' | *': Disk quota exceeded (122)')
-      trouble="The disk of $(shown "$backup_root") became full while the tree was written" trouble_status=71 ;;
+      trouble=$(full "$backup_root" 'while the tree was written' "$1") trouble_status=71
+      trouble=${trouble%.} ;;
     *': Input/output error (5)') worse "$said" 74 ;;
     '--link-dest arg does not exist: '*) base='' whole_because=base_missing ;; # deleted meanwhile
     'file has vanished: '*) gone "$name" ;;

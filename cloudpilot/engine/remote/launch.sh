@@ -31,6 +31,7 @@ make_root() {
     mkdir -- "$1" 2>/dev/null # or another launch has, at this very moment
   fi
   own_directory "$1"
+  ! is_read_only "$1" || fail 112 "The disk of $1 is mounted read-only."
   ! [ -k "$1" ] || fail 79 "$1 is shared by everybody: choose a folder of its own."
   # Who may rename the directory may put another one in its place.
   [ -z "$(find -H "${above:-/}" -maxdepth 0 -perm -0002 ! -perm -1000)" ] ||
@@ -41,7 +42,7 @@ make_root() {
 # claim NEW RUN
 claim() {
   mkdir -- "$1" || failed_write "$1"
-  (cd -- "$1" && payload) || { rm -rf -- "$1"; failed_write "$1"; }
+  (cd -- "$1" && payload) || failed_write "$1"
   mv -T -- "$1" "$2" 2>/dev/null || rm -rf -- "$1" # somebody else was first
   [ -d "$2" ] || fail 70 "$2 could not be created."
 }
@@ -52,10 +53,13 @@ put() {
   [ "$(stat -c %s -- "$1")" = "$2" ] && [ "$(sha256sum <"$1")" = "$3  -" ]
 }
 
+# failed_write PATH: what there is of it goes, once we know why.
 failed_write() {
-  local free
-  free=$(stat -f -c '%a' -- "${1%/*}")
-  [ "${free:-0}" -gt 16 ] || fail 71 "The disk of ${1%/*} is full."
+  local why=''
+  cd -- "${1%/*}" || fail 70 "${1%/*} cannot be entered."
+  ! no_room . || why=$(full "${1%/*}")
+  rm -rf -- "$1"
+  [ -z "$why" ] || fail 71 "$why"
   fail 70 "$1 could not be written whole."
 }
 
@@ -70,7 +74,7 @@ start() {
     [ -e pid ] || [ -e exit ] && return
     sleep 0.02
   done
-  if no_room .; then fail 71 "The disk of $1 is full."; fi
+  if no_room .; then fail 71 "$(full "$1")"; fi
 }
 
 launch "$@"

@@ -7,6 +7,7 @@ look() {
   local life run=$1/$2/run-$3 redaction=${4:-}
   printf '\nnow %s\n' "$(date +%s)"
   life=$(life "$run") || exit # before exit is read: who is found dead has written it before
+  [ "$life" != dead ] || sweep_memory # KILL leaves nobody the time to
   printf 'life %s\n' "$life"
   cd -- "$run" 2>/dev/null || { echo end; return; }
   [ -e stop ] && echo stop
@@ -19,8 +20,10 @@ look() {
     census 2>/dev/null
     echo
     head -n 200 warnings 2>/dev/null | cut -c 1-500 | tag W
+  elif [ "$life" = dead ] && ! [ -e stop ] && is_read_only .; then
+    printf 'exit 112\nE The disk of %s became read-only while the run was at work.\n' "$(shown "$1")"
   elif [ "$life" = dead ] && ! [ -e stop ] && no_room .; then
-    printf 'exit 71\nE The disk of %s is so full that not even the end could be written down.\n' "$(shown "$1")"
+    printf 'exit 71\nE %s Not even the end could be written down.\n' "$(full "$1")"
   fi
   tail -c 4000 log 2>/dev/null | tag L
   printf '\nend\n'

@@ -6,7 +6,6 @@
 dumps=() dump_names=()
 dump_bytes=0 # how long the dumps will be, roughly
 incremental=() # see chain.sh
-SPARE=$((64 * 1024 * 1024)) # bytes that stay free on the disk
 
 measure() {
   stage measure
@@ -24,9 +23,10 @@ measure() {
 
 # note_expected: how long the archive will be, for an upload that follows it.
 note_expected() {
-  expected=$(((tar_bytes + dump_bytes) * expected_ratio / 100))
+  to_pack=$((tar_bytes + dump_bytes))
+  expected=$((to_pack * expected_ratio / 100))
   printf '%s\n' "$expected" >work/expected && mv -T work/expected expected && return
-  fail 71 "The disk of $(shown "$backup_root") is full."
+  fail 71 "$(full "$backup_root")"
 }
 
 # choose_gently: what serves the site goes first.
@@ -181,7 +181,7 @@ measure_tar() {
   in_background run_tar /dev/null --totals 2>work/measured
   tar_bytes=$(sed -n 's/^Total bytes written: \([0-9]*\).*/\1/p' work/measured)
   [ -n "$tar_bytes" ] && return
-  (($(stat -f -c %a -- "$backup") > 64)) || fail 71 "The disk of $(shown "$backup_root") is full."
+  ! no_room "$backup" || fail 71 "$(full "$backup_root")"
   fail 70 "tar cannot measure: $(tail -n 1 work/measured)"
 }
 
@@ -193,10 +193,19 @@ run_tar() {
 }
 
 check_space() {
-  local free block needed=$((expected + SPARE))
+  local needed=$expected basis
+  basis="$(human "$to_pack") to pack, $(packed_as)"
   [ -z "${streamed:-}" ] || most_at_once
-  read -r free block < <(stat -f -c '%a %S' -- "$backup")
-  say "$(human "$((tar_bytes + dump_bytes))") to pack; $(human $((free * block))) free."
-  ((free * block >= needed)) ||
-    fail 71 "$(human "$needed") needed in $(shown "$backup_root"), $(human $((free * block))) free."
+  measure_room "$backup_root"
+  say "$(human "$to_pack") to pack${room_bytes:+; $(human "$room_bytes") free}."
+  need_room "$needed" 0 "$backup_root" "$basis"
+}
+
+# packed_as: what the figure is taken from.
+packed_as() {
+  if [ -n "${packs_as_before:-}" ]; then
+    echo 'taken to become as small as last time'
+  else
+    echo 'and nothing tells yet how small that becomes'
+  fi
 }

@@ -38,6 +38,7 @@ sub NO_SPACE ()     { return 28 }
 sub NO_QUOTA ()     { return 122 }
 sub FAILED ()       { return 70 }
 sub DISK_FULL ()    { return 71 }
+sub OVER_QUOTA ()   { return 72 }
 sub KILLED ()       { return 76 }
 
 BEGIN {
@@ -524,7 +525,8 @@ sub left_out {
 # --- failing ---------------------------------------------------------------------------------
 
 sub status_of_error {
-    return $! == NO_SPACE || $! == NO_QUOTA ? DISK_FULL : FAILED;
+    return OVER_QUOTA if $! == NO_QUOTA;
+    return $! == NO_SPACE ? DISK_FULL : FAILED;
 }
 
 sub stop_full {

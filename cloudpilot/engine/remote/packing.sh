@@ -13,6 +13,7 @@ pipeline() {
   local made=${PIPESTATUS[0]} pack=${PIPESTATUS[1]} hash=${PIPESTATUS[2]}
   # A dump that has met a full disk may not even have been able to write its sentence down.
   ((pack == 71 || made == 71)) && return 71
+  ((pack == 72)) && return 106
   ((pack == 93)) && return 93
   # 141 is SIGPIPE: not the cause but what follows from another one's end.
   ((made > 128 && made != 141)) && return 101
@@ -26,11 +27,12 @@ pipeline() {
 # explain STATUS: fails unless it is tar's own.
 explain() {
   local status why
-  if (($1 != 71 && $1 != 93)) && read -r status why 2>/dev/null <work/sentence; then
+  if (($1 != 71 && $1 != 93 && $1 != 106)) && read -r status why 2>/dev/null <work/sentence; then
     fail "$status" "$why"
   fi
   case $1 in
-    71) fail 71 "The disk of $(shown "$backup_root") became full while the archive was written." ;;
+    71) fail 71 "$(full "$backup_root" 'while the archive was written')" ;;
+    106) fail 71 "$(full "$backup_root" 'while the archive was written' 'Disk quota exceeded')" ;;
     93) fail 93 "$(tail -n 1 work/pack.errors)" ;;
     101) fail 76 'tar was killed on the server.' ;;
     102) fail 76 'The packing was killed on the server: out of memory, perhaps?' ;;
@@ -50,7 +52,7 @@ result() {
   warnings=$(wc -l <warnings)
   [ "$size" = "$packed_size" ] || return
   printf '%s=%s\n' archive "$archive" index "$archive.index.gz" sha256 "$sha256" \
-    tar_bytes "$tar_size" compressor "${compressor[*]}" hash_tool "${hash_command[0]}" \
+    tar_bytes "$tar_size" measured "$to_pack" compressor "${compressor[*]}" hash_tool "${hash_command[0]}" \
     tar "${tar_version//[^A-Za-z0-9 .()+-]/}" seconds "$SECONDS"
   # shellcheck disable=SC2034
   databases=${#dumps[@]}

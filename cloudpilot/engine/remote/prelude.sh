@@ -28,7 +28,8 @@ begin() {
   ! [ -e stop ] || on_term
   mkdir work
   # A full disk must have room for our last words.
-  head -c 65536 /dev/zero >reserve || fail 71 "The disk of $(shown "$run") is full."
+  head -c 65536 /dev/zero >reserve || fail 71 "$(full "$run")"
+  export TMPDIR=$run/work # /tmp may be small, full or closed; what lies here is ours to remove
 }
 
 # take_secrets: what `launch` hands over through descriptor 9; a script that is started by hand has
@@ -53,7 +54,7 @@ reveal() {
 memory() {
   [ -n "$memory_folder" ] && return
   memory_folder=$(mktemp -d "/dev/shm/cloudpilot-$UID.$$.$started.XXXXXXXX") ||
-    fail 70 'No folder can be made in /dev/shm.'
+    fail "$(no_room /dev/shm && echo 71 || echo 70)" 'No folder can be made in /dev/shm, the memory of the server.'
 }
 
 # stage NAME: what is being done now.
@@ -117,9 +118,14 @@ on_exit() {
     [ -n "$sentence" ] && printf '%s\n' "$sentence" >error && say "$sentence"
   fi
   # An empty one would be no word at all.
-  printf '%s\n' "$status" >exit.new || { rm -f exit.new; return; }
+  say_exit "$status" || { sync -f .; say_exit "$status"; } || { rm -f exit.new; return; }
   sync exit.new 2>/dev/null
   mv -f exit.new exit
+}
+
+# say_exit STATUS: some file systems count what was removed as used until they have written that down.
+say_exit() {
+  { printf '%s\n' "$1" >exit.new; } 2>/dev/null && [ -s exit.new ]
 }
 
 # end_children: all of our process group, which is all that we have started; what reads as root

@@ -10,7 +10,7 @@ WALK_SECONDS=10 FILTER_SECONDS=6 PATTERN_SECONDS=4 LOCKED_SECONDS=3
 preview() {
   local perl
   CLOUDPILOT_RUN=${CLOUDPILOT_RUN:-}
-  folder=$(mktemp -d) || fail 70 'No folder can be made for what is counted.'
+  make_folder
   trap 'rm -rf -- "$folder"' EXIT
   trap 'exit 70' TERM INT HUP
   cd -- "$folder" || fail 70 'The folder for what is counted cannot be entered.'
@@ -35,6 +35,16 @@ preview() {
   each_pattern
   [ "$privilege" != plain ] || locked "${patterns[@]}"
   echo end
+}
+
+# make_folder: sets folder. Where /tmp is full or closed it is in memory; who is killed leaves it to the sweep.
+make_folder() {
+  local start name
+  sweep_memory
+  read -r _ start _ < <(identity "$$")
+  name=cloudpilot-$UID.$$.$start.XXXXXXXX
+  folder=$(mktemp -d -p /tmp "$name" 2>/dev/null || mktemp -d -p /dev/shm "$name" 2>/dev/null) ||
+    fail 70 'No folder can be made for what is counted, neither in /tmp nor in /dev/shm.'
 }
 
 # list_plainly: names as they are, and what a link leads to as @, so that it cannot be taken for a

@@ -13,9 +13,7 @@ publish() {
 }
 
 fail_to_write() {
-  local free
-  free=$(stat -f -c %a -- "$backup")
-  ((free > 64)) || fail 71 "The disk of $(shown "$backup_root") is full."
+  ! no_room "$backup" || fail 71 "$(full "$backup_root")"
   fail 70 "The archive's description cannot be written."
 }
 

@@ -8,7 +8,7 @@ reach() {
   choose_curl "$1" || fail 78 'curl is not installed.'
   sweep_memory
   read -r _ start _ < <(identity "$$")
-  folder=$(mktemp -d "/dev/shm/cloudpilot-$UID.$$.$start.XXXXXXXX") || fail 70 'No folder can be made in /dev/shm.'
+  folder=$(mktemp -d "/dev/shm/cloudpilot-$UID.$$.$start.XXXXXXXX") || fail "$(no_room /dev/shm && echo 71 || echo 70)" 'No folder can be made in /dev/shm, the memory of the server.'
   # shellcheck disable=SC2064 # the folder that is named now
   trap "rm -rf -- '$folder'" EXIT
   request=$(secrets | while read -r _ encoded; do printf %s "$encoded" | base64 -d; done)

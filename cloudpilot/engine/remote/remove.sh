@@ -37,6 +37,7 @@ delete() {
   error=${error%%$'\n'*}
   case $error in
     *': Permission denied' | *': Operation not permitted') fail 77 "${error#rm: }." ;;
+    *': Read-only file system') fail 112 "The disk of $1 is mounted read-only." ;;
     *) fail 80 "${error#rm: }." ;;
   esac
 }

@@ -2,7 +2,8 @@
 # shellcheck disable=SC2034,SC2154 # what is restored stands before this, written by engine/restoring.py:
 #   restore_id=ID privilege=plain|read-all|full in_clear=yes
 #   archives=(NAME…) archive_sizes=(BYTES…) archive_hashes=(SHA256…) archive_places=(PATH or ''…), by their levels
-#   paths=(PATH…) tops=(PATH…), the site's own that each lies in; into=FOLDER user_excludes=(--exclude=…) exact=yes foreign=yes needed=BYTES
+#   paths=(PATH…) tops=(PATH…), the site's own that each lies in; into=FOLDER user_excludes=(--exclude=…) exact=yes foreign=yes needed=BYTES needed_files=COUNT
+#   is_part=yes: both are at most, since not all that is in the archives is wanted
 # A restore. Nothing that is there is touched before all is fetched, verified and unpacked beside it; then
 # it is renamed to its place, and what stood there is kept. Whatever fails is put back.
 
@@ -15,6 +16,7 @@ prepare() {
   choose_rights
   choose_unpacking
   ((${#paths[@]} == 0)) || plan_files
+  foresee
   for_databases prepare
 }
 

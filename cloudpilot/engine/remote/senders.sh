@@ -135,6 +135,6 @@ known_receipts() {
 }
 
 fail_to_note() {
-  if no_room "$backup"; then fail 71 "The disk of $(shown "$backup") is full."; fi
+  if no_room "$backup"; then fail 71 "$(full "$backup")"; fi
   fail 70 'What was received cannot be written down.'
 }

@@ -3,14 +3,28 @@
 # mark, which also keeps a launch that is still under way from beginning.
 
 stop() {
-  local run=$1/$2/run-$3
+  local run=$1/$2/run-$3 unmarked=''
   if [ -d "$1" ] && ! [ -L "$1" ] && [ -O "$1" ]; then
     mkdir -p -- "$run" 2>/dev/null
-    touch -- "$run/stop" 2>/dev/null || fail 77 "The mark to stop cannot be left in $run."
+    touch -- "$run/stop" 2>/dev/null || make_room "$run" || unmarked=yes
   fi
   end_processes "$2/$3" "$run"
   sweep_memory
   [ -e "$run/exit" ] || discard "$run"
+  [ -z "$unmarked" ] || mark "$run"
+}
+
+# make_room RUN_DIRECTORY: what it keeps for its last words is enough for our mark as well.
+make_room() {
+  rm -f -- "$1/reserve" && touch -- "$1/stop" 2>/dev/null
+}
+
+# mark RUN_DIRECTORY: there was no room for it while the run was at work.
+mark() {
+  touch -- "$1/stop" 2>/dev/null && return
+  ! no_room "${1%/*}" || fail 71 "The disk of ${1%/*} is full: not even the mark to stop can be left there."
+  ! is_read_only "${1%/*}" || fail 112 "The disk of ${1%/*} is mounted read-only."
+  fail 77 "The mark to stop cannot be left in $1."
 }
 
 stop "$@"

@@ -15,7 +15,7 @@ done
 check_holes() {
   local before after
   has fallocate || fail 78 'fallocate (util-linux) is not installed: without it nothing can be streamed.'
-  head -c 1048576 /dev/zero >work/hole || fail 71 "The disk of $(shown "$backup") is full."
+  head -c 1048576 /dev/zero >work/hole || fail 71 "$(full "$backup")"
   sync work/hole
   before=$(stat -c %b work/hole)
   fallocate --punch-hole --offset 0 --length 1048576 work/hole 2>/dev/null
@@ -34,8 +34,8 @@ most_at_once() {
     ((needed >= before)) || break
   done
   ahead=$((3 * size > 67108864 ? 3 * size : 67108864))
-  ((ahead += SPARE + 5 * 33554432))
-  ((needed < ahead)) || needed=$ahead
+  ((ahead += 5 * 33554432))
+  ((needed < ahead)) || needed=$ahead basis='what is packed and not yet sent; none of it is kept here'
 }
 
 # hand_over: comes back when the upload has received all; it is said in `result` what that is.

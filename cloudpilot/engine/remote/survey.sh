@@ -34,12 +34,13 @@ tools() {
   done
 }
 
-# room WORD PATH: bytes that are free there, and which file system it is.
+# room WORD PATH: bytes that are free there, which file system it is, and free inodes, if they have a limit.
 room() {
-  local free block system
-  read -r free block < <("${rootly[@]}" stat -f -c '%a %S' -- "$2" 2>/dev/null)
-  system=$("${rootly[@]}" stat -c '%d %m' -- "$2" 2>/dev/null | cksum)
-  echo "room $1 $((${free:-0} * ${block:-0})) ${system%% *}"
+  local free block inodes all system
+  read -r free block inodes all < <("${rootly[@]}" stat -f -c '%a %S %d %c' -- "$2" 2>/dev/null)
+  system=$("${rootly[@]}" stat -c %d -- "$2" 2>/dev/null | cksum)
+  ((${all:-0})) || inodes=''
+  echo "room $1 $((${free:-0} * ${block:-0})) ${system%% *} $inodes"
 }
 
 # nearest PATH: itself, or what is there of what is above it.

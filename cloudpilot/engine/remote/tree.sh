@@ -109,20 +109,19 @@ their owners in a snapshot tree. Set the server up with all rights, or back up t
 
 # predict: what has to be copied, and whether there is room for it.
 predict() {
-  local free block inodes folders needed
+  local folders files basis='all of it, since there is nothing to link to'
   in_background copy --dry-run "${plainly[@]}" --stats --no-human-readable -- "${paths[@]}" \
     >work/predicted 2>work/trouble
   new_bytes=$(figure 'Total transferred file size: \([0-9]*\) bytes' work/predicted)
   [ -n "$new_bytes" ] || fail 70 "rsync cannot measure: $(tail -n 1 work/trouble)"
   folders=$(figure 'Number of files: .*dir: \([0-9]*\).*' work/predicted)
-  needed=$((new_bytes + ${folders:-0} * 4096 + SPARE))
-  read -r free block inodes < <(stat -f -c '%a %S %d' -- "$backup")
-  say "$(human "$new_bytes") to copy; $(human $((free * block))) free."
-  ((free * block >= needed)) ||
-    fail 71 "$(human "$needed") needed in $(shown "$backup_root"), $(human $((free * block))) free."
-  needed=$((${folders:-0} + $(figure 'Number of regular files transferred: \([0-9]*\)' work/predicted)))
-  ((inodes == 0 || inodes > needed + 1000)) ||
-    fail 71 "$needed inodes needed in $(shown "$backup_root"), $inodes free."
+  files=$(figure 'Number of regular files transferred: \([0-9]*\)' work/predicted)
+  [ -z "$base" ] || basis='what has changed since the tree before, and all folders'
+  measure_room "$backup_root"
+  say "$(human "$new_bytes") to copy${room_bytes:+; $(human "$room_bytes") free}."
+  # Of a file's last block half is empty on average.
+  need_room "$((new_bytes + ${folders:-0} * 4096 + ${files:-0} * 2048))" "$((${folders:-0} + ${files:-0}))" \
+    "$backup_root" "$basis"
 }
 
 # figure EXPRESSION FILE: the number that its group is.

@@ -9,7 +9,7 @@
 archive=$file_archive
 streamed=yes
 tar_bytes=$((tree_size + 10 * 1048576)) # roughly: room and progress alone depend on it
-expected=$tar_bytes
+to_pack=$tar_bytes expected=$tar_bytes
 
 # fail STATUS SENTENCE: the upload says it.
 fail() {

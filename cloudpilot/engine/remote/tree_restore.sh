@@ -25,6 +25,13 @@ verify_all() {
   say "Verified: $(shown "$tree")."
 }
 
+# members_weigh: bytes and names of `members`.
+members_weigh() {
+  # shellcheck disable=SC2016 # expanded by the other bash
+  as_rights bash -c 'cd -- "$1" && find "${@:2}" -printf "%y %s\n"' find "$tree" "${members[@]/#/./}" 2>/dev/null |
+    awk '{ names++ } $1 == "f" { bytes += $2 } END { printf "%.0f %d\n", bytes, names }'
+}
+
 # unpack_here: into `staged`.
 unpack_here() {
   local filters=() path
@@ -46,7 +53,8 @@ judge_copying() {
   # shellcheck disable=SC2016 # expanded by the other bash
   local said
   said=$(grep -v -e '^rsync error: ' work/rsync.errors)
-  [[ $said != *'No space left on device'* ]] || fail 71 "The disk of $(shown "${staged%/*}") became full."
+  [[ $said != *'No space left on device'* && $said != *'Disk quota exceeded'* ]] ||
+    fail 71 "$(full "${staged%/*}" 'while it was unpacked' "$said")"
   case $1 in 9 | 12 | 19 | 20) fail 76 'rsync was killed on the server.' ;; esac
   (($1 <= 128)) || fail 76 'rsync was killed on the server.'
   # Not those that are missing: which of the paths that is, is said later.

@@ -61,6 +61,6 @@ if [ -d "$kept" ]; then
   esac
 fi
 sync
-printf '%s\n' "${words[@]}" >work/result || fail 71 "The disk of $(shown "$run") is full."
+printf '%s\n' "${words[@]}" >work/result || fail 71 "$(full "$run")"
 mv -T work/result result
 say "$said"

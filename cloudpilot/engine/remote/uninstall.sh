@@ -89,7 +89,7 @@ take_tools() {
     return
   fi
   if has_tar; then rm -rf "$LIBRARY"; fi
-  [ -z "$uid" ] || rm -rf "/dev/shm/cloudpilot-$uid" "/dev/shm/cloudpilot-$uid".*
+  [ -z "$uid" ] || rm -rf "/dev/shm/cloudpilot-$uid" /{dev/shm,tmp}/cloudpilot-"$uid".*
   loginctl disable-linger "$user" 2>/dev/null
 }
 

@@ -70,12 +70,39 @@ staging() {
   done
 }
 
-# room_for BYTES PATH
-room_for() {
-  local free block
-  read -r free block < <(stat -f -c '%a %S' -- "$2")
-  ((free * block >= $1 + SPARE)) ||
-    fail 71 "$(human "$(($1 + SPARE))") needed in $(shown "$2"), $(human $((free * block))) free."
+# weigh: what is wanted of the archives, when that is less than they hold: known only once they are here.
+weigh() {
+  local number
+  [ -n "$is_part" ] || return 0
+  members=()
+  for number in "${!paths[@]}"; do members+=("files${paths[number]}"); done
+  read -r needed needed_files < <(members_weigh)
+}
+
+# foresee: room for all that will be written, before a byte of it is fetched: on each file system for what is
+# unpacked there, and on that of the backup directory for what is fetched.
+foresee() {
+  local number system fetched=0
+  local -A bytes=() files=() where=() basis=() counted=()
+  for number in "${!archives[@]}"; do
+    [ -n "${archive_places[number]}" ] || ((fetched += archive_sizes[number]))
+  done
+  system=$(stat -c %d -- "$run")
+  ((fetched == 0)) ||
+    bytes[$system]=$fetched files[$system]=0 where[$system]=$backup basis[$system]='archives from the vault'
+  for number in "${!paths[@]}"; do
+    system=${groups[number]%% *}
+    [ -z "${counted[$system]:-}" ] || continue
+    counted[$system]=yes
+    basis[$system]="${bytes[$system]:+archives from the vault, and }unpacked beside what is there"
+    where[$system]=${homes[number]} files[$system]=0
+    : "${bytes[$system]:=0}"
+    [ -z "$is_part" ] || continue # known later, see weigh
+    ((bytes[$system] += needed, files[$system] = needed_files)) || :
+  done
+  for system in "${!bytes[@]}"; do
+    need_room "${bytes[$system]}" "${files[$system]}" "${where[$system]}" "${basis[$system]}"
+  done
 }
 
 # make_stagings: noted before they are made, with the time of the folder that each is in.
@@ -86,7 +113,7 @@ make_stagings() {
     staging "$number"
     [ -z "${made[$staged]:-}" ] || continue
     made[$staged]=yes
-    room_for "$needed" "${staged%/*}"
+    need_room "$needed" "$needed_files" "${staged%/*}" 'unpacked beside what is there'
     time=$(as_rights stat -c %.9Y -- "${staged%/*}")
     printf '%s\0%s\0' "$staged" "$time" >>"$kept/stagings" || fail_to_note
     sync "$kept/stagings" || fail_to_note
@@ -96,7 +123,7 @@ make_stagings() {
 }
 
 fail_to_note() {
-  ! no_room "$kept" || fail 71 "The disk of $(shown "$kept") is full."
+  ! no_room "$kept" || fail 71 "$(full "$kept")"
   fail 70 'What is about to be done cannot be noted.'
 }
 
@@ -105,6 +132,7 @@ unpack_files() {
   local number
   local -A made=()
   stage unpack
+  weigh
   make_stagings
   for number in "${!paths[@]}"; do
     staging "$number"

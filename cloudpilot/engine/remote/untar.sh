@@ -20,6 +20,15 @@ unpack_here() {
   done
 }
 
+# members_weigh: bytes and names of `members`.
+members_weigh() {
+  local archive
+  for archive in "${files[@]}"; do
+    "${decompress[@]}" <"$archive" 2>/dev/null | tar --list --verbose --file=- --numeric-owner --no-unquote \
+      --anchored --no-wildcards -- "${members[@]}" 2>/dev/null
+  done | awk '{ names++ } /^-/ { bytes += $3 } END { printf "%.0f %d\n", bytes, names }'
+}
+
 # unpack_into ARCHIVE TOTAL: into `staged`; tar starts there, see docs/increments.md.
 unpack_into() {
   local other reader status
@@ -53,7 +62,8 @@ position() {
 judge_unpacking() {
   local said
   said=$(grep -v -e ': Not found in archive' -e 'Exiting with failure status' -e 'Cannot mknod: Operation not permitted' work/tar.errors)
-  [[ $said != *'No space left on device'* ]] || fail 71 "The disk of $(shown "${staged%/*}") became full."
+  [[ $said != *'No space left on device'* && $said != *'Disk quota exceeded'* ]] ||
+    fail 71 "$(full "${staged%/*}" 'while it was unpacked' "$said")"
   (($3 == 0 || $3 == 141)) || fail 94 "${archives[$1]} cannot be unpacked: $(tail -n 1 work/decompress.errors)."
   (($2 <= 128)) || fail 76 'tar was killed on the server.'
   ! grep -q 'Cannot mknod: Operation not permitted' work/tar.errors ||

@@ -23,9 +23,37 @@ reads_all() {
   [ "$proof" = 'Only root may read this, and a tar that reads everything.' ]
 }
 
-# no_room PATH: whether not even a few small files fit on its disk.
+# no_room FOLDER: whether not even a few small files fit there.
 no_room() {
   local blocks size inodes all
   read -r blocks size inodes all < <(stat -f -c '%a %S %d %c' -- "$1" 2>/dev/null)
-  ((${blocks:-1} * ${size:-65536} < 65536 || (${all:-0} && ! ${inodes:-1})))
+  ((${blocks:-1} * ${size:-65536} < 65536 || (${all:-0} && ! ${inodes:-1}))) || over_quota "$1"
+}
+
+# over_quota FOLDER, one of ours: that a share of the disk is used up shows only when something is written.
+over_quota() {
+  local trial=$1/.room.$BASHPID said
+  [ -d "$1" ] && [ -O "$1" ] || return
+  said=$({ head -c 65536 /dev/zero >"$trial"; } 2>&1)
+  rm -f -- "$trial"
+  [[ $said == *'Disk quota exceeded'* ]]
+}
+
+# is_read_only FOLDER: whether its file system takes nothing, whoever asks. One that was given up after an
+# error does not say so unless it is tried.
+is_read_only() {
+  local trial=$1/.room.$BASHPID said
+  said=$(touch -- "$trial" 2>&1)
+  rm -f -- "$trial"
+  [[ $said == *': Read-only file system' ]]
+} 2>/dev/null
+
+# full FOLDER [WHEN [SAID]]: the sentence of what has no room. Whether it is a quota a tool has SAID, or a file
+# tells that is written where we are, which is on the same disk.
+full() {
+  if [[ ${3:-} == *'Disk quota exceeded'* ]] || { [ -z "${3:-}" ] && over_quota .; }; then
+    printf 'What %s may use of the disk of %s %s.' "$(id -un)" "$(shown "$1")" "${2:+was used up }${2:-is used up}"
+  else
+    printf 'The disk of %s %s.' "$(shown "$1")" "${2:+became full }${2:-is full}"
+  fi
 }
