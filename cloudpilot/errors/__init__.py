@@ -76,6 +76,7 @@ from cloudpilot.errors.reaching import (
     SshNotConfigured,
     SshUnreachable,
 )
+from cloudpilot.errors.recovery import ExportDamaged, RecoveryKeyWrong
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
     NotCompleted,
@@ -117,6 +118,7 @@ __all__ = [
     "DownloadFailed",
     "DownloadsBusy",
     "DumpIncomplete",
+    "ExportDamaged",
     "FormExpired",
     "HostKeyChanged",
     "HostKeyUnknown",
@@ -140,6 +142,7 @@ __all__ = [
     "PermissionDenied",
     "PrivilegeMissing",
     "ReadFailed",
+    "RecoveryKeyWrong",
     "RemovalUnproven",
     "RestoreInProgress",
     "RunKilled",
