@@ -29,6 +29,7 @@ from cloudpilot.web import (
     people,
     privileges,
     problems,
+    recovery,
     removals,
     restores,
     retention,
@@ -78,6 +79,7 @@ BLUEPRINTS = (
     invitations.bp,
     links.bp,
     audit.bp,
+    recovery.bp,
     health.bp,
 )
 
