@@ -76,7 +76,14 @@ from cloudpilot.errors.reaching import (
     SshNotConfigured,
     SshUnreachable,
 )
-from cloudpilot.errors.recovery import ExportDamaged, RecoveryKeyWrong
+from cloudpilot.errors.recovery import (
+    ExportDamaged,
+    ExportFailed,
+    ExportOfOtherVersion,
+    PanelAtRest,
+    PanelNotEmpty,
+    RecoveryKeyWrong,
+)
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
     NotCompleted,
@@ -119,6 +126,8 @@ __all__ = [
     "DownloadsBusy",
     "DumpIncomplete",
     "ExportDamaged",
+    "ExportFailed",
+    "ExportOfOtherVersion",
     "FormExpired",
     "HostKeyChanged",
     "HostKeyUnknown",
@@ -137,6 +146,8 @@ __all__ = [
     "NotFound",
     "ObjectLocked",
     "ObjectMissing",
+    "PanelAtRest",
+    "PanelNotEmpty",
     "PathIsLink",
     "PathMissing",
     "PermissionDenied",

@@ -121,6 +121,7 @@ ROUTES = {
     ("POST", "/backups/<uuid:backup_id>/restore"): Right.RESTORE,
     ("GET", "/recovery"): Right.RECOVERY,
     ("POST", "/recovery/confirm"): Right.RECOVERY,
+    ("POST", "/recovery/export"): Right.RECOVERY,
     ("POST", "/recovery/make"): Right.RECOVERY,
     ("GET", "/restores"): Right.VIEW,
     ("GET", "/restores/<uuid:restore_id>"): Right.VIEW,
