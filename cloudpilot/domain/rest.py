@@ -6,10 +6,12 @@ may be asked for. What was under way when the export was made belongs to the old
 however it ends, nothing is removed or put back because of it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import ColumnElement, ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
@@ -30,6 +32,9 @@ LOOKS = frozenset(
         RunKind.SURVEY,
     }
 )
+# What the old panel was asked for and this one does, once it has begun: it is done twice without
+# harm, and what it ends would stay for ever.
+ENDED_ANYWAY = frozenset({RunKind.ABANDON, RunKind.CLEAR, RunKind.DELETE, RunKind.VERIFY})
 # Backups that the old panel has made, or has deleted, are not known before everything was checked.
 NOTHING_EXPIRES_FOR = timedelta(days=1)
 
@@ -63,6 +68,15 @@ def refuse(session: Session, kind: RunKind | None = None) -> None:
     """Raises PanelAtRest if this must not be begun now; `kind` None: whatever it is."""
     if kind not in LOOKS and is_at_rest(session):
         raise PanelAtRest("This panel was brought back from an export and is at rest.")
+
+
+def allowed(session: Session, runs: Any) -> Sequence[ColumnElement[bool]]:
+    """What of these runs (the class Run) may be worked on: at rest what looks, and was asked for
+    here."""
+    if not is_at_rest(session):
+        return ()
+    until = select(Import.until).order_by(Import.imported_at.desc()).limit(1)
+    return (runs.kind.in_(LOOKS), runs.created_at > until.scalar_subquery())
 
 
 def is_of_old_panel(session: Session, created_at: datetime) -> bool:

@@ -41,3 +41,11 @@ class ExportFailed(CloudPilotError):
     code = "EXPORT_FAILED"
     remedy = "Free some space on the panel's own machine, in its temporary directory or where the file was to go, and try again."
     http_status = 503
+
+
+class NotTakenOver(CloudPilotError):
+    """The panel before this one was asked for it, and may have done it."""
+
+    code = "NOT_TAKEN_OVER"
+    remedy = "Nothing on servers or in vaults was touched because of this. Ask for it again if it is still wanted."
+    http_status = 409

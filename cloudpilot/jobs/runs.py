@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
+from cloudpilot.domain import rest
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.errors import CloudPilotError, RunStopped
+from cloudpilot.errors import CloudPilotError, NotTakenOver, RunStopped
 from cloudpilot.jobs import (
     abandon,
     check,
@@ -52,6 +53,8 @@ def start(run_id: str) -> None:
     run = lifecycle.take(UUID(run_id), Status.PENDING)
     if run and run.stop_requested_at:
         _end_before_it_ran(run)
+    elif run and lifecycle.is_of_old_panel(run) and run.kind not in rest.ENDED_ANYWAY:
+        lifecycle.fail(run.id, NotTakenOver("The panel before this one was asked for it."))
     elif run and run.kind in DIRECT:
         with lifecycle.recorded(run):
             DIRECT[run.kind](run)

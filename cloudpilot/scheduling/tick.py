@@ -22,6 +22,7 @@ from cloudpilot.domain import (
     expiry,
     listings,
     outcomes,
+    rest,
     restore_kept,
     restores,
     runs,
@@ -49,11 +50,15 @@ SECONDS_A_TICK = 2.0  # looks wait meanwhile; what is left is there in a second
 def tick() -> None:
     """Ring for every run that is due: to be started, taken up again, or looked at."""
     queue.note_tick()
-    ask_for_backups()
-    ask_for_checks()
-    ask_for_removals()
-    ask_for_expiry()
-    ask_to_forget()
+    with reading() as session:
+        is_at_rest, may_expire = rest.is_at_rest(session), rest.may_expire(session)
+    if not is_at_rest:
+        ask_for_backups()
+        ask_for_checks()
+    if may_expire:
+        ask_for_removals()
+        ask_for_expiry()
+        ask_to_forget()
     drop_listings()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))

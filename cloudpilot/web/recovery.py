@@ -8,7 +8,7 @@ from werkzeug.wsgi import FileWrapper
 
 from cloudpilot import recovery
 from cloudpilot.db import db, reading, transaction
-from cloudpilot.domain import passwords, people
+from cloudpilot.domain import beginning, passwords, people, rest
 from cloudpilot.domain import recovery as keys
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
@@ -17,7 +17,7 @@ from cloudpilot.exports import files, writing
 from cloudpilot.web import answers, limits, step_up
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
-from cloudpilot.web.forms.recovery import EndingForm, ProofForm
+from cloudpilot.web.forms.recovery import BeginForm, EndingForm, ProofForm
 from cloudpilot.web.forms.sealed import sealer
 
 bp = Blueprint("recovery", __name__, url_prefix="/recovery")
@@ -55,6 +55,23 @@ def export() -> BaseResponse:
     """All of the panel as a file, as it is now."""
     form = ProofForm(prefix="export")
     return sent(form, lambda: _export(form)) or _page(exporting=form)
+
+
+@bp.post("/begin")
+@needs(Right.RECOVERY)
+@limits.attempts
+def begin() -> BaseResponse:
+    """The panel that this one was exported from is gone: everything goes on."""
+    form = BeginForm(prefix="begin")
+    return sent(form, lambda: _begin(form)) or _page(beginning=form)
+
+
+def _begin(form: BeginForm) -> str:
+    step_up.prove(form.password.value, "begin after an import")
+    with transaction() as session:
+        back = beginning.begin(session, me())
+        note(session, Action.PANEL_BEGUN, made_at=back.made_at.isoformat(), panel=back.panel)
+    return url_for("overview.show")
 
 
 def _export(form: ProofForm) -> Response:
@@ -96,20 +113,26 @@ def _confirm(form: EndingForm) -> str:
     return url_for(".show")
 
 
-def _page(
-    making: Form | None = None, ending: Form | None = None, exporting: Form | None = None
-) -> Response:
-    """The page; one of its forms may hold what was refused."""
+def _page(**refused: Form) -> Response:
+    """The page; one of its forms, by name, may hold what was refused."""
+    forms: dict[str, Form] = {
+        "making": ProofForm(formdata=None, prefix="make"),
+        "ending": EndingForm(formdata=None),
+        "exporting": ProofForm(formdata=None, prefix="export"),
+        "beginning": BeginForm(formdata=None, prefix="begin"),
+    }
     with reading() as session:
         key, waiting = keys.current(session), keys.unconfirmed(session)
         by = {person.id: person.name for person in people.listed(session)}
+        back = rest.current(session)
+        ahead = beginning.ahead(session) if back else None
     return page(
         "recovery/show.html",
-        making or ending or exporting or Form(formdata=None),
+        next(iter(refused.values()), Form(formdata=None)),
         key=key,
         waiting=waiting,
         by=by,
-        making=making or ProofForm(formdata=None, prefix="make"),
-        ending=ending or EndingForm(formdata=None),
-        exporting=exporting or ProofForm(formdata=None, prefix="export"),
+        back=back,
+        ahead=ahead,
+        **forms | refused,
     )

@@ -120,6 +120,7 @@ ROUTES = {
     ("GET", "/backups/<uuid:backup_id>/restore"): Right.RESTORE,
     ("POST", "/backups/<uuid:backup_id>/restore"): Right.RESTORE,
     ("GET", "/recovery"): Right.RECOVERY,
+    ("POST", "/recovery/begin"): Right.RECOVERY,
     ("POST", "/recovery/confirm"): Right.RECOVERY,
     ("POST", "/recovery/export"): Right.RECOVERY,
     ("POST", "/recovery/make"): Right.RECOVERY,

@@ -1,5 +1,8 @@
 """Forms of the recovery key: who asks, and whether they have it."""
 
+from wtforms import BooleanField
+from wtforms.validators import InputRequired
+
 from cloudpilot import recovery
 from cloudpilot.secrets import Secret
 from cloudpilot.web.forms import Form, Text
@@ -10,6 +13,12 @@ class ProofForm(Form):
     """Who asks says so with their password."""
 
     password = Password("Your password", Secret)
+
+
+class BeginForm(ProofForm):
+    """The old panel is gone."""
+
+    gone = BooleanField("The old panel is gone for good", validators=[InputRequired()])
 
 
 class EndingForm(Form):
