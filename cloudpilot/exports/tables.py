@@ -28,7 +28,8 @@ EXPORTED: Mapping[str, str] = {
         created_at removed_at lines checked_at next_check_at
     """,
     "panel_exports": """
-        id vault_id key recipient created_at size sha256 version stored_at gone_at
+        id vault_id key recipient created_at size sha256 version stored_at gone_at error_code
+        error_detail
     """,
     "recovery_keys": """
         id recipient manifest_key ending_hash created_at created_by confirmed_at

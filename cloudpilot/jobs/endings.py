@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from cloudpilot.domain import (
     backups,
     outcomes,
+    panel_exports,
     proofs,
     restore_kept,
     restore_steps,
@@ -109,6 +110,12 @@ def _forgotten(session: Session, run: Run, ending: Ending) -> list[Run]:
     return [] if ending.error else restore_kept.forgotten(session, run)
 
 
+def _exported(session: Session, run: Run, ending: Ending) -> list[Run]:
+    if ending.error:
+        panel_exports.failed(session, run, ending.error)
+    return []
+
+
 _ENDINGS: Mapping[RunKind, Callable[[Session, Run, Ending], list[Run]]] = {
     RunKind.MAKE: _made,
     RunKind.SNAPSHOT: _snapshot_made,
@@ -118,4 +125,5 @@ _ENDINGS: Mapping[RunKind, Callable[[Session, Run, Ending], list[Run]]] = {
     RunKind.RESTORE: _restored,
     RunKind.UNDO: _put_back,
     RunKind.FORGET: _forgotten,
+    RunKind.EXPORT: _exported,
 }

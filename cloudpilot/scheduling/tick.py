@@ -22,6 +22,7 @@ from cloudpilot.domain import (
     expiry,
     listings,
     outcomes,
+    panel_exports,
     rest,
     restore_kept,
     restores,
@@ -31,6 +32,7 @@ from cloudpilot.domain import (
     starting,
     subjects,
     vault_checks,
+    vaults,
 )
 from cloudpilot.domain.status import LostRace, Status
 from cloudpilot.errors import BackupInProgress
@@ -55,6 +57,7 @@ def tick() -> None:
     if not is_at_rest:
         ask_for_backups()
         ask_for_checks()
+        ask_for_exports()
     if may_expire:
         ask_for_removals()
         ask_for_expiry()
@@ -139,6 +142,15 @@ def drop_listings() -> None:
             return
     with transaction() as session:
         listings.dropped(session)
+
+
+def ask_for_exports() -> None:
+    """Have the panel itself exported into each vault, once a day."""
+    with reading() as session:
+        due = panel_exports.due(session)
+    for vault_id in due:
+        with _unless_another_clock_does(), transaction() as session:
+            queue.ring(session, panel_exports.ask(session, vaults.find(session, vault_id)))
 
 
 def ask_for_checks() -> None:

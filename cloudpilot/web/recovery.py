@@ -8,7 +8,7 @@ from werkzeug.wsgi import FileWrapper
 
 from cloudpilot import recovery
 from cloudpilot.db import db, reading, transaction
-from cloudpilot.domain import beginning, passwords, people, rest
+from cloudpilot.domain import beginning, panel_exports, passwords, people, rest
 from cloudpilot.domain import recovery as keys
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
@@ -126,6 +126,7 @@ def _page(**refused: Form) -> Response:
         by = {person.id: person.name for person in people.listed(session)}
         back = rest.current(session)
         ahead = beginning.ahead(session) if back else None
+        standings = panel_exports.standings(session)
     return page(
         "recovery/show.html",
         next(iter(refused.values()), Form(formdata=None)),
@@ -134,5 +135,6 @@ def _page(**refused: Form) -> Response:
         by=by,
         back=back,
         ahead=ahead,
+        standings=standings,
         **forms | refused,
     )

@@ -43,6 +43,8 @@ def upgrade() -> None:
         sa.Column("version", sa.String(), nullable=False),
         sa.Column("stored_at", AT, nullable=True),
         sa.Column("gone_at", AT, nullable=True),
+        sa.Column("error_code", sa.String(), nullable=True),
+        sa.Column("error_detail", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["vault_id"], ["vaults.id"], name="fk_panel_exports_vault_id"),
         sa.PrimaryKeyConstraint("id", name="pk_panel_exports"),
     )
