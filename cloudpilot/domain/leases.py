@@ -1,16 +1,42 @@
-"""Many runs at once: taken, as `runs.lease` takes one, and found."""
+"""Whose turn it is: which runs are due, and which job has one for itself, for how long."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
+from cloudpilot.domain import pace, rest
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import RunKind
+
+
+def is_due(now: datetime) -> Any:
+    """Its time has come; or our clock has been set back since that was written down."""
+    works = (Run.status == Status.RUNNING) & Run.kind.in_([k for k in RunKind if k.is_on_server])
+    return (Run.next_look_at <= now) | ((Run.next_look_at > now + pace.FARTHEST) & works)
+
+
+def due(session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]) -> list[UUID]:
+    """The runs whose time has come, the longest overdue first."""
+    rows = select(Run.id).where(is_due(clock.now()), Run.status.in_(statuses), Run.kind.in_(kinds))
+    rows = rows.where(*rest.allowed(session, Run))
+    return list(session.scalars(rows.order_by(Run.next_look_at).limit(limit)))
+
+
+def lease(session: Session, run_id: UUID, *statuses: Status, length: timedelta) -> Run | None:
+    """The run, for this job alone for `length`; None if it is not due, so not ours to take."""
+    now = clock.now()
+    free = update(Run).where(Run.id == run_id, Run.status.in_(statuses), is_due(now))
+    taken = session.execute(
+        free.where(*rest.allowed(session, Run)).values(next_look_at=now + length).returning(Run.id),
+        execution_options={"synchronize_session": False},
+    )
+    return session.get_one(Run, run_id, populate_existing=True) if taken.first() else None
 
 
 def at_work(session: Session, limit: int, *, kinds: Sequence[RunKind], silent: bool) -> list[Run]:
@@ -20,7 +46,8 @@ def at_work(session: Session, limit: int, *, kinds: Sequence[RunKind], silent: b
     silent  those whose servers have not answered the last question, or those who have
     """
     rows = select(Run).where(
-        Run.next_look_at <= clock.now(),
+        *rest.allowed(session, Run),
+        is_due(clock.now()),
         Run.status == Status.RUNNING,
         Run.kind.in_(kinds),
         Run.silent_since.is_not(None) if silent else Run.silent_since.is_(None),

@@ -5,8 +5,8 @@ asks it: a run that is due is taken by one conditional UPDATE, so no two process
 one that dies is replaced when the time has come again.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import pace
+from cloudpilot.domain import pace, rest
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.servers import Server
@@ -117,7 +117,8 @@ class Run(HasStatus, Base):
 
 
 def add(session: Session, run: Run) -> Run:
-    """A new run; raises BackupInProgress if an active one has the same claim."""
+    """A new run; raises BackupInProgress if an active one has the same claim, PanelAtRest."""
+    rest.refuse(session, run.kind)
     try:
         with session.begin_nested():
             session.add(run)
@@ -140,8 +141,9 @@ def find(session: Session, run_id: UUID) -> Run:
 def request_stop(session: Session, run: Run) -> None:
     """Say that the run should end; its work hears of it from the next job.
 
-    Raises InvalidState if it has ended.
+    Raises InvalidState if it has ended, PanelAtRest.
     """
+    rest.refuse(session, run.kind)
     wish = update(Run).where(Run.id == run.id, Run.status.in_(ACTIVE))
     asked = session.execute(
         wish.values(stop_requested_at=run.stop_requested_at or clock.now()).returning(Run.id),
@@ -163,17 +165,6 @@ def take_over(session: Session, run: Run, by: Person) -> bool:
     return taken.first() is not None
 
 
-def lease(session: Session, run_id: UUID, *statuses: Status, length: timedelta) -> Run | None:
-    """The run, for this job alone for `length`; None if it is not due, so not ours to take."""
-    now = clock.now()
-    free = update(Run).where(Run.id == run_id, Run.status.in_(statuses), _is_due(now))
-    taken = session.execute(
-        free.values(next_look_at=now + length).returning(Run.id),
-        execution_options={"synchronize_session": False},
-    )
-    return session.get_one(Run, run_id, populate_existing=True) if taken.first() else None
-
-
 def mark_sent(session: Session, run: Run) -> bool:
     """From now on the server may hold something of it. False if it must not go there any more:
     somebody wants it stopped, or it has ended."""
@@ -187,25 +178,14 @@ def mark_sent(session: Session, run: Run) -> bool:
     return marked.first() is not None
 
 
-def _is_due(now: datetime) -> Any:
-    """Its time has come; or our clock has been set back since that was written down."""
-    works = (Run.status == Status.RUNNING) & Run.kind.in_([k for k in RunKind if k.is_on_server])
-    return (Run.next_look_at <= now) | ((Run.next_look_at > now + pace.FARTHEST) & works)
-
-
-def due(session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]) -> list[UUID]:
-    """The runs whose time has come, the longest overdue first."""
-    rows = select(Run.id).where(_is_due(clock.now()), Run.status.in_(statuses), Run.kind.in_(kinds))
-    return list(session.scalars(rows.order_by(Run.next_look_at).limit(limit)))
-
-
 def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) -> None:
     """Take over what the work said about itself, unless the run has ended meanwhile.
 
     Within a stage what is done never goes back.
     """
     now = clock.now()
-    since = run.seen_at if report.stage == run.stage else None  # of the last look at this stage
+    seen_at = run.seen_at if report.stage == run.stage else None  # of a look at this stage
+    since = (now - seen_at).total_seconds() if seen_at else None
     done = max(run.done, report.done) if report.stage == run.stage else report.done
     session.execute(
         update(Run)
@@ -214,9 +194,7 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
             stage=report.stage,
             done=done,
             total=None if report.total is None else max(report.total, done),
-            rate=pace.rate(
-                run.rate, done - run.done, (now - since).total_seconds() if since else None
-            ),
+            rate=pace.rate(run.rate, done - run.done, since),
             log=report.log,
             seen_at=now,
             next_look_at=next_look_at,

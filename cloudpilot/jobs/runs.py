@@ -7,9 +7,10 @@ from uuid import UUID
 from rq import get_current_job
 
 from cloudpilot import log
+from cloudpilot.domain import rest
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.errors import CloudPilotError, RunStopped
+from cloudpilot.errors import CloudPilotError, NotTakenOver, RunStopped
 from cloudpilot.jobs import (
     abandon,
     check,
@@ -18,6 +19,7 @@ from cloudpilot.jobs import (
     clear,
     create,
     delete,
+    export,
     inspect,
     leaving,
     lifecycle,
@@ -42,6 +44,7 @@ DIRECT = {
     RunKind.CHECK_VAULT: check_vault.perform,
     RunKind.CLEAR: clear.perform,
     RunKind.CREATE: create.perform,
+    RunKind.EXPORT: export.perform,
     RunKind.DELETE: delete.perform,
     RunKind.INSPECT: inspect.perform,
     RunKind.LIST: listing.perform,
@@ -59,6 +62,8 @@ def start(run_id: str) -> None:
     run = lifecycle.take(UUID(run_id), Status.PENDING)
     if run and run.stop_requested_at:
         _end_before_it_ran(run)
+    elif run and lifecycle.is_of_old_panel(run) and run.kind not in rest.ENDED_ANYWAY:
+        lifecycle.fail(run.id, NotTakenOver("The panel before this one was asked for it."))
     elif run:
         with _held(run):
             DIRECT.get(run.kind, work.start)(run)

@@ -16,15 +16,17 @@ from cloudpilot.domain import (
     history,
     overdue,
     overview,
+    panel_exports,
     presence,
     protection,
+    recovery,
     scheduled,
     vault_checks,
 )
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.protection import FRESH_FOR, Around, Standing
 from cloudpilot.web import pictures
-from cloudpilot.web.access import needs
+from cloudpilot.web.access import me, needs
 from cloudpilot.web.paging import PAGE, page_number
 from cloudpilot.web.runs import fingerprint
 from cloudpilot.web.verdict import Counts, Verdict, verdict
@@ -53,6 +55,7 @@ def show() -> str:
             "stores": history.stores(session, limit=STORES_SHOWN),
             "calendar": pictures.of_panel(session) if standings else None,
             "servers": [] if standings else overview.server_rows(session, limit=1),
+            "recovery": _recovery(session) if me().may(Right.RECOVERY) else None,
         }
     context |= {"runs": active, "active": count, "state": fingerprint(active)}
     return render_template("overview.html", **context)
@@ -80,6 +83,14 @@ def sites() -> str:
         search=search,
         wanted=wanted,
     )
+
+
+def _recovery(session: Session) -> str | None:
+    """What an owner should know of the panel's own backup: that there is no key for it, or that it
+    is late."""
+    if recovery.current(session) is None:
+        return "no key"
+    return "late" if any(one.is_late for one in panel_exports.standings(session)) else None
 
 
 def _rows(session: Session, standings: list[Standing], known: Around) -> list[overview.SiteRow]:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import runs
+from cloudpilot.domain import leases, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
@@ -67,7 +67,7 @@ def test_another_fault_of_the_database_is_not_called_in_progress(core: Flask) ->
 def test_a_due_run_is_taken_by_one_of_many(core: Flask, make_run: UUID) -> None:
     def take(_number: int) -> bool:
         with core.app_context(), transaction() as session:
-            return runs.lease(session, make_run, Status.PENDING, length=MINUTE) is not None
+            return leases.lease(session, make_run, Status.PENDING, length=MINUTE) is not None
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(take, range(8))) == 1
@@ -75,10 +75,10 @@ def test_a_due_run_is_taken_by_one_of_many(core: Flask, make_run: UUID) -> None:
 
 def test_a_run_in_another_state_or_not_due_is_not_taken(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
-        assert runs.lease(session, make_run, Status.RUNNING, length=MINUTE) is None
-        assert runs.due(session, 9, Status.PENDING, kinds=list(RunKind)) == [make_run]
-        runs.lease(session, make_run, Status.PENDING, length=MINUTE)
-        assert runs.due(session, 9, Status.PENDING, kinds=list(RunKind)) == []
+        assert leases.lease(session, make_run, Status.RUNNING, length=MINUTE) is None
+        assert leases.due(session, 9, Status.PENDING, kinds=list(RunKind)) == [make_run]
+        leases.lease(session, make_run, Status.PENDING, length=MINUTE)
+        assert leases.due(session, 9, Status.PENDING, kinds=list(RunKind)) == []
 
 
 def test_progress_never_goes_back_within_a_stage(core: Flask, make_run: UUID) -> None:

@@ -12,10 +12,11 @@ from threading import Thread
 import paramiko
 import pytest
 
+from cloudpilot.engine import unreached
 from cloudpilot.engine.address import Address
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.program import Program
-from cloudpilot.engine.ssh import Session, _reason, connect
+from cloudpilot.engine.ssh import Session, connect
 from cloudpilot.errors import (
     CommandFailed,
     DiskFull,
@@ -217,8 +218,8 @@ def listener(banner: bytes) -> Iterator[int]:
     ],
 )
 def test_what_a_peer_says_is_not_repeated(error: Exception, words: str) -> None:
-    assert words in _reason(error)
-    assert "peer" not in _reason(error)
+    assert words in unreached.reason(error)
+    assert "peer" not in unreached.reason(error)
 
 
 def test_a_peer_that_speaks_something_else_is_not_quoted() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, runs
+from cloudpilot.domain import backups, leases, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.people import Person
@@ -155,16 +155,16 @@ def test_a_clock_of_ours_that_jumps_neither_hides_nor_ends_the_work(
     moment.pass_by(hours=hours)
     length = timedelta(seconds=lifecycle.settings().lease_seconds)
     with transaction() as session:
-        due = runs.due(session, 10, Status.RUNNING, kinds=[RunKind.MAKE])
+        due = leases.due(session, 10, Status.RUNNING, kinds=[RunKind.MAKE])
         assert due == [started.id]
-        assert runs.lease(session, started.id, Status.RUNNING, length=length)
-        assert runs.lease(session, started.id, Status.RUNNING, length=length) is None
+        assert leases.lease(session, started.id, Status.RUNNING, length=length)
+        assert leases.lease(session, started.id, Status.RUNNING, length=length) is None
     lifecycle.wait(run_of(started.id), SshUnreachable("No route."))
     lifecycle.give_up_if_silent(run_of(started.id))
     assert run_of(started.id).status is Status.RUNNING
     moment.at = clock_before + timedelta(seconds=60)  # somebody has set it right
     with transaction() as session:
-        assert runs.due(session, 10, Status.RUNNING, kinds=[RunKind.MAKE]) == [started.id]
+        assert leases.due(session, 10, Status.RUNNING, kinds=[RunKind.MAKE]) == [started.id]
 
 
 def test_an_answer_ends_the_silence(started: Run) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import requests, runs, uploads
+from cloudpilot.domain import leases, requests, runs, uploads
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.people import Person
@@ -78,8 +78,8 @@ def back_up(site_id: UUID, vault_id: UUID | None, **columns: object) -> UUID:
 def step() -> bool:
     """All that is due is done once; whether nothing is left to be done."""
     with reading() as session:
-        due = runs.due(session, 100, Status.PENDING, kinds=list(RunKind))
-        due += runs.due(session, 100, Status.RUNNING, kinds=list(DIRECT))
+        due = leases.due(session, 100, Status.PENDING, kinds=list(RunKind))
+        due += leases.due(session, 100, Status.RUNNING, kinds=list(DIRECT))
     for run_id in due:
         jobs.start(str(run_id))
     looks.look_round()
