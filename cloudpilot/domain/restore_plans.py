@@ -56,6 +56,7 @@ class Asked:
     suffix: str = ""
     exact: bool = True
     safe: bool = True
+    knows: bool = False  # that it is unverified, and what that means
 
 
 def plan(session: Session, asked: Asked, by: Person) -> Restore:
@@ -89,7 +90,8 @@ def refuse_snapshot(backup: Backup) -> None:
 def _refuse(session: Session, asked: Asked) -> list[str]:
     """What can be known without the server; returns the paths.
 
-    Raises NotCompleted, InvalidState, SshNotConfigured, InvalidPath, PrivilegeMissing.
+    Raises NotCompleted, InvalidState, InvalidConfig, SshNotConfigured, InvalidPath,
+    PrivilegeMissing.
     """
     backup, server = asked.backup, asked.server
     refuse_snapshot(backup)
@@ -106,9 +108,23 @@ def _refuse(session: Session, asked: Asked) -> list[str]:
         raise SshNotConfigured(f"{server.name} has not been set up: its host key is unknown.")
     if not asked.paths and not asked.dumps:
         raise InvalidPath("There is nothing chosen that could be restored.")
+    _refuse_unverified(session, asked)
     if asked.paths:
         _refuse_without_rights(server, asked.into)
     return _paths_of(backup, asked.paths)
+
+
+def _refuse_unverified(session: Session, asked: Asked) -> None:
+    """What anybody may have made: a dump is a program, which the database server's client runs."""
+    if not restore_sources.is_unverified(session, asked.backup):
+        return
+    if asked.dumps:
+        raise InvalidConfig(
+            "Databases of an unverified backup are not restored from here: a dump is a program that"
+            " somebody else may have written. Download the archive and look at it first."
+        )
+    if not asked.knows:
+        raise InvalidConfig("The backup is unverified: tick that you know what can be in it.")
 
 
 def _refuse_without_rights(server: Server, into: str) -> None:

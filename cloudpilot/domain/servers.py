@@ -59,6 +59,7 @@ class Server(Base):
     checked_at: Mapped[datetime | None]  # when the last Check ended well enough to say something
     next_check_at: Mapped[datetime | None] = mapped_column(index=True)  # by the clock, daily
     removed_at: Mapped[datetime | None]  # a tombstone: its backups keep their server
+    adopted_at: Mapped[datetime | None]  # known from a vault alone; a tombstone, too
     cloud_id: Mapped[UUID | None] = mapped_column(ForeignKey(Cloud.id), index=True)
     instance_id: Mapped[str | None]  # its machine there, as clouds.base.Instance has it
     instance_name: Mapped[str | None]  # as it was called when somebody chose it

@@ -78,6 +78,7 @@ from cloudpilot.errors.reaching import (
 )
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
+    ManifestRefused,
     NotCompleted,
     ObjectLocked,
     ObjectMissing,
@@ -129,6 +130,7 @@ __all__ = [
     "KeyNotTaken",
     "KeyStillAccepted",
     "LinkInvalid",
+    "ManifestRefused",
     "NoBackupDir",
     "NotAllowed",
     "NotCompleted",

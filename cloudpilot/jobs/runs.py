@@ -7,6 +7,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, RunStopped
 from cloudpilot.jobs import (
     abandon,
+    adopt,
     check,
     check_cloud,
     check_vault,
@@ -30,6 +31,7 @@ from cloudpilot.kinds import RunKind
 # whatever state it was left. What a server does is only started here.
 DIRECT = {
     RunKind.ABANDON: abandon.perform,
+    RunKind.ADOPT: adopt.perform,
     RunKind.CHECK: check.perform,
     RunKind.CHECK_CLOUD: check_cloud.perform,
     RunKind.CHECK_VAULT: check_vault.perform,

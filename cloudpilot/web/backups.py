@@ -19,6 +19,7 @@ from cloudpilot.domain import (
     outcomes,
     overview,
     requests,
+    restore_sources,
     restores,
     servers,
     sites,
@@ -127,6 +128,7 @@ def show(backup_id: UUID) -> str:
         context["schedule"] = planned if planned and not planned.removed_at else None
         context["chain"] = chains.members(session, backup)
         context["needed"] = {one.id for one in chains.needed(session, backup)}
+        context["unverified"] = restore_sources.is_unverified(session, backup)
         context["names"] = vaults.names(session, backup)
         context["copies"] = uploads.in_vaults(session, backup)
         context["restored"] = restores.of_backup(session, backup)

@@ -66,9 +66,10 @@ def new(backup_id: UUID) -> BaseResponse:
         vaults = [(one, session.get(Vault, one) if one else None) for one in places]
         there = [one for one in servers.listed(session) if one.is_ready]
         form = RestoreForm()
-        form.offer(backup, vaults, there, request.args.getlist("path"))
+        unverified = restore_sources.is_unverified(session, backup)
+        form.offer(backup, vaults, there, request.args.getlist("path"), unverified=unverified)
     return sent(form, lambda: _plan(form, backup_id)) or page(
-        "restores/new.html", form, backup=backup, places=places
+        "restores/new.html", form, backup=backup, places=places, unverified=unverified
     )
 
 
@@ -195,6 +196,7 @@ def _context(restore_id: UUID) -> dict[str, Any]:
             "run": run,
             "name": restore_plans.confirmed_by(session, restore),
             "need": need,
+            "unverified": restore_sources.is_unverified(session, backup),
         }
         saved = restore_plans.saved(session, restore)
     return _with_state(found | _reviewed(restore, backup, need, saved))

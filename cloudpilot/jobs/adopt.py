@@ -1,0 +1,148 @@
+"""Looking in a vault for backups that no row knows: it reads small files and changes nothing there.
+
+One job looks for a minute, and the next goes on where it has stopped. What was found of a folder is
+written down together with how far the search is, so a job that is killed has done all of a folder
+or nothing.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from uuid import UUID
+
+from cloudpilot import clock
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import adoption, lying, manifests, runs, searches, told, uploads
+from cloudpilot.domain.adoption import Found, Laid
+from cloudpilot.domain.lying import Lying
+from cloudpilot.domain.manifests import Folder
+from cloudpilot.domain.objects import ARCHIVE, MANIFEST
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.searches import Fate, Progress
+from cloudpilot.domain.status import Status
+from cloudpilot.errors import ManifestRefused, ObjectMissing
+from cloudpilot.jobs import lifecycle, opening, queue
+from cloudpilot.reports import Report
+from cloudpilot.vaults import reading as vault_reading
+from cloudpilot.vaults.base import StoredObject, Vault
+
+SECONDS = 60  # of one job, a folder more or less
+SIGNED_SECONDS = 300
+
+
+def perform(run: Run) -> None:
+    """Go on from where the search has come to; whatever is done twice is known the second time."""
+    vault_id = uploads.vault_of(run)
+    vault = opening.vault(vault_id)
+    lifecycle.begin(run)
+    until = time.monotonic() + SECONDS
+    reached = searches.progress(lifecycle.current(run.id))
+    for there in lying.together(vault.list()):
+        if there.folder.name <= reached.cursor:
+            continue
+        seen = _looked_at(run, vault, vault_id, there, reached)
+        if seen is None:
+            return  # it has ended meanwhile: somebody has stopped it
+        reached = seen
+        if time.monotonic() > until:
+            _go_on_later(run)
+            return
+    with transaction() as session:
+        adoption.link_chains(session)
+    lifecycle.complete(run, Report(stage="adopt", log=words(reached), over=True))
+
+
+def words(reached: Progress) -> str:
+    """What was found."""
+    new = f"{reached.signed:,} signed, {reached.unverified:,} unverified"
+    rest = f"{reached.known:,} were known, {reached.refused:,} folders were not understood."
+    found = f"{reached.found:,} new backups of {reached.servers:,} servers: {new}. {rest}"
+    return "\n".join([found, *(f"{folder}: {why}" for folder, why in reached.whys)])
+
+
+def _looked_at(
+    run: Run, vault: Vault, vault_id: UUID, there: Lying[StoredObject], reached: Progress
+) -> Progress | None:
+    """One folder, from the store to its rows; None if the run is over."""
+    why, found = "", None
+    if not _is_known(there.folder):
+        try:
+            found = _found(vault, there)
+        except (ManifestRefused, ObjectMissing) as refused:
+            why = str(refused)
+    with transaction() as session:
+        row = runs.find(session, run.id)
+        if row.status is not Status.RUNNING:
+            return None
+        if why:
+            fate = Fate.REFUSED
+        elif found and (backup := adoption.adopt(session, vault_id, found)):
+            fate = Fate.UNVERIFIED if backup.is_unverified else Fate.SIGNED
+        else:
+            fate = Fate.KNOWN
+        new = reached.after(there.folder, fate, why)
+        searches.note(row, new)
+        return new
+
+
+def _is_known(folder: Folder) -> bool:
+    with reading() as session:
+        return adoption.is_known(session, folder.backup)
+
+
+def _go_on_later(run: Run) -> None:
+    with transaction() as session:
+        row = runs.find(session, run.id)
+        adoption.link_chains(session)
+        searches.pause(session, row)
+        queue.ring(session, row)
+
+
+def _found(vault: Vault, there: Lying[StoredObject]) -> Found:
+    """The newest attempt that is whole; raises what is wrong with it."""
+    first, *others = there.with_manifests()
+    try:
+        return _attempt(vault, there, first)
+    except (ManifestRefused, ObjectMissing):
+        for attempt in others:
+            try:
+                return _attempt(vault, there, attempt)
+            except (ManifestRefused, ObjectMissing):
+                continue
+        raise
+
+
+def _attempt(vault: Vault, there: Lying[StoredObject], attempt: UUID) -> Found:
+    body = small(vault, there.manifest(attempt))
+    manifest = manifests.parse(body, there.folder, clock.now())
+    objects = {
+        name: laid(vault, one.key) for name, one in there.objects(attempt, manifest.archive).items()
+    }
+    if objects[ARCHIVE].size != manifest.made.size:
+        raise ManifestRefused("The archive is not of the size that its manifest says.")
+    digest = hashlib.sha256(body).hexdigest()
+    objects[MANIFEST] = laid(vault, objects[MANIFEST].key, sha256=digest)
+    return Found(manifest, attempt, objects)
+
+
+def laid(vault: Vault, key: str, sha256: str | None = None) -> Laid:
+    """An object as the store names it now; raises ObjectMissing."""
+    now = vault.stat(key)
+    return Laid(key, now.size, now.etag, now.version, sha256)
+
+
+def small(vault: Vault, one: StoredObject) -> bytes:
+    """All of a small object; raises ManifestRefused for a large one, whatever it says it is."""
+    if one.size > told.BYTES_AT_MOST:
+        raise ManifestRefused("Its manifest is larger than any that CloudPilot writes.")
+    address = vault.sign_read(one.key, seconds=SIGNED_SECONDS, filename="manifest.json")
+    private = lifecycle.settings().private_networks
+    body = b""
+    chunks: Iterator[bytes] = vault_reading.read(address, private=private)
+    with closing(chunks):  # type: ignore[type-var]
+        for chunk in chunks:
+            body += chunk
+            if len(body) > told.BYTES_AT_MOST:
+                raise ManifestRefused("Its manifest is larger than any that CloudPilot writes.")
+    return body
