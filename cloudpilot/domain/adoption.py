@@ -115,6 +115,11 @@ class OfServer:
     unverified: int
     newest: datetime
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is known from vaults alone."""
+        return self.server.adopted_at is not None and self.server.removed_at is not None
+
 
 def by_server(session: Session, vault_id: UUID | None = None) -> list[OfServer]:
     """By name: in that vault, or in any."""

@@ -124,6 +124,12 @@ def listed(session: Session) -> list[Server]:
     return list(session.scalars(rows))
 
 
+def adopted(session: Session) -> list[Server]:
+    """Those that are known from a vault alone, by name."""
+    rows = select(Server).where(Server.adopted_at.is_not(None), Server.removed_at.is_not(None))
+    return list(session.scalars(rows.order_by(Server.name, Server.id)))
+
+
 def of_ids(session: Session, ids: Iterable[UUID]) -> list[Server]:
     """These, removed ones among them."""
     return list(session.scalars(select(Server).where(Server.id.in_(set(ids)))))

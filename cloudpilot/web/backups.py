@@ -71,13 +71,14 @@ def index() -> str:
     after = request.args.get("after")
     with reading() as session:
         found = lists.backups(session, wanted, Cursor.parse(after) if after else None)
-        all_servers = servers.listed(session)
+        all_servers, adopted = servers.listed(session), servers.adopted(session)
         site = session.get(Site, wanted["site_id"]) if wanted["site_id"] else None
     chosen = {name: request.args.get(name, "") for name, _, _ in FILTERS}
     return render_template(
         "backups/index.html",
         page=found,
         servers=all_servers,
+        adopted=adopted,
         site=site,
         chosen=chosen,
         kept={name: value for name, value in chosen.items() if value},

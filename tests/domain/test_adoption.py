@@ -62,9 +62,11 @@ def test_it_gets_rows_and_its_server_a_tombstone(vault_id: UUID) -> None:
         with pytest.raises(NotFound):
             servers.find(session, folder.server)
         assert servers.listed(session) == sites.listed(session) == []
+        assert [one.id for one in servers.adopted(session)] == [folder.server]
         assert overview.server_rows(session, limit=10) == []
         [one] = adoption.by_server(session, vault_id)
         assert (one.server.name, one.signed, one.unverified) == ("web-1", 0, 1)
+        assert one.is_alone
         assert adoption.by_server(session, uuid4()) == []
         assert len(adoption.by_server(session)) == 1
 
