@@ -18,6 +18,7 @@
     outbound     the only way to an address that somebody has typed
     excludes     what patterns mean, judged and said for tar
     catalogue    failures by their codes
+    recovery     the recovery key, and what is encrypted for it
     settings options log text secrets kinds errors clock redaction     small basics
 
 Imports point downwards in this list; domain, engine, vaults and clouds are strangers. The rules are

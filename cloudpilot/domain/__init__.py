@@ -10,6 +10,7 @@ def load() -> None:
         databases,  # noqa: F401
         links,  # noqa: F401
         listings,  # noqa: F401
+        recovery,  # noqa: F401
         restores,  # noqa: F401
         schedules,  # noqa: F401
         servers,  # noqa: F401

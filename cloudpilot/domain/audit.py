@@ -102,6 +102,8 @@ class Action(StrEnum):
     RESTORE_FORGOTTEN = "restore.forget-requested"
     SNAPSHOT_USED = "backup.create-requested"
     SEALED_ANEW = "panel.sealed-anew"
+    RECOVERY_KEY_MADE = "panel.recovery-key-made"
+    RECOVERY_KEY_CONFIRMED = "panel.recovery-key-confirmed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,12 @@ class Right(StrEnum):
     VAULTS = "vaults"  # add and change where backups are kept
     FORGET = "forget"  # give up a vault of which nothing is proven gone
     PEOPLE = "people"  # invite people, change their roles, read the audit log
+    RECOVERY = "recovery"  # make the recovery key, take all of the panel away, bring it back
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
-    Role.ADMIN: frozenset(Right) - {Right.FORGET},
+    Role.ADMIN: frozenset(Right) - {Right.FORGET, Right.RECOVERY},
     Role.MEMBER: frozenset({Right.VIEW, Right.RUN}),
     Role.VIEWER: frozenset({Right.VIEW}),
 }

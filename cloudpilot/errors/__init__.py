@@ -76,6 +76,7 @@ from cloudpilot.errors.reaching import (
     SshNotConfigured,
     SshUnreachable,
 )
+from cloudpilot.errors.recovery import ExportDamaged, RecoveryKeyWrong
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
     ManifestRefused,
@@ -118,6 +119,7 @@ __all__ = [
     "DownloadFailed",
     "DownloadsBusy",
     "DumpIncomplete",
+    "ExportDamaged",
     "FormExpired",
     "HostKeyChanged",
     "HostKeyUnknown",
@@ -142,6 +144,7 @@ __all__ = [
     "PermissionDenied",
     "PrivilegeMissing",
     "ReadFailed",
+    "RecoveryKeyWrong",
     "RemovalUnproven",
     "RestoreInProgress",
     "RunKilled",

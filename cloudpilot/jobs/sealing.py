@@ -16,6 +16,7 @@ from cloudpilot.db import reading, transaction
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.recovery import PanelKey
 from cloudpilot.domain.restores import Restore
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.vaults import Vault
@@ -39,6 +40,7 @@ SEALED = (
     Sealed(Cloud, Cloud.secret, lambda cloud: cloud.secret_place),
     Sealed(VaultObject, VaultObject.upload_secret, lambda one: one.upload_place),
     Sealed(Restore, Restore.logins, lambda restore: restore.logins_place),
+    Sealed(PanelKey, PanelKey.manifest_key, lambda key: key.manifest_key_place),
 )
 
 

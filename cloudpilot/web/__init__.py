@@ -30,6 +30,7 @@ from cloudpilot.web import (
     people,
     privileges,
     problems,
+    recovery,
     removals,
     restores,
     retention,
@@ -80,6 +81,7 @@ BLUEPRINTS = (
     invitations.bp,
     links.bp,
     audit.bp,
+    recovery.bp,
     health.bp,
 )
 

@@ -16,13 +16,14 @@ from cloudpilot.domain import (
     overview,
     presence,
     protection,
+    recovery,
     scheduled,
     vault_checks,
 )
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.protection import FRESH_FOR, Around, Standing
 from cloudpilot.web import pictures
-from cloudpilot.web.access import needs
+from cloudpilot.web.access import me, needs
 from cloudpilot.web.paging import PAGE, page_number
 from cloudpilot.web.runs import fingerprint
 from cloudpilot.web.verdict import Counts, Verdict, verdict
@@ -51,6 +52,7 @@ def show() -> str:
             "stores": history.stores(session, limit=STORES_SHOWN),
             "calendar": pictures.of_panel(session) if standings else None,
             "servers": [] if standings else overview.server_rows(session, limit=1),
+            "lacks_key": me().may(Right.RECOVERY) and recovery.current(session) is None,
         }
     return render_template("overview.html", runs=active, state=fingerprint(active), **context)
 

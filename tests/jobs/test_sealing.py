@@ -132,7 +132,9 @@ def test_a_sealed_value_does_not_open_in_another_row(core: Flask) -> None:
 
 def test_every_column_that_sounds_like_a_secret_is_sealed_or_hashed() -> None:
     """A new table with a password in it must not be forgotten by `reseal`."""
-    secret = re.compile(r"(private_key|password|logins?|credentials?|secret|token|passphrase)$")
+    secret = re.compile(
+        r"(private_key|manifest_key|password|logins?|credentials?|secret|token|passphrase)$"
+    )
     known = {sealed.column.key for sealed in sealing.SEALED}
     columns: list[Any] = [
         column

@@ -122,6 +122,9 @@ ROUTES = {
     ("POST", "/servers/<uuid:server_id>/snapshot"): Right.RUN,
     ("GET", "/backups/<uuid:backup_id>/restore"): Right.RESTORE,
     ("POST", "/backups/<uuid:backup_id>/restore"): Right.RESTORE,
+    ("GET", "/recovery"): Right.RECOVERY,
+    ("POST", "/recovery/confirm"): Right.RECOVERY,
+    ("POST", "/recovery/make"): Right.RECOVERY,
     ("GET", "/restores"): Right.VIEW,
     ("GET", "/restores/<uuid:restore_id>"): Right.VIEW,
     ("GET", "/restores/<uuid:restore_id>/status"): Right.VIEW,
@@ -181,7 +184,7 @@ ROUTES = {
 }
 MAY = {  # literally, so that a role does not grow by accident
     Role.OWNER: set(Right),
-    Role.ADMIN: set(Right) - {Right.FORGET},
+    Role.ADMIN: set(Right) - {Right.FORGET, Right.RECOVERY},
     Role.MEMBER: {Right.VIEW, Right.RUN},
     Role.VIEWER: {Right.VIEW},
 }

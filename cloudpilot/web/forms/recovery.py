@@ -1,0 +1,18 @@
+"""Forms of the recovery key: who asks, and whether they have it."""
+
+from cloudpilot import recovery
+from cloudpilot.secrets import Secret
+from cloudpilot.web.forms import Form, Text
+from cloudpilot.web.forms.people import Password
+
+
+class ProofForm(Form):
+    """Who asks says so with their password."""
+
+    password = Password("Your password", Secret)
+
+
+class EndingForm(Form):
+    """Somebody has the key: they type its end."""
+
+    ending = Text(f"The last {recovery.ENDING} characters of the key", recovery.typed_ending)
