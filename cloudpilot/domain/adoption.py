@@ -43,14 +43,14 @@ class Laid:
 class Found:
     """A backup that lies in a vault.
 
-    objects  by what they are: see objects.NAMES
-    proof    the text of what may be its proof
+    objects    by what they are: see objects.NAMES
+    signature  the text of what may be one
     """
 
     manifest: Manifest
     attempt: UUID
     objects: Mapping[str, Laid]
-    proof: str | None = None
+    signature: str | None = None
 
 
 def is_known(session: Session, backup_id: UUID) -> bool:
@@ -68,7 +68,7 @@ def adopt(session: Session, vault_id: UUID, found: Found) -> Backup | None:
             ids = {"id": found.manifest.folder.backup, "adopted_at": clock.now()}
             backup = Backup(status=Status.COMPLETED, **ids)
             describe(session, backup, found.manifest)
-            backup.unverified_why, backup.proof = NO_SIGNATURE, found.proof
+            backup.unverified_why, backup.signature = NO_SIGNATURE, found.signature
             _lay(session, backup, vault_id, found)
             return backup
     except IntegrityError:
@@ -102,6 +102,8 @@ def describe(session: Session, backup: Backup, told: Manifest) -> None:
         "base_id": told.base,
         "level": made.level,
     }
+    if (backup.base_id, backup.level) != (told.base, made.level):
+        backup.chain_id = None
     for name, value in values.items():
         setattr(backup, name, value)
 

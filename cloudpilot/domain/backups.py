@@ -80,7 +80,7 @@ class Backup(HasStatus, Base):
     adopted_at: Mapped[datetime | None] = mapped_column(index=True)
     signed_at: Mapped[datetime | None]  # a recovery key's signature was seen to be right
     unverified_why: Mapped[str] = mapped_column(default="")  # a sentence, while it was not
-    proof: Mapped[str | None] = mapped_column(Text, deferred=True)  # what may become one; see proof
+    signature: Mapped[str | None] = mapped_column(Text, deferred=True)  # as it lies there
 
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     started_at: Mapped[datetime | None]

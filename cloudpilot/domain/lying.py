@@ -17,7 +17,7 @@ MANIFEST_NAME = "manifest.json"
 _ID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 # At Azure there are 128 random bits before the name.
 _KEY = re.compile(rf"{_ID}/{_ID}/{_ID}/{_ID}/(?:[0-9a-f]{{32}}/)?([A-Za-z0-9._-]{{1,150}})")
-_PROOF = re.compile(r"proof(?:-[0-9a-f]{16})?\.json")
+_SIGNATURE = re.compile(r"signature-[0-9a-f]{16}\.json")
 
 
 class ObjectThere(Protocol):
@@ -66,10 +66,10 @@ class Lying(Generic[One]):
         """The manifest of an attempt that has one."""
         return self.attempts[attempt][MANIFEST_NAME][0]
 
-    def proofs(self, attempt: UUID) -> Sequence[One]:
-        """What may be its proof, see there; the newest first."""
+    def signatures(self, attempt: UUID) -> Sequence[One]:
+        """What may be signatures of it, the newest first."""
         names = self.attempts[attempt]
-        found = [one for name in names if _PROOF.fullmatch(name) for one in names[name]]
+        found = [one for name in names if _SIGNATURE.fullmatch(name) for one in names[name]]
         return sorted(found, key=lambda one: one.modified_at, reverse=True)
 
     def objects(self, attempt: UUID, archive: str) -> dict[str, One]:

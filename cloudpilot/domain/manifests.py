@@ -69,7 +69,11 @@ def parse(body: bytes, folder: Folder, now: datetime) -> Manifest:
 
     now  nothing is younger than that
     """
-    said = told.read(body)
+    return understood(told.read(body), folder, now)
+
+
+def understood(said: Mapping[str, Any], folder: Folder, now: datetime) -> Manifest:
+    """The same, of what has been read."""
     if said.get("format") != FORMAT:
         raise ManifestRefused("The manifest is of a format that this version does not know.")
     plan, result = told.mapping(said, "plan"), told.mapping(said, "result")
@@ -166,7 +170,7 @@ def _counted(databases: object) -> Iterator[str]:
             if key != "rows_by_table":
                 yield from (f"V {quoted(key)} {one}" for one in _values(value))
         tables = [one for one in told.listed(database, "rows_by_table", 100_000) if _is_table(one)]
-        yield f"V listed {len(tables)}"
+        yield f"V listed {len(tables) + bool(database.get('partly'))}"
         yield from (f"T {number} {quoted(table)} {rows}" for table, rows in tables)
 
 

@@ -5,43 +5,65 @@ written down together with how far the search is, so a job that is killed has do
 or nothing.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import adoption, lying, manifests, runs, searches, told, uploads
+from cloudpilot.domain import (
+    adoption,
+    lying,
+    manifests,
+    runs,
+    searches,
+    signatures,
+    told,
+    uploads,
+    vouching,
+)
 from cloudpilot.domain.adoption import Found, Laid
 from cloudpilot.domain.lying import Lying
 from cloudpilot.domain.manifests import Folder
-from cloudpilot.domain.objects import ARCHIVE, MANIFEST
+from cloudpilot.domain.objects import ARCHIVE
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.searches import Fate, Progress
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import ManifestRefused, ObjectMissing
-from cloudpilot.jobs import lifecycle, opening, queue
+from cloudpilot.jobs import lifecycle, opening, queue, sign
 from cloudpilot.reports import Report
 from cloudpilot.vaults import reading as vault_reading
 from cloudpilot.vaults.base import StoredObject, Vault
 
 SECONDS = 60  # of one job, a folder more or less
 SIGNED_SECONDS = 300
+SIGNATURES_AT_MOST = 3  # of one upload that are read: by this recovery key, and by earlier ones
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A vault by its id, and the key that signs here, if there is a recovery key."""
+
+    id: UUID
+    vault: Vault
+    key: bytes | None
 
 
 def perform(run: Run) -> None:
     """Go on from where the search has come to; whatever is done twice is known the second time."""
     vault_id = uploads.vault_of(run)
-    vault = opening.vault(vault_id)
+    where = Where(vault_id, opening.vault(vault_id), sign.current_key())
     lifecycle.begin(run)
     until = time.monotonic() + SECONDS
     reached = searches.progress(lifecycle.current(run.id))
-    for there in lying.together(vault.list()):
+    for there in lying.together(where.vault.list()):
         if there.folder.name <= reached.cursor:
             continue
-        seen = _looked_at(run, vault, vault_id, there, reached)
+        seen = _looked_at(run, where, there, reached)
         if seen is None:
             return  # it has ended meanwhile: somebody has stopped it
         reached = seen
@@ -62,28 +84,31 @@ def words(reached: Progress) -> str:
 
 
 def _looked_at(
-    run: Run, vault: Vault, vault_id: UUID, there: Lying[StoredObject], reached: Progress
+    run: Run, where: Where, there: Lying[StoredObject], reached: Progress
 ) -> Progress | None:
     """One folder, from the store to its rows; None if the run is over."""
     why, found = "", None
     if not _is_known(there.folder):
         try:
-            found = _found(vault, there)
+            found = _found(where, there)
         except (ManifestRefused, ObjectMissing) as refused:
             why = str(refused)
     with transaction() as session:
         row = runs.find(session, run.id)
         if row.status is not Status.RUNNING:
             return None
-        if why:
-            fate = Fate.REFUSED
-        elif found and (backup := adoption.adopt(session, vault_id, found)):
-            fate = Fate.UNVERIFIED if backup.is_unverified else Fate.SIGNED
-        else:
-            fate = Fate.KNOWN
+        fate = Fate.REFUSED if why else _adopted(session, where.id, found, where.key)
         new = reached.after(there.folder, fate, why)
         searches.note(row, new)
         return new
+
+
+def _adopted(session: Session, vault_id: UUID, found: Found | None, key: bytes | None) -> Fate:
+    """What becomes of what was found, if it was not known."""
+    backup = adoption.adopt(session, vault_id, found) if found else None
+    if backup is None:
+        return Fate.KNOWN
+    return Fate.SIGNED if vouching.judge(session, backup, key) else Fate.UNVERIFIED
 
 
 def _is_known(folder: Folder) -> bool:
@@ -99,37 +124,42 @@ def _go_on_later(run: Run) -> None:
         queue.ring(session, row)
 
 
-def _found(vault: Vault, there: Lying[StoredObject]) -> Found:
+def _found(where: Where, there: Lying[StoredObject]) -> Found:
     """The newest attempt that is whole; raises what is wrong with it."""
     first, *others = there.with_manifests()
     try:
-        return _attempt(vault, there, first)
+        return _attempt(where, there, first)
     except (ManifestRefused, ObjectMissing):
         for attempt in others:
             try:
-                return _attempt(vault, there, attempt)
+                return _attempt(where, there, attempt)
             except (ManifestRefused, ObjectMissing):
                 continue
         raise
 
 
-def _attempt(vault: Vault, there: Lying[StoredObject], attempt: UUID) -> Found:
-    body = small(vault, there.manifest(attempt))
+def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
+    """By its signature, if that is ours; else as its manifest tells it."""
+    texts = [small(where.vault, one) for one in there.signatures(attempt)[:SIGNATURES_AT_MOST]]
+    for text in texts if where.key else ():
+        with suppress(ManifestRefused):
+            signed = signatures.opened(where.key or b"", text, there.folder, clock.now())
+            objects = {name: laid(where.vault, one.key) for name, one in signed.objects.items()}
+            return Found(signed.manifest, attempt, objects, text.decode())
+    newest = texts[0].decode("utf-8", "replace") if texts else None
+    body = small(where.vault, there.manifest(attempt))
     manifest = manifests.parse(body, there.folder, clock.now())
-    objects = {
-        name: laid(vault, one.key) for name, one in there.objects(attempt, manifest.archive).items()
-    }
+    names = there.objects(attempt, manifest.archive)
+    objects = {name: laid(where.vault, one.key) for name, one in names.items()}
     if objects[ARCHIVE].size != manifest.made.size:
         raise ManifestRefused("The archive is not of the size that its manifest says.")
-    digest = hashlib.sha256(body).hexdigest()
-    objects[MANIFEST] = laid(vault, objects[MANIFEST].key, sha256=digest)
-    return Found(manifest, attempt, objects)
+    return Found(manifest, attempt, objects, newest)
 
 
-def laid(vault: Vault, key: str, sha256: str | None = None) -> Laid:
+def laid(vault: Vault, key: str) -> Laid:
     """An object as the store names it now; raises ObjectMissing."""
     now = vault.stat(key)
-    return Laid(key, now.size, now.etag, now.version, sha256)
+    return Laid(key, now.size, now.etag, now.version)
 
 
 def small(vault: Vault, one: StoredObject) -> bytes:

@@ -7,14 +7,17 @@ from flask import Blueprint, Response, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from cloudpilot import recovery
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import adoption, searches, vaults
+from cloudpilot.domain import adoption, searches, vaults, vouching
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.jobs import queue
+from cloudpilot.web import limits, step_up
 from cloudpilot.web.access import me, needs, note
 from cloudpilot.web.forms import Form, page, sent
+from cloudpilot.web.forms.recovery import SignaturesForm
 from cloudpilot.web.htmx import live
 from cloudpilot.web.runs import watched
 
@@ -46,11 +49,31 @@ def progress(vault_id: UUID) -> Response:
     return live("adopting/_search.html", **watched(context, "looking"))
 
 
+@bp.post("/signatures")
+@needs(Right.VAULTS)
+@limits.attempts
+def compare(vault_id: UUID) -> BaseResponse:
+    """Compare the signatures of what was found with a recovery key, which is not kept."""
+    form = SignaturesForm(prefix="compare")
+    return sent(form, lambda: _compare(form, vault_id)) or _page(vault_id, form)
+
+
+def _compare(form: SignaturesForm, vault_id: UUID) -> str:
+    step_up.prove(form.password.value, "recovery key")
+    key = recovery.manifest_key(form.key.value.secret)
+    with transaction() as session:
+        vault = vaults.find(session, vault_id)
+        signed, left = vouching.judge_all(session, vault_id, key)
+        note(session, Action.SIGNATURES_COMPARED, vault, signed=signed, unverified=left)
+    return url_for(".show", vault_id=vault_id)
+
+
 def _page(vault_id: UUID, form: Form) -> Response:
     with reading() as session:
         vault = vaults.find(session, vault_id)
         context = _searched(session, vault) | {"adopted": adoption.by_server(session, vault_id)}
-    return page("adopting/show.html", form, **watched(context, "looking"))
+    comparing = form if isinstance(form, SignaturesForm) else SignaturesForm(None, prefix="compare")
+    return page("adopting/show.html", form, comparing=comparing, **watched(context, "looking"))
 
 
 def _searched(session: Session, vault: Vault) -> dict[str, Any]:

@@ -70,14 +70,15 @@ def test_the_newest_attempt_comes_first_and_the_newest_of_a_name() -> None:
     assert "/0000" in found.manifest(early).key
 
 
-def test_proofs_are_found_the_newest_first() -> None:
+def test_signatures_are_found_the_newest_first() -> None:
     folder, attempt = a_folder(), uuid4()
+    early, late = (f"signature-{'0' * 15}{number}.json" for number in range(2))
     [found] = put_together(
-        *laid(folder, attempt, *NAMES, "proof.json", "proof-x.json"),
-        *laid(folder, attempt, "proof-00112233445566ff.json", later=1),
+        *laid(folder, attempt, *NAMES, early, "signature-x.json"),
+        *laid(folder, attempt, late, later=1),
     )
-    ends = [one.key.rpartition("/")[2] for one in found.proofs(attempt)]
-    assert ends == ["proof-00112233445566ff.json", "proof.json"]
+    ends = [one.key.rpartition("/")[2] for one in found.signatures(attempt)]
+    assert ends == [late, early]
 
 
 def test_what_is_not_whole_is_refused_with_what_is_missing() -> None:

@@ -475,14 +475,14 @@ def adopted(session: Session) -> Scene:
     vault = add_vault(session, "offsite")
     by = session.scalars(select(Person)).first()
     run = searches.ask(session, vault, by)  # type: ignore[arg-type]
-    reached, server = Progress(), uuid4()
+    reached, server, ids = Progress(), uuid4(), dict[str, UUID]()
     names = ("web-1", "a\u202egpj.exe <script>alert(1)</script> with a rather long name of its own")
     for number, name in enumerate((*names, names[0])):
         folder = a_folder(server=server if number != 1 else uuid4())
         plan = {"server": {"id": str(folder.server), "name": name}}
-        other = backup if number else None
         backup = found_in(session, vault.id, folder, plan=plan)
         backup.signed_at = clock.now() if number == 2 else None
+        ids["backup" if number == 2 else "other"] = backup.id
         reached = reached.after(folder, Fate.SIGNED if number == 2 else Fate.UNVERIFIED)
     for why in ("It has no manifest: its upload may not have ended.", "It is no JSON."):
         reached = reached.after(a_folder(), Fate.REFUSED, why)
@@ -490,7 +490,7 @@ def adopted(session: Session) -> Scene:
     run.move(session, Status.RUNNING, started_at=clock.now())
     run.move(session, Status.COMPLETED, finished_at=clock.now())
     session.flush()
-    return Scene({"vault": vault.id, "run": run.id, "backup": backup.id, "other": other.id})
+    return Scene({"vault": vault.id, "run": run.id, **ids})
 
 
 def _in_vault(backup: Backup, vault: Vault, status: CopyStatus, **columns: Any) -> Copy:

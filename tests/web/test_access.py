@@ -72,6 +72,7 @@ ROUTES = {
     ("GET", "/vaults/<uuid:vault_id>/adopt"): Right.VAULTS,
     ("POST", "/vaults/<uuid:vault_id>/adopt"): Right.VAULTS,
     ("GET", "/vaults/<uuid:vault_id>/adopt/progress"): Right.VAULTS,
+    ("POST", "/vaults/<uuid:vault_id>/adopt/signatures"): Right.VAULTS,
     ("POST", "/vaults/<uuid:vault_id>/check"): Right.VAULTS,
     ("GET", "/vaults/<uuid:vault_id>/checkup"): Right.VIEW,
     ("GET", "/vaults/<uuid:vault_id>/edit"): Right.VAULTS,

@@ -1,7 +1,7 @@
 """backups and servers that were found in a vault
 
 Revision ID: c41f7a90d2e6
-Revises: b7e2c95a1d04
+Revises: c4a81f27d9e3
 Create Date: 2026-11-29 10:40:00.000000
 """
 
@@ -11,12 +11,12 @@ from alembic import op
 import cloudpilot.db
 
 revision = "c41f7a90d2e6"
-down_revision = "b7e2c95a1d04"
+down_revision = "c4a81f27d9e3"
 branch_labels = None
 depends_on = None
 
 AT = cloudpilot.db.UtcDateTime(timezone=True)
-OF_BACKUPS = ("adopted_at", "signed_at", "unverified_why", "proof")
+OF_BACKUPS = ("adopted_at", "signed_at", "unverified_why", "signature")
 
 
 def upgrade() -> None:
@@ -26,7 +26,7 @@ def upgrade() -> None:
         batch.add_column(
             sa.Column("unverified_why", sa.String(), nullable=False, server_default="")
         )
-        batch.add_column(sa.Column("proof", sa.Text(), nullable=True))
+        batch.add_column(sa.Column("signature", sa.Text(), nullable=True))
         batch.create_index("ix_backups_adopted_at", ["adopted_at"])
     with op.batch_alter_table("servers") as batch:
         batch.add_column(sa.Column("adopted_at", AT, nullable=True))

@@ -12,6 +12,12 @@ class ProofForm(Form):
     password = Password("Your password", Secret)
 
 
+class SignaturesForm(ProofForm):
+    """The recovery key of a panel that is gone, for one look."""
+
+    key = Password("Recovery key of the panel that made them", recovery.read)
+
+
 class EndingForm(Form):
     """Somebody has the key: they type its end."""
 
