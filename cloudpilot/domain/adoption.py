@@ -6,18 +6,19 @@ site as a good one, and retention neither judges it nor counts it; only a person
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import plans
+from cloudpilot.domain import plans, restore_sources
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
-from cloudpilot.domain.manifests import Manifest
+from cloudpilot.domain.manifests import Folder, Manifest
 from cloudpilot.domain.objects import ARCHIVE, VaultObject
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
@@ -43,6 +44,8 @@ class Laid:
 class Found:
     """A backup that lies in a vault.
 
+    attempt    the upload that it is of, as its keys say
+    is_signed  the recovery key of this panel has signed it
     objects    by what they are: see objects.NAMES
     signature  the text of what may be one
     """
@@ -51,16 +54,34 @@ class Found:
     attempt: UUID
     objects: Mapping[str, Laid]
     signature: str | None = None
+    is_signed: bool = False
 
 
-def is_known(session: Session, backup_id: UUID) -> bool:
-    """Whether the panel has it, or has had it, or is just uploading it."""
-    return session.get(Backup, backup_id) is not None
+class Standing(StrEnum):
+    """What the panel knows of a folder before it has looked into it."""
+
+    NEW = "new"
+    KNOWN = "known"  # it has it, or has had it, or is just uploading it
+    UNVERIFIED = "unverified"  # it has it from a vault, and nobody has signed it
+    ELSEWHERE = "elsewhere"  # a backup of this id has its place in another folder
+
+
+def standing(session: Session, folder: Folder) -> Standing:
+    """Before anything of it is read. What nobody has signed is looked at again: it may be signed
+    by now, or be what somebody else has laid in the place of one that is."""
+    backup = session.get(Backup, folder.backup)
+    if backup is None:
+        return Standing.NEW
+    is_left = not (backup.delete_requested_at or backup.deleted_at)
+    if backup.is_unverified and is_left and not restore_sources.uses(session, backup):
+        return Standing.UNVERIFIED
+    same = (backup.server_id, backup.site_id or folder.site) == (folder.server, folder.site)
+    return Standing.KNOWN if same else Standing.ELSEWHERE
 
 
 def adopt(session: Session, vault_id: UUID, found: Found) -> Backup | None:
-    """The rows of a backup; None if it has been known, or an object of it is another one's."""
-    if is_known(session, found.manifest.folder.backup):
+    """The rows of a backup; None if it has been known."""
+    if _is_there(session, found.manifest.folder.backup):
         return None
     try:
         with session.begin_nested():
@@ -73,6 +94,27 @@ def adopt(session: Session, vault_id: UUID, found: Found) -> Backup | None:
             return backup
     except IntegrityError:
         return None  # another run was first
+
+
+def replace(session: Session, vault_id: UUID, found: Found) -> Backup:
+    """What was taken over unverified, told and laid anew by what is signed."""
+    backup = session.get_one(Backup, found.manifest.folder.backup)
+    for copy in list(backup.copies):
+        session.execute(delete(VaultObject).where(VaultObject.copy_id == copy.id))
+        session.delete(copy)
+    backup.copies.clear()
+    _server(session, found.manifest)
+    describe(session, backup, found.manifest)
+    backup.signature = found.signature
+    _lay(session, backup, vault_id, found)
+    return backup
+
+
+def is_its_place(session: Session, found: Found) -> bool:
+    """Whether the backup of this id was taken over from the same folder."""
+    backup = session.get_one(Backup, found.manifest.folder.backup)
+    keys = select(VaultObject.key).where(VaultObject.copy_id.in_(one.id for one in backup.copies))
+    return all(key.startswith(f"{found.manifest.folder.name}/") for key in session.scalars(keys))
 
 
 def describe(session: Session, backup: Backup, told: Manifest) -> None:
@@ -108,38 +150,6 @@ def describe(session: Session, backup: Backup, told: Manifest) -> None:
         setattr(backup, name, value)
 
 
-@dataclass(frozen=True, slots=True)
-class OfServer:
-    """What was found of one server, and is still there."""
-
-    server: Server
-    signed: int
-    unverified: int
-    newest: datetime
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether it is known from vaults alone."""
-        return self.server.adopted_at is not None and self.server.removed_at is not None
-
-
-def by_server(session: Session, vault_id: UUID | None = None) -> list[OfServer]:
-    """By name: in that vault, or in any."""
-    signed = func.count(Backup.signed_at)
-    there = (Backup.adopted_at.is_not(None), Backup.deleted_at.is_(None))
-    rows = (
-        select(Server, signed, func.count() - signed, func.max(Backup.created_at))
-        .join(Backup, Backup.server_id == Server.id)
-        .where(*there)
-        .group_by(Server.id)
-        .order_by(Server.name, Server.id)
-    )
-    if vault_id:
-        copies = select(Copy.backup_id).where(Copy.vault_id == vault_id)
-        rows = rows.where(Backup.id.in_(copies))
-    return [OfServer(*row) for row in session.execute(rows)]
-
-
 def link_chains(session: Session) -> None:
     """Increments get their place in the chain of what they continue, as far as that is there."""
     waiting = _unchained(session)
@@ -148,6 +158,10 @@ def link_chains(session: Session) -> None:
         if not linked:
             return
         waiting = [one for one in waiting if one not in linked]
+
+
+def _is_there(session: Session, backup_id: UUID) -> bool:
+    return session.get(Backup, backup_id) is not None
 
 
 def _link(session: Session, backup: Backup) -> bool:
@@ -199,12 +213,13 @@ def _lay(session: Session, backup: Backup, vault_id: UUID, found: Found) -> None
     backup.copies.append(copy)
     session.add(backup)
     session.flush()
+    row_id = uuid4()  # which upload it was is in its key: anybody may have written that
     for name, laid in found.objects.items():
         session.add(
             VaultObject(
                 copy_id=copy.id,
                 vault_id=vault_id,
-                attempt=found.attempt,
+                attempt=row_id,
                 name=name,
                 key=laid.key,
                 upload_secret="",

@@ -164,10 +164,10 @@ def _believe(session: Session, backup: Backup, key: bytes, text: str) -> None:
     if there is None:
         raise ManifestRefused("What it consists of is not there any more.")
     one = there[1][ARCHIVE]
-    server, site, backup_id = (UUID(part) for part in one.key.split("/")[:3])
+    server, site, backup_id, attempt = (UUID(part) for part in one.key.split("/")[:4])
     folder, now = Folder(server, site, backup_id), clock.now()
     signed = signatures.opened(key, text.encode(), folder, now)
-    if why := signatures.difference(signed, *there):
+    if why := signatures.difference(signed, attempt, there[1]):
         raise ManifestRefused(why)
     adoption.describe(session, backup, signed.manifest)
     copy.sha256, copy.name = backup.sha256, backup.archive

@@ -26,9 +26,9 @@ from cloudpilot.domain import (
     uploads,
     vouching,
 )
-from cloudpilot.domain.adoption import Found, Laid
+from cloudpilot.domain.adoption import Found, Laid, Standing
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.lying import Lying
-from cloudpilot.domain.manifests import Folder
 from cloudpilot.domain.objects import ARCHIVE
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.searches import Fate, Progress
@@ -41,6 +41,7 @@ from cloudpilot.vaults.base import StoredObject, Vault
 
 SECONDS = 60  # of one job, a folder more or less
 SIGNED_SECONDS = 300
+TWICE = "A backup of this id lies in another folder, too: which is the right one is not known."
 SIGNATURES_AT_MOST = 3  # of one upload that are read: by this recovery key, and by earlier ones
 
 
@@ -88,7 +89,9 @@ def _looked_at(
 ) -> Progress | None:
     """One folder, from the store to its rows; None if the run is over."""
     why, found = "", None
-    if not _is_known(there.folder):
+    with reading() as session:
+        standing = adoption.standing(session, there.folder)
+    if standing in {Standing.NEW, Standing.UNVERIFIED}:
         try:
             found = _found(where, there)
         except (ManifestRefused, ObjectMissing) as refused:
@@ -97,23 +100,40 @@ def _looked_at(
         row = runs.find(session, run.id)
         if row.status is not Status.RUNNING:
             return None
-        fate = Fate.REFUSED if why else _adopted(session, where.id, found, where.key)
+        if standing is Standing.ELSEWHERE:
+            fate, why = Fate.REFUSED, TWICE
+        else:
+            fate, why = _fate(session, where, found, why)
         new = reached.after(there.folder, fate, why)
         searches.note(row, new)
         return new
 
 
-def _adopted(session: Session, vault_id: UUID, found: Found | None, key: bytes | None) -> Fate:
-    """What becomes of what was found, if it was not known."""
-    backup = adoption.adopt(session, vault_id, found) if found else None
+def _fate(session: Session, where: Where, found: Found | None, why: str) -> tuple[Fate, str]:
+    """What becomes of what was found; `why` nothing was."""
+    if found is None:
+        return (Fate.REFUSED if why else Fate.KNOWN), why
+    backup = adoption.adopt(session, where.id, found)
     if backup is None:
-        return Fate.KNOWN
-    return Fate.SIGNED if vouching.judge(session, backup, key) else Fate.UNVERIFIED
+        return _again(session, where, found)
+    signed = vouching.judge(session, backup, where.key)
+    return (Fate.SIGNED if signed else Fate.UNVERIFIED), ""
 
 
-def _is_known(folder: Folder) -> bool:
-    with reading() as session:
-        return adoption.is_known(session, folder.backup)
+def _again(session: Session, where: Where, found: Found) -> tuple[Fate, str]:
+    """It has a row already. If nobody has signed that, what is signed takes its place."""
+    folder = found.manifest.folder
+    if adoption.standing(session, folder) is not Standing.UNVERIFIED:
+        return Fate.KNOWN, ""
+    if found.is_signed:
+        vouching.judge(session, adoption.replace(session, where.id, found), where.key)
+        return Fate.SIGNED, ""
+    if not adoption.is_its_place(session, found):
+        return Fate.REFUSED, TWICE
+    backup = session.get_one(Backup, folder.backup)
+    backup.signature = found.signature
+    vouching.judge(session, backup, where.key)
+    return Fate.KNOWN, ""
 
 
 def _go_on_later(run: Run) -> None:
@@ -125,17 +145,21 @@ def _go_on_later(run: Run) -> None:
 
 
 def _found(where: Where, there: Lying[StoredObject]) -> Found:
-    """The newest attempt that is whole; raises what is wrong with it."""
-    first, *others = there.with_manifests()
-    try:
-        return _attempt(where, there, first)
-    except (ManifestRefused, ObjectMissing):
-        for attempt in others:
-            try:
-                return _attempt(where, there, attempt)
-            except (ManifestRefused, ObjectMissing):
-                continue
-        raise
+    """Of the attempts that are whole the one that is signed, else one that has a signature, else
+    the newest; raises what is wrong with the first of them."""
+    found, wrong = list[Found](), list[ManifestRefused | ObjectMissing]()
+    for attempt in there.with_manifests():
+        try:
+            one = _attempt(where, there, attempt)
+        except (ManifestRefused, ObjectMissing) as refused:
+            wrong.append(refused)
+            continue
+        if one.is_signed:
+            return one
+        found.append(one)
+    if not found:
+        raise wrong[0]
+    return next((one for one in found if one.signature), found[0])
 
 
 def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
@@ -145,7 +169,8 @@ def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
         with suppress(ManifestRefused):
             signed = signatures.opened(where.key or b"", text, there.folder, clock.now())
             objects = {name: laid(where.vault, one.key) for name, one in signed.objects.items()}
-            return Found(signed.manifest, attempt, objects, text.decode())
+            its = (signed.manifest, attempt, objects, text.decode())
+            return Found(*its, is_signed=True)
     newest = texts[0].decode("utf-8", "replace") if texts else None
     body = small(where.vault, there.manifest(attempt))
     manifest = manifests.parse(body, there.folder, clock.now())

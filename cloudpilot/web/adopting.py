@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot import recovery
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import adoption, searches, vaults, vouching
+from cloudpilot.domain import adopted, searches, vaults, vouching
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.people import Right
 from cloudpilot.domain.vaults import Vault
@@ -71,7 +71,7 @@ def _compare(form: SignaturesForm, vault_id: UUID) -> str:
 def _page(vault_id: UUID, form: Form) -> Response:
     with reading() as session:
         vault = vaults.find(session, vault_id)
-        context = _searched(session, vault) | {"adopted": adoption.by_server(session, vault_id)}
+        context = _searched(session, vault) | {"adopted": adopted.by_server(session, vault_id)}
     comparing = form if isinstance(form, SignaturesForm) else SignaturesForm(None, prefix="compare")
     return page("adopting/show.html", form, comparing=comparing, **watched(context, "looking"))
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
+from cloudpilot.domain import adopted as finds
 from cloudpilot.domain import (
     adoption,
     deletions,
@@ -24,8 +25,9 @@ from cloudpilot.domain import (
     sites,
     subjects,
 )
+from cloudpilot.domain.adoption import Standing
 from cloudpilot.domain.backups import Backup
-from cloudpilot.domain.copies import CopyStatus
+from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.protection import State
 from cloudpilot.domain.restore_plans import Asked
@@ -64,11 +66,11 @@ def test_it_gets_rows_and_its_server_a_tombstone(vault_id: UUID) -> None:
         assert servers.listed(session) == sites.listed(session) == []
         assert [one.id for one in servers.adopted(session)] == [folder.server]
         assert overview.server_rows(session, limit=10) == []
-        [one] = adoption.by_server(session, vault_id)
+        [one] = finds.by_server(session, vault_id)
         assert (one.server.name, one.signed, one.unverified) == ("web-1", 0, 1)
         assert one.is_alone
-        assert adoption.by_server(session, uuid4()) == []
-        assert len(adoption.by_server(session)) == 1
+        assert finds.by_server(session, uuid4()) == []
+        assert len(finds.by_server(session)) == 1
 
 
 def test_adopted_twice_it_is_there_once(vault_id: UUID) -> None:
@@ -79,15 +81,63 @@ def test_adopted_twice_it_is_there_once(vault_id: UUID) -> None:
         assert len(session.scalars(select(Backup)).all()) == 1
 
 
-def test_what_another_run_has_begun_is_left(vault_id: UUID) -> None:
-    """Both have looked before either has written: an attempt's objects are rows once."""
+def test_what_another_run_has_begun_is_left(
+    vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked before either has written: the database refuses the second."""
+    folder = a_folder()
+    with transaction() as session:
+        adopted(session, vault_id, folder)
+    monkeypatch.setattr(adoption, "_is_there", lambda *_: False)
+    with transaction() as session:
+        assert adoption.adopt(session, vault_id, a_found(folder)) is None
+    with transaction() as session:
+        assert len(session.scalars(select(Copy)).all()) == 1
+
+
+def test_an_attempt_that_somebody_has_copied_hides_nothing(vault_id: UUID) -> None:
     first, other = a_found(a_folder()), a_found(a_folder())
     with transaction() as session:
         assert adoption.adopt(session, vault_id, first)
         same = adoption.Found(other.manifest, first.attempt, other.objects)
-        assert adoption.adopt(session, vault_id, same) is None
-        assert session.get(Backup, other.manifest.folder.backup) is None
-        assert session.get(Server, other.manifest.folder.server) is None
+        assert adoption.adopt(session, vault_id, same)
+
+
+def test_what_is_known_of_a_folder(vault_id: UUID) -> None:
+    folder, server = a_folder(), uuid4()
+    with transaction() as session:
+        assert adoption.standing(session, folder) is Standing.NEW
+        found = adopted(session, vault_id, folder)
+        assert adoption.standing(session, folder) is Standing.UNVERIFIED
+        elsewhere = a_folder(backup=folder.backup)
+        assert adoption.standing(session, elsewhere) is Standing.UNVERIFIED
+        found.signed_at = clock.now()
+        assert adoption.standing(session, folder) is Standing.KNOWN
+        assert adoption.standing(session, elsewhere) is Standing.ELSEWHERE
+        found.signed_at, found.delete_requested_at = None, clock.now()
+        assert adoption.standing(session, folder) is Standing.KNOWN
+        site = add_site(session, add_server(session, id=server))
+        own = add_backup(session, session.get_one(Server, server), site, Status.RUNNING)
+        its = a_folder(server=server, site=site.id, backup=own.id)
+        assert adoption.standing(session, its) is Standing.KNOWN
+        other = a_folder(server=server, backup=own.id)
+        assert adoption.standing(session, other) is Standing.ELSEWHERE
+
+
+def test_what_is_signed_takes_the_place_of_what_is_not(vault_id: UUID) -> None:
+    """Somebody has laid a backup of the same id where it is found first."""
+    forged, right = a_folder(), a_folder()
+    right = a_folder(server=right.server, site=right.site, backup=forged.backup)
+    with transaction() as session:
+        adopted(session, vault_id, forged)
+        found = a_found(right)
+        assert not adoption.is_its_place(session, found)
+        backup = adoption.replace(session, vault_id, found)
+        assert (backup.server_id, len(backup.copies)) == (right.server, 1)
+        assert adoption.is_its_place(session, found)
+        keys = session.scalars(select(VaultObject.key)).all()
+        assert all(key.startswith(right.name) for key in keys)
+        assert len(keys) == 3
 
 
 def test_what_the_panel_makes_itself_is_no_find(vault_id: UUID) -> None:
