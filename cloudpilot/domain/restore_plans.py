@@ -114,16 +114,27 @@ def _refuse(session: Session, asked: Asked) -> list[str]:
     return _paths_of(backup, asked.paths)
 
 
-def _refuse_unverified(session: Session, asked: Asked) -> None:
-    """What anybody may have made: a dump is a program, which the database server's client runs."""
-    if not restore_sources.is_unverified(session, asked.backup):
-        return
-    if asked.dumps:
-        raise InvalidConfig(
+def why_no_dumps(session: Session, backup: Backup) -> str:
+    """Why its databases are not restored from here; "" if they are."""
+    if restore_sources.is_unverified(session, backup):
+        return (
             "Databases of an unverified backup are not restored from here: a dump is a program that"
             " somebody else may have written. Download the archive and look at it first."
         )
-    if not asked.knows:
+    logins = (session.get(Database, UUID(one["id"])) for one in backup.databases)
+    if backup.adopted_at and not all(logins):
+        return (
+            "Databases of a backup that was found in a vault are not restored from here: this panel"
+            " has no login for them. Its archive says in RESTORE.txt how it is done by hand."
+        )
+    return ""
+
+
+def _refuse_unverified(session: Session, asked: Asked) -> None:
+    """What anybody may have made is restored by who knows that."""
+    if asked.dumps and (why := why_no_dumps(session, asked.backup)):
+        raise InvalidConfig(why)
+    if restore_sources.is_unverified(session, asked.backup) and not asked.knows:
         raise InvalidConfig("The backup is unverified: tick that you know what can be in it.")
 
 

@@ -67,9 +67,15 @@ def new(backup_id: UUID) -> BaseResponse:
         there = [one for one in servers.listed(session) if one.is_ready]
         form = RestoreForm()
         unverified = restore_sources.is_unverified(session, backup)
-        form.offer(backup, vaults, there, request.args.getlist("path"), unverified=unverified)
+        no_dumps = restore_plans.why_no_dumps(session, backup) if backup.databases else ""
+        wanted, how = (
+            request.args.getlist("path"),
+            {"unverified": unverified, "dumps": not no_dumps},
+        )
+        form.offer(backup, vaults, there, wanted, **how)
+    context = {"places": places, "unverified": unverified, "no_dumps": no_dumps}
     return sent(form, lambda: _plan(form, backup_id)) or page(
-        "restores/new.html", form, backup=backup, places=places, unverified=unverified
+        "restores/new.html", form, backup=backup, **context
     )
 
 

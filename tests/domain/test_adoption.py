@@ -37,7 +37,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.errors import BackupInProgress, InvalidConfig, NotFound
 from cloudpilot.kinds import BackupType
 from tests.support.adopting import a_folder, a_found, adopted
-from tests.support.rows import add_person, add_server, add_site
+from tests.support.rows import add_database, add_person, add_server, add_site
 from tests.support.vaulting import add_vault
 from tests.web.scenes import add_backup
 
@@ -262,6 +262,20 @@ def test_a_restore_of_what_anybody_may_have_made_is_a_strangers(vault_id: UUID) 
         backup.signed_at = clock.now()
         assert not restore_sources.is_foreign(session, backup, server)
         assert restore_plans.plan(session, Asked(paths=["/srv/shop"], **asked), by)
+
+
+def test_databases_of_a_find_need_a_login(vault_id: UUID) -> None:
+    with transaction() as session:
+        server = add_server(session)
+        login = add_database(session, add_site(session, server))
+        plan = {"type": "full", "databases": [login.plan()]}
+        result = {"archive": "full-20261120-100000Z.tar.gz"}
+        backup = adopted(session, vault_id, plan=plan, result=result)
+        assert "dump is a program" in restore_plans.why_no_dumps(session, backup)
+        backup.signed_at = clock.now()
+        assert restore_plans.why_no_dumps(session, backup) == ""
+        backup.databases = [login.plan() | {"id": str(uuid4())}]
+        assert "no login" in restore_plans.why_no_dumps(session, backup)
 
 
 def test_an_increment_is_as_unverified_as_what_it_continues(vault_id: UUID) -> None:

@@ -107,7 +107,7 @@ def add_the_vault(tab: Page, store: S3Store) -> None:
     tab.fill("[name=secret]", where.secret.reveal())
     if where.path_style:
         tab.check("[name=path_style]")
-    press(tab, "Save and check")
+    press(tab, "Add the vault")
     drive()
 
 
@@ -151,7 +151,7 @@ def restore(tab: Page, target: Path) -> None:
     tab.locator("button.danger", has_text="Restore").click()
     drive(120)
     tab.reload()
-    expect(tab.get_by_text("Completed").first).to_be_visible()
+    expect(tab.get_by_text("Restored").first).to_be_visible()
 
 
 def test_a_backup_of_a_lost_panel_is_found_known_again_and_restored(

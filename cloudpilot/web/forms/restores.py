@@ -102,13 +102,15 @@ class RestoreForm(Form):
         wanted: Sequence[str] = (),
         *,
         unverified: bool = False,
+        dumps: bool = True,
     ) -> None:
         """Let these be chosen; of what it does not hold nobody is asked.
 
         wanted      the paths that it begins with; all, if there are none
-        unverified  nobody has signed it: of its databases none
+        unverified  nobody has signed it
+        dumps       whether its databases can be restored
         """
-        dumped = list(enumerate(() if unverified else backup.census, 1))
+        dumped = list(enumerate(backup.census if dumps else (), 1))
         if not unverified:
             del self.knows
         self.dumps.choices = [SelectChoice(number, str(one["name"])) for number, one in dumped]
