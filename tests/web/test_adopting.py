@@ -1,24 +1,29 @@
 """Backups of another panel, as people find and see them."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from cloudpilot import recovery
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import searches
+from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.restores import Restore
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.searches import Progress
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import Role, RunKind
+from cloudpilot.secrets import Secret
+from tests.domain.test_signatures import found_with
 from tests.support.adopting import a_folder, adopted
 from tests.support.rows import add_server
 from tests.support.vaulting import add_vault
-from tests.web.conftest import Browser
+from tests.web.conftest import PASSWORD, Browser
 from tests.web.scenes import SCENES
 
 HOSTILE = "<script>alert(1)</script>\u202e"
@@ -156,3 +161,66 @@ def test_one_that_is_signed_takes_none(owner: Browser, app: Flask) -> None:
     page = owner.get(f"/backups/{ids['backup']}/restore").text
     assert "I know" not in page
     assert "Signed" in page
+
+
+def typed(key: Secret | str, password: str = PASSWORD) -> dict[str, object]:
+    said = key.reveal() if isinstance(key, Secret) else key
+    return {"compare-key": said, "compare-password": password}
+
+
+def test_signatures_are_compared_with_a_typed_key_that_is_not_kept(
+    owner: Browser, vault_id: UUID
+) -> None:
+    made = recovery.new()
+    with transaction() as session:
+        backup = found_with(session, vault_id, recovery.manifest_key(made.secret))
+        adopted(session, vault_id)
+    where = f"/vaults/{vault_id}/adopt/signatures"
+    assert "Compare the signatures" in owner.get(f"/vaults/{vault_id}/adopt").text
+    assert "wrong" in owner.post(where, 422, **typed(made.secret, "not my password")).text
+    assert "no recovery key" in owner.post(where, 422, **typed("AGE-SECRET-KEY-1X")).text
+    other = recovery.new().secret
+    owner.post(where, **typed(other))
+    assert "another recovery key" in owner.get(f"/backups/{backup.id}").text
+    owner.post(where, **typed(made.secret))
+    page = owner.get(f"/vaults/{vault_id}/adopt").text
+    assert "1 signed" in page
+    assert "1 unverified" in page
+    assert "Signed" in owner.get(f"/backups/{backup.id}").text
+    with reading() as session:
+        entries = [str(vars(one)) for one in session.scalars(select(AuditEntry))]
+    assert any("vault.signatures-compared" in one for one in entries)
+    for secret in (made.secret, other):
+        assert secret.reveal() not in "".join(entries) + page
+
+
+def test_a_server_that_is_known_from_a_vault_alone_stands_by_itself(
+    owner: Browser, backup_id: UUID
+) -> None:
+    with reading() as session:
+        server_id = session.get_one(Backup, backup_id).server_id
+    page = owner.get("/servers").text
+    assert "Known from vaults alone" in page
+    assert "No servers yet" in page
+    assert f"/backups?server={server_id}" in page
+    assert "web-1" in owner.get(f"/backups?server={server_id}").text
+    owner.get(f"/servers/{server_id}", 404)
+
+
+def test_its_databases_are_not_offered(owner: Browser, vault_id: UUID) -> None:
+    database = {"id": str(vault_id), "engine": "mariadb", "where": "127.0.0.1:3306"}
+    database |= {"user": "u", "all_but": False, "names": ["shop"]}
+    census = {"name": "shop", "engine": "mariadb", "where": "127.0.0.1:3306", "rows_by_table": []}
+    how: dict[str, Any] = {"plan": {"type": "full", "databases": [database]}}
+    how["result"] = {"archive": "full-20261120-100000Z.tar.gz"}
+    with transaction() as session:
+        add_server(session, "new")
+        backup = adopted(session, vault_id, databases=[census], **how)
+    page = owner.get(f"/backups/{backup.id}/restore").text
+    assert "a dump is a program" in page
+    assert 'name="dumps"' not in page
+    with transaction() as session:
+        session.get_one(Backup, backup.id).signed_at = backup.created_at
+    page = owner.get(f"/backups/{backup.id}/restore").text
+    assert "no login" in page
+    assert 'name="dumps"' not in page
