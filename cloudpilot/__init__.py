@@ -6,6 +6,7 @@
     scheduling   the clock: what is due is rung for
     downloads    bytes on their way to a person, for two modules of web
     jobs         the only place where rows meet the network; what RQ calls
+    exports      the panel's own backup: all of its rows, encrypted, and the way back
     domain       what is true and what is allowed: rows and rules, no network
     engine       a server, over SSH: commands, parsers, runs that outlive us
     vaults       object storage: signs, verifies, lists, deletes; reads what is small

@@ -1,18 +1,23 @@
-"""Commands of `flask --app wsgi …`: migrations, the set-up code, the way back in, new keys."""
+"""Commands of `flask --app wsgi …`: migrations, the set-up code, ways back in, new keys."""
 
 import secrets as randomness
+import sys
 from pathlib import Path
+from typing import IO
 
 import click
 from flask import Flask, current_app, url_for
 from flask_migrate import Migrate
 
+from cloudpilot import recovery
 from cloudpilot.db import db, reading, transaction
 from cloudpilot.domain import audit, membership, passwords, people
 from cloudpilot.domain.audit import Action
 from cloudpilot.errors import CloudPilotError
+from cloudpilot.exports import files, loading, writing
+from cloudpilot.exports.writing import Written
 from cloudpilot.jobs import sealing
-from cloudpilot.secrets import Secret
+from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.settings import Settings
 
 CODE_BYTES = 12
@@ -25,6 +30,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(setup_code)
     app.cli.add_command(reset_owner)
     app.cli.add_command(reseal)
+    app.cli.add_command(export)
+    app.cli.add_command(load)
 
 
 @click.command("setup-code")
@@ -86,3 +93,56 @@ def reseal() -> None:
     if outcome.stuck:
         raise click.ClickException(f"No key opens {', '.join(outcome.stuck)}.")
     click.echo("All that is sealed opens with CLOUDPILOT_SECRET_KEY alone.")
+
+
+@click.command("export")
+@click.argument("file", default="-")
+def export(file: str) -> None:
+    """Write all of the panel to FILE, or out with -, encrypted for its recovery key."""
+    try:
+        written = _export(file)
+    except CloudPilotError as error:
+        raise _said(error) from error
+    with transaction() as session:
+        audit.record(session, audit.COMMAND_LINE, Action.PANEL_EXPORTED, rows=written.counts)
+    click.echo(f"{sum(written.counts.values())} rows.", err=True)
+    if written.stuck:
+        click.echo(f"Left sealed, since no key opens it: {', '.join(written.stuck)}.", err=True)
+
+
+def _export(file: str) -> Written:
+    sealer: Sealer = current_app.extensions["sealer"]
+    with reading() as session:
+        whom = writing.whom(session, sealer)
+    if file != "-":
+        return files.saved(db.engine, sealer, whom, Path(file))
+    if sys.stdout.isatty():
+        raise click.ClickException("Name a FILE: what is encrypted is nothing for a screen.")
+    return writing.write(db.engine, sealer, whom, sys.stdout.buffer)
+
+
+@click.command("import")
+@click.argument("file", type=click.File("rb"))
+def load(file: IO[bytes]) -> None:
+    """Bring back the panel that FILE is an export of; into an empty panel only.
+
+    The recovery key is asked for, or read from the standard input. Nothing is done by itself
+    before an owner has said that the old panel is gone.
+    """
+    sealer: Sealer = current_app.extensions["sealer"]
+    is_piped = not sys.stdin.isatty()
+    typed = sys.stdin.read() if is_piped else click.prompt("Recovery key", hide_input=True)
+    try:
+        key = recovery.read(typed)
+        with transaction() as session:
+            back = loading.load(session, sealer, key, file)
+            by, made_at = audit.COMMAND_LINE, back.made_at.isoformat()
+            audit.record(session, by, Action.PANEL_IMPORTED, made_at=made_at, panel=back.panel)
+    except CloudPilotError as error:
+        raise _said(error) from error
+    click.echo(f"The panel is as it was on {back.made_at:%Y-%m-%d at %H:%M} UTC, and at rest:")
+    click.echo("sign in as before, and say on the page Recovery that the old panel is gone.")
+
+
+def _said(error: CloudPilotError) -> click.ClickException:
+    return click.ClickException(f"{error} {error.remedy} [{error.code}]")

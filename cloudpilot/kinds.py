@@ -64,6 +64,7 @@ class RunKind(StrEnum):
     CLEAR = "clear"  # removes the folder in which a restore has worked
     SNAPSHOT = "snapshot"  # has a cloud make a snapshot, for as long as it takes
     CHECK_CLOUD = "check-cloud"  # asks a cloud what its credentials may do and what is there
+    EXPORT = "export"  # puts an export of the panel itself into a vault
     CREATE = "create"  # has a cloud make a disk or machine of a snapshot, beside what there is
 
     @property

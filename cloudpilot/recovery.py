@@ -92,6 +92,7 @@ def encrypt(recipient: str, source: Reader, target: Writer) -> None:
         pyrage.encrypt_io(reader, writer, [x25519.Recipient.from_str(recipient)])
     except pyrage.EncryptError as error:
         raise (reader.fault or writer.fault or error) from error
+    _raise(reader, writer)
 
 
 def decrypt(secret: Secret, source: Reader, target: Writer) -> None:
@@ -110,10 +111,17 @@ def decrypt(secret: Secret, source: Reader, target: Writer) -> None:
         if "matching keys" in str(error):
             raise RecoveryKeyWrong("This recovery key does not open it.") from error
         raise ExportDamaged("It is no whole file that was encrypted with age.") from error
+    _raise(reader, writer)
 
 
 def _both(identity: x25519.Identity) -> RecoveryKey:
     return RecoveryKey(Secret(str(identity)), str(identity.to_public()))
+
+
+def _raise(reader: "_Reader", writer: "_Writer") -> None:
+    """The library says nothing of a last piece that could not be written."""
+    if fault := reader.fault or writer.fault:
+        raise fault
 
 
 class _Reader:

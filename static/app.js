@@ -56,7 +56,7 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 document.addEventListener("submit", (event) => { // sent twice it would ask twice
-  if (event.defaultPrevented) return;
+  if (event.defaultPrevented || "download" in event.target.dataset) return; // a file leaves the page
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
 });

@@ -117,12 +117,18 @@ def test_what_was_cut_or_changed_is_refused(spoil: "object") -> None:
         opened(key, spoil(encrypted(key)))  # type: ignore[operator]
 
 
-def test_what_reader_or_writer_raise_is_not_taken_for_damage() -> None:
+@pytest.mark.parametrize("text", [b"", b"short", TEXT])
+def test_what_cannot_be_written_is_told_also_of_the_last_piece(text: bytes) -> None:
     key = recovery.new()
     with pytest.raises(OSError, match="No space"):
-        recovery.encrypt(key.recipient, BytesIO(TEXT), Full())
-    with pytest.raises(OSError, match="No space"):
-        recovery.decrypt(key.secret, BytesIO(encrypted(key)), Full())
+        recovery.encrypt(key.recipient, BytesIO(text), Full())
+    if text:
+        with pytest.raises(OSError, match="No space"):
+            recovery.decrypt(key.secret, BytesIO(encrypted(key, text)), Full())
+
+
+def test_what_the_source_raises_is_not_taken_for_damage() -> None:
+    key = recovery.new()
     with pytest.raises(ZeroDivisionError):
         recovery.encrypt(key.recipient, Broken(), BytesIO())
     with pytest.raises(ZeroDivisionError):

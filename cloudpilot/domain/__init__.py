@@ -10,7 +10,10 @@ def load() -> None:
         databases,  # noqa: F401
         links,  # noqa: F401
         listings,  # noqa: F401
+        objects,  # noqa: F401
+        panel_exports,  # noqa: F401
         recovery,  # noqa: F401
+        rest,  # noqa: F401
         restores,  # noqa: F401
         schedules,  # noqa: F401
         servers,  # noqa: F401

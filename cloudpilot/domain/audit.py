@@ -105,6 +105,9 @@ class Action(StrEnum):
     SEALED_ANEW = "panel.sealed-anew"
     RECOVERY_KEY_MADE = "panel.recovery-key-made"
     RECOVERY_KEY_CONFIRMED = "panel.recovery-key-confirmed"
+    PANEL_EXPORTED = "panel.exported"
+    PANEL_IMPORTED = "panel.imported"
+    PANEL_BEGUN = "panel.begun-after-import"
 
 
 @dataclass(frozen=True, slots=True)

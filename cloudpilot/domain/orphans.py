@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 FOLDER_AGE = 3600  # seconds: a younger one may be of a run that is just being launched
 OBJECT_AGE = timedelta(days=1)
 TRIALS = "cloudpilot-check/"  # what keys begin with of the small objects that checks write
+PANEL = "cloudpilot-panel/"  # and of the exports of panels, this one's and others'
 
 _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _OF_A_BACKUP = re.compile(rf"({_ID})/{_ID}/({_ID})/.+", re.DOTALL)
@@ -115,6 +116,8 @@ def in_vault(
     foreign, strange = 0, 0
     found: list[_Object] = []
     for one in objects:
+        if one.key.startswith(PANEL):
+            continue
         if not _is_ours(one.key):
             foreign += 1
         elif one.modified_at < now - OBJECT_AGE and not _is_known(one.key, known):

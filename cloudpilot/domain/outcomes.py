@@ -91,7 +91,8 @@ def not_uploaded(session: Session, run: Run, error: CloudPilotError) -> list[Run
     given_up = copy.status is CopyStatus.FAILED
     if given_up and backup.streamed and backup.status is Status.RUNNING:
         lost(session, backup, error)
-        following += remove(session, backup, by=None)  # which ends the making, too
+        if not uploads.is_of_old_panel(session, run):
+            following += remove(session, backup, by=None)  # which ends the making, too
     return following
 
 

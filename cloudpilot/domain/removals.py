@@ -36,6 +36,7 @@ _WORK = {
     RunKind.SNAPSHOT: "A snapshot",
     RunKind.CHECK_CLOUD: "A check",
     RunKind.CREATE: "The making of something new",
+    RunKind.EXPORT: "An export of the panel",
 }
 
 

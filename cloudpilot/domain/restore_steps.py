@@ -24,6 +24,7 @@ from cloudpilot.errors import (
     CloudPilotError,
     InvalidConfig,
     InvalidState,
+    NotTakenOver,
     RestoreInProgress,
     RunKilled,
     RunLost,
@@ -142,17 +143,21 @@ def saved(session: Session, backup: Backup) -> list[Run]:
 
 def not_saved(session: Session, backup: Backup, error: CloudPilotError) -> None:
     """Without the safe-mode backup nothing is restored, and nothing has been touched."""
+    why = f"The safe-mode backup was not made, so nothing was restored. {error}"
+    _give_up_waiting(session, backup, error, why)
+
+
+def saved_for_old_panel(session: Session, backup: Backup) -> None:
+    """It was the panel's before this one that wanted to restore, perhaps days ago."""
+    why = "The panel was lost before anything was restored: plan it again if it is still wanted."
+    _give_up_waiting(session, backup, NotTakenOver(why), why)
+
+
+def _give_up_waiting(session: Session, backup: Backup, error: CloudPilotError, why: str) -> None:
     restore = waiting_for(session, backup)
     if restore:
-        restore.move(
-            session,
-            RestoreStatus.FAILED,
-            because=error,
-            finished_at=clock.now(),
-            logins=None,
-            error_code=error.code,
-            error_detail=f"The safe-mode backup was not made, so nothing was restored. {error}",
-        )
+        ended = {"finished_at": clock.now(), "logins": None, "error_code": error.code}
+        restore.move(session, RestoreStatus.FAILED, because=error, error_detail=why, **ended)
 
 
 def done(session: Session, run: Run) -> list[Run]:
@@ -183,6 +188,16 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
         return []
     restore.move(session, RestoreStatus.UNDOING, because=error, **also)
     return [add_run(session, restore, RunKind.UNDO, run.requested_by)]
+
+
+def left(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
+    """It was the panel's before this one, and what became of it nobody knows: all is left as it is
+    on the server."""
+    ended = {"finished_at": clock.now(), "logins": None, "error_code": error.code}
+    detail = f"{error} Whether it was done is not known: look at the server."
+    restore = of_run(session, run)
+    restore.move(session, RestoreStatus.FAILED, because=error, error_detail=detail, **ended)
+    return []
 
 
 def undo(session: Session, restore: Restore, by: Person) -> Run:

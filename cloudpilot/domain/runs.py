@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import pace
+from cloudpilot.domain import pace, rest
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.servers import Server
@@ -117,7 +117,8 @@ class Run(HasStatus, Base):
 
 
 def add(session: Session, run: Run) -> Run:
-    """A new run; raises BackupInProgress if an active one has the same claim."""
+    """A new run; raises BackupInProgress if an active one has the same claim, PanelAtRest."""
+    rest.refuse(session, run.kind)
     try:
         with session.begin_nested():
             session.add(run)
@@ -140,8 +141,9 @@ def find(session: Session, run_id: UUID) -> Run:
 def request_stop(session: Session, run: Run) -> None:
     """Say that the run should end; its work hears of it from the next job.
 
-    Raises InvalidState if it has ended.
+    Raises InvalidState if it has ended, PanelAtRest.
     """
+    rest.refuse(session, run.kind)
     wish = update(Run).where(Run.id == run.id, Run.status.in_(ACTIVE))
     asked = session.execute(
         wish.values(stop_requested_at=run.stop_requested_at or clock.now()).returning(Run.id),
@@ -168,7 +170,7 @@ def lease(session: Session, run_id: UUID, *statuses: Status, length: timedelta) 
     now = clock.now()
     free = update(Run).where(Run.id == run_id, Run.status.in_(statuses), Run.next_look_at <= now)
     taken = session.execute(
-        free.values(next_look_at=now + length).returning(Run.id),
+        free.where(*rest.allowed(session, Run)).values(next_look_at=now + length).returning(Run.id),
         execution_options={"synchronize_session": False},
     )
     return session.get_one(Run, run_id, populate_existing=True) if taken.first() else None
@@ -192,6 +194,7 @@ def due(session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind
     rows = select(Run.id).where(
         Run.next_look_at <= clock.now(), Run.status.in_(statuses), Run.kind.in_(kinds)
     )
+    rows = rows.where(*rest.allowed(session, Run))
     return list(session.scalars(rows.order_by(Run.next_look_at).limit(limit)))
 
 
@@ -201,6 +204,8 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
     Within a stage what is done never goes back.
     """
     now = clock.now()
+    seen_at = run.seen_at if report.stage == run.stage else None  # of a look at this stage
+    since = (now - seen_at).total_seconds() if seen_at else None
     done = max(run.done, report.done) if report.stage == run.stage else report.done
     session.execute(
         update(Run)
@@ -209,7 +214,7 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
             stage=report.stage,
             done=done,
             total=None if report.total is None else max(report.total, done),
-            rate=pace.rate(run.rate, done - run.done, _seconds_since(run, report, now)),
+            rate=pace.rate(run.rate, done - run.done, since),
             log=report.log,
             seen_at=now,
             next_look_at=next_look_at,
@@ -221,13 +226,6 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
         execution_options={"synchronize_session": False},
     )
     session.refresh(run)
-
-
-def _seconds_since(run: Run, report: Report, now: datetime) -> float | None:
-    """Since the last look at this stage; None if it has just begun."""
-    if report.stage != run.stage or run.seen_at is None:
-        return None
-    return (now - run.seen_at).total_seconds()
 
 
 def put_off(

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
 from cloudpilot.db import Base
-from cloudpilot.domain import recurrence
+from cloudpilot.domain import recurrence, rest
 from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.status import LostRace, values_of
 from cloudpilot.errors import InvalidState
@@ -188,7 +188,9 @@ def _supersede(session: Session, schedule_ids: Iterable[UUID]) -> None:
 
 
 def by_hand(session: Session, schedule: Schedule) -> Slot:
-    """A slot that is due now since somebody wants it; raises InvalidState if one is under way."""
+    """A slot that is due now since somebody wants it; raises InvalidState if one is under way,
+    PanelAtRest."""
+    rest.refuse(session)
     rows = select(Slot).where(
         Slot.schedule_id == schedule.id,
         Slot.status.in_((SlotStatus.WAITING, SlotStatus.STARTED)),

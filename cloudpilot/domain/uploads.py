@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, readable, runs
+from cloudpilot.domain import backups, readable, rest, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import ARCHIVE, VaultObject
@@ -144,12 +144,16 @@ def stored(session: Session, run: Run) -> Copy:
 
 
 def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
-    """It did not get there: it goes on if only its process was lost, else it is taken back."""
+    """It did not get there: it goes on if only its process was lost, else it is taken back.
+
+    What the panel before this one has begun is left alone: it may have brought it there.
+    """
     copy = copy_of(session, run)
     if copy.status is not CopyStatus.MAKING:
         return []  # it is being deleted, which takes care of all that is there
     times = int(run.options.get("times", 0))
-    if _may_go_on(session, run, copy, error) and times < GOES_ON_AT_MOST:
+    is_old = is_of_old_panel(session, run)
+    if not is_old and _may_go_on(session, run, copy, error) and times < GOES_ON_AT_MOST:
         return _go_on(session, run, copy, times + 1)
     copy.move(
         session,
@@ -159,7 +163,13 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
         error_detail=str(error),
     )
     refused = isinstance(error, VaultDenied | VaultMissing) and not objects_of(session, run)
-    return [] if refused else [_follow(session, run, RunKind.ABANDON)]
+    return [] if refused or is_old else [_follow(session, run, RunKind.ABANDON)]
+
+
+def is_of_old_panel(session: Session, run: Run) -> bool:
+    """Whether the panel before this one has begun the attempt that a run works on."""
+    begun = (run.created_at, *(one.begun_at for one in objects_of(session, run)))
+    return rest.is_of_old_panel(session, min(begun))
 
 
 def _go_on(session: Session, run: Run, copy: Copy, times: int) -> list[Run]:

@@ -76,7 +76,15 @@ from cloudpilot.errors.reaching import (
     SshNotConfigured,
     SshUnreachable,
 )
-from cloudpilot.errors.recovery import ExportDamaged, RecoveryKeyWrong
+from cloudpilot.errors.recovery import (
+    ExportDamaged,
+    ExportFailed,
+    ExportOfOtherVersion,
+    NotTakenOver,
+    PanelAtRest,
+    PanelNotEmpty,
+    RecoveryKeyWrong,
+)
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
     ManifestRefused,
@@ -120,6 +128,8 @@ __all__ = [
     "DownloadsBusy",
     "DumpIncomplete",
     "ExportDamaged",
+    "ExportFailed",
+    "ExportOfOtherVersion",
     "FormExpired",
     "HostKeyChanged",
     "HostKeyUnknown",
@@ -137,8 +147,11 @@ __all__ = [
     "NotAllowed",
     "NotCompleted",
     "NotFound",
+    "NotTakenOver",
     "ObjectLocked",
     "ObjectMissing",
+    "PanelAtRest",
+    "PanelNotEmpty",
     "PathIsLink",
     "PathMissing",
     "PermissionDenied",

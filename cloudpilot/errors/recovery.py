@@ -15,3 +15,37 @@ class ExportDamaged(CloudPilotError):
     code = "EXPORT_DAMAGED"
     remedy = "Fetch the file again and compare its size; else take the export before it: each vault keeps the last seven below cloudpilot-panel/."
     http_status = 422
+
+
+class ExportOfOtherVersion(CloudPilotError):
+    code = "EXPORT_OF_OTHER_VERSION"
+    remedy = "Install the version of CloudPilot that is named over an empty database, import there, then update: an update keeps everything."
+    http_status = 409
+
+
+class PanelNotEmpty(CloudPilotError):
+    code = "PANEL_NOT_EMPTY"
+    remedy = "An export comes into a new panel only: with an empty database, after `flask --app wsgi db upgrade`, before its owner is made."
+    http_status = 409
+
+
+class PanelAtRest(CloudPilotError):
+    """Nothing is begun before an owner has said that the old panel is gone."""
+
+    code = "PANEL_AT_REST"
+    remedy = "Make sure that the old panel is gone for good; then an owner says so on the page Recovery, and everything goes on."
+    http_status = 409
+
+
+class ExportFailed(CloudPilotError):
+    code = "EXPORT_FAILED"
+    remedy = "Free some space on the panel's own machine, in its temporary directory or where the file was to go, and try again."
+    http_status = 503
+
+
+class NotTakenOver(CloudPilotError):
+    """The panel before this one was asked for it, and may have done it."""
+
+    code = "NOT_TAKEN_OVER"
+    remedy = "Nothing on servers or in vaults was touched because of this. Ask for it again if it is still wanted."
+    http_status = 409

@@ -28,7 +28,7 @@ def sweep(vault: Vault, folder: str) -> int:
     found = abort_open(vault, folder)
     for stored in list(vault.list(folder)):
         _refuse_outside(folder, stored.key)
-        _judge(vault.delete(stored.key))
+        judge(vault.delete(stored.key))
         found += 1
     return found
 
@@ -54,7 +54,7 @@ def _take_away(vault: Vault, row: VaultObject) -> str:
     if row.upload_secret:
         vault.abort(signing.opened(row))
     deletion = vault.delete(row.key, row.version)
-    _judge(deletion)
+    judge(deletion)
     with transaction() as session:
         found = session.get_one(VaultObject, row.id)
         found.gone_at, found.kept_until = clock.now(), deletion.until
@@ -63,7 +63,8 @@ def _take_away(vault: Vault, row: VaultObject) -> str:
     return f"{row.name}: gone from the vault{kept}."
 
 
-def _judge(deletion: Deletion) -> None:
+def judge(deletion: Deletion) -> None:
+    """Raises ObjectLocked if it stays for a while."""
     if deletion.fate is Fate.LOCKED:
         raise ObjectLocked(f"A lock forbids to delete it{_until(deletion)}.", deletion.until)
 

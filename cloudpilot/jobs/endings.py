@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from cloudpilot.domain import (
     backups,
     outcomes,
+    panel_exports,
     proofs,
     restore_kept,
     restore_steps,
@@ -26,7 +27,8 @@ class Ending:
 
     made      the archive, if one was made
     warnings  what was left out of it
-    leave     do not have removed what may lie on the server
+    leave     do not have removed or put back what may lie on the server: nobody knows what it is,
+              or the panel before this one has begun it
     stands    what was to be put back had been done for good
     """
 
@@ -51,6 +53,8 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
         return []  # it was streamed to an upload that has failed
     if ending.made:
         following = outcomes.completed(session, backup, ending.made, list(ending.warnings))
+        if ending.leave:
+            restore_steps.saved_for_old_panel(session, backup)
         waiting = proofs.archive_is_known(session, backup)
         return [*following, *waiting, *restore_steps.saved(session, backup)]
     if ending.error is None:
@@ -85,12 +89,16 @@ def _deleted(session: Session, run: Run, ending: Ending) -> list[Run]:
 
 
 def _restored(session: Session, run: Run, ending: Ending) -> list[Run]:
+    if ending.error and ending.leave:
+        return restore_steps.left(session, run, ending.error)
     if ending.error:
         return restore_steps.failed(session, run, ending.error)
     return restore_steps.done(session, run)
 
 
 def _put_back(session: Session, run: Run, ending: Ending) -> list[Run]:
+    if ending.error and ending.leave:
+        return restore_steps.left(session, run, ending.error)
     if ending.error:
         return restore_steps.not_put_back(session, run, ending.error)
     if ending.stands:
@@ -102,6 +110,12 @@ def _forgotten(session: Session, run: Run, ending: Ending) -> list[Run]:
     return [] if ending.error else restore_kept.forgotten(session, run)
 
 
+def _exported(session: Session, run: Run, ending: Ending) -> list[Run]:
+    if ending.error:
+        panel_exports.failed(session, run, ending.error)
+    return []
+
+
 _ENDINGS: Mapping[RunKind, Callable[[Session, Run, Ending], list[Run]]] = {
     RunKind.MAKE: _made,
     RunKind.SNAPSHOT: _snapshot_made,
@@ -111,4 +125,5 @@ _ENDINGS: Mapping[RunKind, Callable[[Session, Run, Ending], list[Run]]] = {
     RunKind.RESTORE: _restored,
     RunKind.UNDO: _put_back,
     RunKind.FORGET: _forgotten,
+    RunKind.EXPORT: _exported,
 }

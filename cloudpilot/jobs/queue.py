@@ -47,6 +47,7 @@ SECONDS_BY_KIND = defaultdict(
         RunKind.SNAPSHOT: 240,
         RunKind.CHECK_CLOUD: 240,
         RunKind.CREATE: 240,
+        RunKind.EXPORT: 600,
     },
 )
 QUEUED_SECONDS = 300  # a ring that nobody has heard by then is not worth hearing

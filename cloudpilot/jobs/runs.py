@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
+from cloudpilot.domain import rest
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.errors import CloudPilotError, RunStopped
+from cloudpilot.errors import CloudPilotError, NotTakenOver, RunStopped
 from cloudpilot.jobs import (
     abandon,
     adopt,
@@ -14,6 +15,7 @@ from cloudpilot.jobs import (
     clear,
     create,
     delete,
+    export,
     inspect,
     lifecycle,
     listing,
@@ -38,6 +40,7 @@ DIRECT = {
     RunKind.CHECK_VAULT: check_vault.perform,
     RunKind.CLEAR: clear.perform,
     RunKind.CREATE: create.perform,
+    RunKind.EXPORT: export.perform,
     RunKind.DELETE: delete.perform,
     RunKind.INSPECT: inspect.perform,
     RunKind.LIST: listing.perform,
@@ -56,6 +59,8 @@ def start(run_id: str) -> None:
     run = lifecycle.take(UUID(run_id), Status.PENDING)
     if run and run.stop_requested_at:
         _end_before_it_ran(run)
+    elif run and lifecycle.is_of_old_panel(run) and run.kind not in rest.ENDED_ANYWAY:
+        lifecycle.fail(run.id, NotTakenOver("The panel before this one was asked for it."))
     elif run and run.kind in DIRECT:
         with lifecycle.recorded(run):
             DIRECT[run.kind](run)

@@ -4,44 +4,16 @@ While CLOUDPILOT_SECRET_KEYS_OLD names the old key, everything opens; once this 
 old key is not needed any more.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain.clouds import Cloud
-from cloudpilot.domain.databases import Database
-from cloudpilot.domain.objects import VaultObject
-from cloudpilot.domain.recovery import PanelKey
-from cloudpilot.domain.restores import Restore
-from cloudpilot.domain.servers import Server
-from cloudpilot.domain.vaults import Vault
+from cloudpilot.exports.sealed import SEALED, Sealed
 from cloudpilot.secrets import CannotOpenError, Sealer
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A column of sealed values, and where in the database each of them belongs."""
-
-    table: type[Any]
-    column: InstrumentedAttribute[Any]
-    place: Callable[[Any], str]
-
-
-SEALED = (
-    Sealed(Server, Server.private_key, lambda server: server.key_place),
-    Sealed(Server, Server.next_private_key, lambda server: server.next_key_place),
-    Sealed(Database, Database.password, lambda database: database.password_place),
-    Sealed(Vault, Vault.secret, lambda vault: vault.secret_place),
-    Sealed(Cloud, Cloud.secret, lambda cloud: cloud.secret_place),
-    Sealed(VaultObject, VaultObject.upload_secret, lambda one: one.upload_place),
-    Sealed(Restore, Restore.logins, lambda restore: restore.logins_place),
-    Sealed(PanelKey, PanelKey.manifest_key, lambda key: key.manifest_key_place),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
+from io import BytesIO
 from uuid import UUID, uuid4
 
 from flask import current_app
@@ -17,7 +19,7 @@ from sqlalchemy import ColumnElement, select
 from cloudpilot import clock
 from cloudpilot.connections import Wire
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, recovery, runs, searches, signatures, uploads, vouching
+from cloudpilot.domain import backups, recovery, rest, runs, searches, signatures, uploads, vouching
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.runs import Run
@@ -36,7 +38,7 @@ from cloudpilot.errors import (
 from cloudpilot.jobs import emptying, lifecycle, opening, queue, signing
 from cloudpilot.reports import Report
 from cloudpilot.secrets import CannotOpenError, Sealer
-from cloudpilot.vaults import writing
+from cloudpilot.vaults import sending
 from cloudpilot.vaults.base import Vault
 from cloudpilot.vaults.uploads import Upload
 
@@ -73,6 +75,9 @@ def perform(run: Run) -> None:
 
 def ask(vault_id: UUID) -> int:
     """Have signed what is not; how many those are."""
+    with reading() as session:
+        if rest.is_at_rest(session):
+            return 0  # the old panel signs its own
     left = _unsigned(vault_id, current_key())
     if left:
         with suppress(BackupInProgress), transaction() as session:
@@ -112,10 +117,9 @@ def lay(vault: Vault, copy: Copy, key: bytes) -> None:
     _take_back(vault, old)
     ids = {"copy_id": copy.id, "vault_id": copy.vault_id, "attempt": laid[0]}
     row = VaultObject(id=uuid4(), name=name, size=len(body), **ids)
-    upload = vault.begin(f"{folder}{laid[0]}/{name}", len(body))
-    _write_down(vault, row, upload)
-    private = lifecycle.settings().private_networks
-    made = writing.write(vault, Wire(private=private, unreachable=VaultUnreachable), upload, body)
+    wire = Wire(private=lifecycle.settings().private_networks, unreachable=VaultUnreachable)
+    key_of_it, what = f"{folder}{laid[0]}/{name}", sending.content(BytesIO(body))
+    made = sending.send(vault, wire, key_of_it, what, partial(_write_down, row))
     with transaction() as session:
         found = session.get_one(VaultObject, row.id)
         found.key, found.etag, found.version = made.key, made.etag, made.version
@@ -123,7 +127,7 @@ def lay(vault: Vault, copy: Copy, key: bytes) -> None:
         found.upload_secret = ""
 
 
-def _write_down(vault: Vault, row: VaultObject, upload: Upload) -> None:
+def _write_down(row: VaultObject, upload: Upload) -> None:
     """What has been begun, unless the copy is being deleted: who deletes it looks at the rows."""
     sealer: Sealer = current_app.extensions["sealer"]
     with transaction() as session:
@@ -134,7 +138,6 @@ def _write_down(vault: Vault, row: VaultObject, upload: Upload) -> None:
             row.upload_secret = sealer.seal(upload.as_secret(), row.upload_place)
             session.add(row)
     if not wanted:
-        vault.abort(upload)
         raise InvalidState("A copy is not wanted any more.")
 
 

@@ -22,6 +22,8 @@ from cloudpilot.domain import (
     expiry,
     listings,
     outcomes,
+    panel_exports,
+    rest,
     restore_kept,
     restores,
     runs,
@@ -30,6 +32,7 @@ from cloudpilot.domain import (
     starting,
     subjects,
     vault_checks,
+    vaults,
 )
 from cloudpilot.domain.status import LostRace, Status
 from cloudpilot.errors import BackupInProgress
@@ -49,11 +52,16 @@ SECONDS_A_TICK = 2.0  # looks wait meanwhile; what is left is there in a second
 def tick() -> None:
     """Ring for every run that is due: to be started, taken up again, or looked at."""
     queue.note_tick()
-    ask_for_backups()
-    ask_for_checks()
-    ask_for_removals()
-    ask_for_expiry()
-    ask_to_forget()
+    with reading() as session:
+        is_at_rest, may_expire = rest.is_at_rest(session), rest.may_expire(session)
+    if not is_at_rest:
+        ask_for_backups()
+        ask_for_checks()
+        ask_for_exports()
+    if may_expire:
+        ask_for_removals()
+        ask_for_expiry()
+        ask_to_forget()
     drop_listings()
     with reading() as session:
         waiting = runs.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
@@ -134,6 +142,15 @@ def drop_listings() -> None:
             return
     with transaction() as session:
         listings.dropped(session)
+
+
+def ask_for_exports() -> None:
+    """Have the panel itself exported into each vault, once a day."""
+    with reading() as session:
+        due = panel_exports.due(session)
+    for vault_id in due:
+        with _unless_another_clock_does(), transaction() as session:
+            queue.ring(session, panel_exports.ask(session, vaults.find(session, vault_id)))
 
 
 def ask_for_checks() -> None:

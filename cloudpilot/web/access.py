@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import audit, sessions
+from cloudpilot.domain import audit, rest, sessions
 from cloudpilot.domain.audit import Action, Actor, Subject
 from cloudpilot.domain.people import Person, Right
 from cloudpilot.domain.sessions import SignedIn
@@ -35,6 +35,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
     """Somebody who has signed in, as Flask-Login wants them. The cookie holds a token, no name."""
+
+    is_at_rest = False  # whether the panel that they visit is
 
     def __init__(self, token: str, row: SignedIn | None = None, person: Person | None = None):
         self.token, self.row, self.person = token, row, person
@@ -133,20 +135,26 @@ def register(app: Flask) -> None:
     manager.init_app(app, add_context_processor=False)
     manager.user_loader(_visitor)
     app.before_request(_guard)
-    app.context_processor(lambda: {"me": g.get("me"), "Right": Right})
+    app.context_processor(
+        lambda: {"me": g.get("me"), "Right": Right, "is_at_rest": g.get("is_at_rest", False)}
+    )
 
 
 def _visitor(token: str) -> Visitor | None:
     with reading() as database:
         found = sessions.of_token(database, token)
-    return Visitor(token, *found) if found else None
+        is_at_rest = rest.is_at_rest(database) if found else False
+    visitor = Visitor(token, *found) if found else None
+    if visitor:
+        visitor.is_at_rest = is_at_rest
+    return visitor
 
 
 def _guard() -> BaseResponse | None:
     if request.endpoint == "static":
         return None
     visitor = current_user if current_user.is_authenticated else Visitor("")
-    g.me, g.signed_in = visitor.person, visitor.row
+    g.me, g.signed_in, g.is_at_rest = visitor.person, visitor.row, visitor.is_at_rest
     _notice()
     access = access_of(request.endpoint)
     if request.endpoint is None or access == PUBLIC:

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import IO
 
 from flask import Response, request
 
@@ -67,7 +68,7 @@ def file(name: str, size: int | None, body: Stream | Iterable[bytes]) -> Respons
 
 
 @contextmanager
-def closing(body: Stream) -> Iterator[None]:
+def closing(body: Stream | IO[bytes]) -> Iterator[None]:
     """What comes between a body and its answer closes it."""
     try:
         yield

@@ -14,6 +14,7 @@ from cloudpilot.domain import (
     history,
     overdue,
     overview,
+    panel_exports,
     presence,
     protection,
     recovery,
@@ -52,7 +53,7 @@ def show() -> str:
             "stores": history.stores(session, limit=STORES_SHOWN),
             "calendar": pictures.of_panel(session) if standings else None,
             "servers": [] if standings else overview.server_rows(session, limit=1),
-            "lacks_key": me().may(Right.RECOVERY) and recovery.current(session) is None,
+            "recovery": _recovery(session) if me().may(Right.RECOVERY) else None,
         }
     return render_template("overview.html", runs=active, state=fingerprint(active), **context)
 
@@ -79,6 +80,14 @@ def sites() -> str:
         search=search,
         wanted=wanted,
     )
+
+
+def _recovery(session: Session) -> str | None:
+    """What an owner should know of the panel's own backup: that there is no key for it, or that it
+    is late."""
+    if recovery.current(session) is None:
+        return "no key"
+    return "late" if any(one.is_late for one in panel_exports.standings(session)) else None
 
 
 def _rows(session: Session, standings: list[Standing], known: Around) -> list[overview.SiteRow]:

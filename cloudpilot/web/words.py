@@ -39,6 +39,7 @@ _STAGES = {
     "snapshot": "The cloud makes the snapshot",
     "check-cloud": "Asking the cloud",
     "create": "Ordering it from the cloud",
+    "export": "Exporting the panel",
 }
 # What the same word means in another kind of run.
 _AGAIN = {RunKind.RESTORE: {"verify": "Verifying the archives", "finish": "Finishing"}}
@@ -65,6 +66,7 @@ _KINDS = {
     RunKind.SNAPSHOT: "Snapshot",
     RunKind.CHECK_CLOUD: "Check of a cloud",
     RunKind.CREATE: "Making something of a snapshot",
+    RunKind.EXPORT: "Export of the panel",
 }
 _PROVIDERS = {
     VaultKind.S3: "Amazon S3 and compatible",

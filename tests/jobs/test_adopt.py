@@ -23,7 +23,7 @@ from cloudpilot.jobs import check_vault, sign
 from cloudpilot.kinds import VaultKind
 from cloudpilot.recovery import RecoveryKey
 from cloudpilot.reports import Grade
-from cloudpilot.vaults import writing
+from cloudpilot.vaults import sending
 from tests.support.adopting import a_folder
 from tests.support.rows import add_person
 from tests.support.uploading import PREFIX, Store, back_up, drive, found, objects
@@ -218,7 +218,7 @@ def test_a_store_that_takes_no_signature_fails_no_backup(
         raise why
 
     with monkeypatch.context() as broken:
-        broken.setattr(writing, "write", full)
+        broken.setattr(sending, "send", full)
         backup_id = back_up(site_id, vault_id)
         drive()
         assert found(backup_id).offsite_status is Offsite.UPLOADED

@@ -7,7 +7,9 @@ send them. `exceptions.py` names what a stand-in of a provider cannot show.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Protocol
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
@@ -18,14 +20,17 @@ from cloudpilot.domain.orphans import InVault, KnownInVault
 from cloudpilot.errors import (
     InvalidConfig,
     ObjectMissing,
+    UploadFailed,
     UploadIncomplete,
     VaultDenied,
     VaultMissing,
     VaultRefused,
+    VaultUnreachable,
 )
 from cloudpilot.reports import Grade
-from cloudpilot.vaults import keys
+from cloudpilot.vaults import keys, sending
 from cloudpilot.vaults.base import Fate, StoredObject, Vault, VerifiedBy
+from cloudpilot.vaults.plans import MIB
 from cloudpilot.vaults.uploads import OpenUpload, Receipt, Upload
 from tests.support import curl
 from tests.support.until import until
@@ -98,6 +103,26 @@ class VaultContract:
         assert (answer.status, answer.body) == (200, BODY)
         assert stored.is_still(vault.stat(stored.key))
         assert [found.key for found in vault.list()] == [stored.key]
+
+    @pytest.mark.parametrize("size", [7, 16 * MIB + 7], ids=["a part", "two parts"])
+    def test_what_the_panel_itself_sends_comes_back(self, vault: Vault, size: int) -> None:
+        body = bytes(range(251)) * (size // 251 + 1)
+        what, begun = sending.content(BytesIO(body[:size])), list[Upload]()
+        wire: Any = SimpleNamespace(send=self.send(vault))
+        stored = sending.send(vault, wire, "cloudpilot-panel/a.age", what, begun.append)
+
+        assert (stored.key, stored.size, what.size) == (begun[0].key, size, size)
+        assert self.read(vault, stored.key).body == body[:size]
+
+    def test_what_the_panel_cannot_send_is_nowhere(self, vault: Vault) -> None:
+        refused: Any = SimpleNamespace(send=lambda *_: curl.Answer(403, {}))
+        what = sending.content(BytesIO(BODY))
+        with pytest.raises(UploadFailed, match="answered 403"):
+            sending.send(vault, refused, "cloudpilot-panel/a.age", what, lambda _: None)
+        busy: Any = SimpleNamespace(send=lambda *_: curl.Answer(503, {}))
+        with pytest.raises(VaultUnreachable, match="answered 503"):
+            sending.send(vault, busy, "cloudpilot-panel/b.age", what, lambda _: None)
+        assert list(vault.list("cloudpilot-panel/")) == []
 
     def test_a_browser_saves_it_under_a_name(self, vault: Vault) -> None:
         told = self.read(vault, self.stored(vault).key).headers["content-disposition"]

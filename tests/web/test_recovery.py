@@ -1,7 +1,9 @@
 """Recovery as an owner sees it: the key, exports, and a panel that was brought back."""
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
+from io import BytesIO
 
 import pytest
 from flask import Flask
@@ -102,3 +104,23 @@ def test_nobody_else_is_reminded(sign_in: Callable[[Role], Browser]) -> None:
     with transaction() as session:
         add_site(session, add_server(session))
     assert "no recovery key yet" not in sign_in(Role.ADMIN).get("/").text
+
+
+def test_all_of_the_panel_is_taken_away_as_a_file(owner: Browser, app: Flask) -> None:
+    refused = owner.post("/recovery/export", 409, **{"export-password": PASSWORD})
+    assert "no recovery key yet" in refused.text
+    shown = made(owner)
+    owner.post("/recovery/confirm", ending=shown[-8:])
+    wrong = owner.post("/recovery/export", 422, **{"export-password": "a borrowed browser"})
+    assert "is wrong" in wrong.text
+    data = {"csrf_token": owner.token(), "export-password": PASSWORD}
+    answer = owner.client.post("/recovery/export", data=data)
+    assert (answer.status_code, len(answer.data) > 200, answer.close()) == (200, True, None)
+    assert re.search(r'"cloudpilot-\d{8}-\d{6}Z.age"', answer.headers["Content-Disposition"])
+    assert int(answer.headers["Content-Length"]) == len(answer.data)
+    text = BytesIO()
+    recovery.decrypt(recovery.read(shown).secret, BytesIO(answer.data), text)
+    assert b"owner@example.com" in gzip.decompress(text.getvalue())
+    with reading() as session:
+        last = session.scalars(select(AuditEntry)).all()[-1]
+    assert (last.action, last.details["rows"]["people"]) == ("panel.exported", 4)

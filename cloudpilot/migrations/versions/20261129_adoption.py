@@ -1,7 +1,7 @@
 """backups and servers that were found in a vault
 
 Revision ID: c41f7a90d2e6
-Revises: c4a81f27d9e3
+Revises: e18d5b60c7f2
 Create Date: 2026-11-29 10:40:00.000000
 """
 
@@ -11,7 +11,7 @@ from alembic import op
 import cloudpilot.db
 
 revision = "c41f7a90d2e6"
-down_revision = "c4a81f27d9e3"
+down_revision = "e18d5b60c7f2"
 branch_labels = None
 depends_on = None
 

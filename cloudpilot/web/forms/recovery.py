@@ -1,5 +1,8 @@
 """Forms of the recovery key: who asks, and whether they have it."""
 
+from wtforms import BooleanField
+from wtforms.validators import InputRequired
+
 from cloudpilot import recovery
 from cloudpilot.secrets import Secret
 from cloudpilot.web.forms import Form, Text
@@ -16,6 +19,12 @@ class SignaturesForm(ProofForm):
     """The recovery key of a panel that is gone, for one look."""
 
     key = Password("Recovery key of the panel that made them", recovery.read)
+
+
+class BeginForm(ProofForm):
+    """The old panel is gone."""
+
+    gone = BooleanField("The old panel is gone for good", validators=[InputRequired()])
 
 
 class EndingForm(Form):

@@ -1,0 +1,146 @@
+"""The panel's exports in vaults: when one is due, which are there, which are to go.
+
+Two panels may share a bucket: what is deleted is what a row of ours names, never what a list has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, ForeignKey, Index, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from cloudpilot import clock
+from cloudpilot.catalogue import by_code
+from cloudpilot.db import Base
+from cloudpilot.domain import recovery, runs, vaults
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import CloudPilotError, InvalidState
+from cloudpilot.kinds import RunKind
+
+FOLDER = "cloudpilot-panel/"  # below the vault's prefix
+EVERY, AGAIN, LATE = timedelta(days=1), timedelta(hours=1), timedelta(hours=48)
+KEPT = 7  # the newest in each vault
+
+
+class PanelExport(Base):
+    """One export in one vault. Its row is there before its object, so that nothing is forgotten."""
+
+    __tablename__ = "panel_exports"
+    __table_args__ = (Index(None, "vault_id", "created_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    vault_id: Mapped[UUID] = mapped_column(ForeignKey(Vault.id))
+    key: Mapped[str]  # below the vault's prefix; as the store has made it once it was begun
+    recipient: Mapped[str]  # for whom it is encrypted: the public half of a recovery key
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes
+    sha256: Mapped[str | None]
+    version: Mapped[str] = mapped_column(default="")  # the store's, where it keeps several
+    stored_at: Mapped[datetime | None]  # proven to be there
+    gone_at: Mapped[datetime | None]
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the error."""
+        return by_code(self.error_code).remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with the exports in one vault.
+
+    newest    the newest that is there and opens with the present key
+    there     how many are there
+    last      the last attempt, if it has failed
+    is_late   the newest is older than it should be, or there is none although there was time
+    """
+
+    vault: Vault
+    newest: PanelExport | None
+    there: int
+    last: PanelExport | None
+    is_late: bool
+
+
+def due(session: Session) -> list[UUID]:
+    """The vaults that are to have one now: daily, and an hour after one that has failed."""
+    key = recovery.current(session)
+    if key is None:
+        return []
+    now = clock.now()
+    lately = select(PanelExport.vault_id).where(
+        PanelExport.created_at > now - EVERY,
+        PanelExport.recipient == key.recipient,
+        or_(PanelExport.stored_at.is_not(None), PanelExport.created_at > now - AGAIN),
+    )
+    rows = select(Vault.id).where(Vault.removed_at.is_(None), Vault.id.not_in(lately))
+    return list(session.scalars(rows.order_by(Vault.id)))
+
+
+def ask(session: Session, vault: Vault) -> Run:
+    """A run that puts one there; raises InvalidState without a recovery key, BackupInProgress."""
+    key = recovery.current(session)
+    if key is None:
+        raise InvalidState("There is no recovery key yet.")
+    made = PanelExport(id=uuid4(), vault_id=vault.id, recipient=key.recipient)
+    made.key = f"{FOLDER}cloudpilot-{clock.now():%Y%m%d-%H%M%S}Z-{made.id.hex[:8]}.age"
+    session.add(made)
+    session.flush()
+    return runs.add(
+        session,
+        Run(
+            kind=RunKind.EXPORT,
+            claim=f"export:vault:{vault.id}",
+            vault_id=vault.id,
+            subject=vault.name,
+            options={"export": str(made.id), "key": made.key},
+        ),
+    )
+
+
+def of_run(session: Session, run: Run) -> PanelExport:
+    """What a run is to put there."""
+    return session.get_one(PanelExport, UUID(str(run.options["export"])))
+
+
+def failed(session: Session, run: Run, error: CloudPilotError) -> None:
+    """It is not there."""
+    made = of_run(session, run)
+    made.error_code, made.error_detail = error.code, str(error)
+
+
+def to_go(session: Session, vault_id: UUID) -> Sequence[PanelExport]:
+    """Those that are too old, the oldest first; and what attempts that failed may have left."""
+    rows = select(PanelExport).where(
+        PanelExport.vault_id == vault_id, PanelExport.gone_at.is_(None)
+    )
+    there = list(session.scalars(rows.order_by(PanelExport.created_at)))
+    kept = {one.id for one in [one for one in there if one.stored_at][-KEPT:]}
+    newest = there[-1:]  # it may be on its way
+    return [one for one in there if one.id not in kept and one not in newest]
+
+
+def standings(session: Session) -> list[Standing]:
+    """Of all vaults, by name; none without a recovery key."""
+    key = recovery.current(session)
+    if key is None or key.confirmed_at is None:
+        return []
+    return [
+        _standing(session, vault, key.recipient, key.confirmed_at)
+        for vault in vaults.listed(session)
+    ]
+
+
+def _standing(session: Session, vault: Vault, recipient: str, since: datetime) -> Standing:
+    rows = select(PanelExport).where(PanelExport.vault_id == vault.id)
+    newest_first = list(session.scalars(rows.order_by(PanelExport.created_at.desc())))
+    there = [one for one in newest_first if one.stored_at and one.gone_at is None]
+    opens = [one for one in there if one.recipient == recipient]
+    last = newest_first[0] if newest_first and newest_first[0].error_code else None
+    at = opens[0].created_at if opens else max(since, vault.created_at)
+    return Standing(vault, opens[0] if opens else None, len(there), last, at < clock.now() - LATE)

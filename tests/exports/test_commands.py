@@ -1,0 +1,81 @@
+"""`flask --app wsgi export` and `import`, as somebody types them who has lost a panel."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import select
+
+from cloudpilot import recovery
+from cloudpilot.db import reading, transaction
+from cloudpilot.domain import recovery as keys
+from cloudpilot.domain.audit import AuditEntry
+from cloudpilot.domain.servers import Server
+from cloudpilot.recovery import RecoveryKey
+from tests.support.rows import add_person, add_server
+
+New = Callable[[], Any]
+
+
+@pytest.fixture
+def small(core: Flask, key: RecoveryKey) -> Flask:
+    """A panel with an owner, a server and a recovery key."""
+    with transaction() as session:
+        made = keys.add(session, core.extensions["sealer"], key, "hash", add_person(session))
+        keys.confirm(session, made)
+        server = add_server(session)
+        server.private_key = core.extensions["sealer"].seal(key.secret, server.key_place)
+        add_server(session, "stuck")
+    return core
+
+
+def run(app: Flask, *arguments: str, typed: str = "") -> Result:
+    return app.test_cli_runner().invoke(args=list(arguments), input=typed)
+
+
+def test_from_one_panel_to_another(
+    small: Flask, new: New, key: RecoveryKey, tmp_path: Path
+) -> None:
+    file = tmp_path / "panel.age"
+    said = run(small, "export", str(file))
+    assert said.exit_code == 0, said.output
+    assert said.stdout == ""
+    assert "Left sealed, since no key opens it: servers/" in said.stderr
+    typed = f"{key.secret.reveal().lower()}\n"
+    with new() as app:
+        said = run(app, "import", str(file), typed=typed)
+        assert said.exit_code == 0, said.output
+        assert "and at rest" in said.output
+        assert key.secret.reveal()[20:] not in said.output.upper()
+        with reading() as session:
+            actions = list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+            [one, stuck] = session.scalars(select(Server).order_by(Server.name.desc()))
+        opened = app.extensions["sealer"].open(one.private_key, one.key_place)
+        assert (opened, stuck.private_key) == (key.secret, "sealed")
+        assert actions == ["panel.imported"]  # what came after the snapshot is not in it
+        again = run(app, "import", str(file), typed=typed)
+    assert (again.exit_code, "[PANEL_NOT_EMPTY]" in again.output) == (1, True)
+
+
+def test_it_comes_out_where_a_pipe_takes_it(small: Flask, key: RecoveryKey) -> None:
+    said = run(small, "export")
+    assert said.exit_code == 0
+    assert said.stdout_bytes.startswith(b"age-encryption.org/v1\n")
+
+
+def test_what_is_wrong_is_said_with_what_to_do(small: Flask, new: New, tmp_path: Path) -> None:
+    with transaction() as session:
+        [made] = session.scalars(select(keys.PanelKey))
+        session.delete(made)
+    said = run(small, "export", str(tmp_path / "x"))
+    assert (said.exit_code, "no recovery key yet" in said.output) == (1, True)
+    (tmp_path / "junk").write_bytes(b"junk")
+    with new() as app:
+        for typed, code in (("hunter2", "RECOVERY_KEY_WRONG"), ("", "RECOVERY_KEY_WRONG")):
+            said = run(app, "import", str(tmp_path / "junk"), typed=typed)
+            assert (said.exit_code, f"[{code}]" in said.output) == (1, True)
+        said = run(app, "import", str(tmp_path / "junk"), typed=recovery.new().secret.reveal())
+        assert (said.exit_code, "[EXPORT_DAMAGED]" in said.output) == (1, True)
