@@ -53,6 +53,8 @@ class RunKind(StrEnum):
     VERIFY = "verify"  # makes an object of what was sent, proven by the vault
     ABANDON = "abandon"  # takes back an upload that has failed, until nothing of it is left
     CHECK_VAULT = "check-vault"  # does at a vault what a backup will do, with a small object
+    SIGN = "sign"  # lays beside backups in a vault what a recovery key knows again
+    ADOPT = "adopt"  # looks in a vault for backups that no row knows, and gives them rows
     ROTATE = "rotate"  # gives a server a new SSH key and takes the old one away
     UNINSTALL = "uninstall"  # takes the panel off a server, and proves that its key is refused
     SURVEY = "survey"  # looks at what a restore would put in the place of what

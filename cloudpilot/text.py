@@ -12,6 +12,7 @@ _UNSAFE = re.compile(
 )
 
 
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"  # letters of Persian, parts of an emoji: they are seen in what they join
 
 
@@ -27,6 +28,16 @@ def decode(data: bytes, *, limit: int = LIMIT) -> str:
     return _UNSAFE.sub(_escaped, data[-limit:].decode("utf-8", "backslashreplace"))
 
 
+def plain(text: str, most: int) -> str:
+    """What a stranger calls something, in one line of at most `most` characters: whatever would
+    not be seen as it is comes out as an escape.
+
+    >>> plain(" shop\\n\\u202egpj.exe \\ud800 ", 40)
+    'shop\\\\x0a\\\\u202egpj.exe \\\\ud800'
+    """
+    return "".join(_seen(char) for char in text[:most].strip())[:most]
+
+
 def lines(text: str) -> list[str]:
     """The lines of `text`, at newlines only: str.splitlines also cuts at U+2028 and others."""
     return text.removesuffix("\n").split("\n") if text else []
@@ -34,8 +45,14 @@ def lines(text: str) -> list[str]:
 
 def has_controls(text: str) -> bool:
     """Whether a person typed something that would not be seen as it is, a newline included."""
-    unseen = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    return any(unicodedata.category(char) in unseen and char not in _JOINERS for char in text)
+    return any(unicodedata.category(char) in _UNSEEN and char not in _JOINERS for char in text)
+
+
+def _seen(char: str) -> str:
+    if unicodedata.category(char) not in {*_UNSEEN, "Cn", "Co"} or char in _JOINERS:
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -75,6 +75,8 @@ class Action(StrEnum):
     VAULT_REMOVED = "vault.removed"
     VAULT_FORGOTTEN = "vault.forgotten"
     VAULT_CHECKED = "vault.check-requested"
+    SIGNATURES_COMPARED = "vault.signatures-compared"
+    VAULT_SEARCHED = "vault.search-requested"
     CLOUD_ADDED = "cloud.added"
     CLOUD_CHANGED = "cloud.changed"
     CLOUD_REMOVED = "cloud.removed"

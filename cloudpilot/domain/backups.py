@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from cloudpilot import clock
@@ -76,6 +76,11 @@ class Backup(HasStatus, Base):
     schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("schedules.id"))
     slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("slots.id"), index=True)
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
+    # Found in a vault: what is said of it was not seen by this panel. See adoption.
+    adopted_at: Mapped[datetime | None] = mapped_column(index=True)
+    signed_at: Mapped[datetime | None]  # a recovery key's signature was seen to be right
+    unverified_why: Mapped[str] = mapped_column(default="")  # a sentence, while it was not
+    signature: Mapped[str | None] = mapped_column(Text, deferred=True)  # as it lies there
 
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     started_at: Mapped[datetime | None]
@@ -108,6 +113,11 @@ class Backup(HasStatus, Base):
     def is_tree(self) -> bool:
         """Whether it is a snapshot tree on its server, and an archive in vaults alone."""
         return self.method is Method.TREE
+
+    @property
+    def is_unverified(self) -> bool:
+        """Whether anybody who can write to its vault may have made it."""
+        return self.adopted_at is not None and self.signed_at is None
 
     @property
     def is_snapshot(self) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit, outcomes, reach, restore_sources, retention, subjects
+from cloudpilot.domain import audit, chains, outcomes, reach, restore_sources, retention, subjects
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.clouds import Cloud
@@ -25,6 +25,7 @@ from cloudpilot.domain.vaults import Vault
 
 AGAIN = timedelta(days=1)  # what is kept beyond its days is looked at again
 AFTER_A_RESTORE = timedelta(hours=1)
+CONTINUED = "Kept: a backup that was found in a vault continues it."
 OUT_OF_REACH = "Kept: CloudPilot was removed from its server and cannot delete it there."
 
 
@@ -74,6 +75,9 @@ def _go(session: Session, backup: Backup, now: datetime) -> list[Run]:
     within_reach = reach.copies(session, backup)
     if lies and not any(copy in within_reach for copy in lies):
         backup.kept_because, backup.judge_at = OUT_OF_REACH, now + AGAIN
+        return []
+    if any(one.adopted_at for one in chains.depending(session, backup)):
+        backup.kept_because, backup.judge_at = CONTINUED, now + AGAIN
         return []
     if restore_sources.uses(session, backup):
         backup.kept_because, backup.judge_at = "Kept: a restore reads it.", now + AFTER_A_RESTORE

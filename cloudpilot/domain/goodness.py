@@ -1,7 +1,8 @@
 """Which backups are good, and how the newest of them are found: conditions of queries.
 
 A good backup is completed, was whole when it was made, has not been deleted by us, was there when a
-Check looked for it last, and has no serious warnings.
+Check looked for it last, and has no serious warnings. One that was adopted is none: this panel has
+not seen it made.
 """
 
 from collections.abc import Callable
@@ -52,6 +53,7 @@ def is_good() -> tuple[ColumnElement[bool], ...]:
     few = unreadable * SERIOUS <= unreadable + files + folders
     return (
         reads(Backup.status, Status.COMPLETED),
+        Backup.adopted_at.is_(None),
         copy.correlate(Backup).exists(),
         or_(Backup.warning_count == 0, few),
     )
@@ -66,8 +68,9 @@ def is_serious(backup: Backup) -> bool:
 
 
 def has_ended() -> tuple[ColumnElement[bool], ...]:
-    """Over, and not because a person stopped it."""
+    """Made here, over, and not because a person stopped it."""
     return (
+        Backup.adopted_at.is_(None),
         and_(*(cast(Backup.status, String) != status.value for status in ACTIVE)),
         Backup.error_code.is_distinct_from(RunStopped.code),
     )

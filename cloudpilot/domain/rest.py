@@ -30,6 +30,7 @@ LOOKS = frozenset(
         RunKind.INSPECT,
         RunKind.LIST,
         RunKind.SURVEY,
+        RunKind.ADOPT,  # what it finds gets rows, and stays the old panel's
     }
 )
 # What the old panel was asked for and this one does, once it has begun: it is done twice without

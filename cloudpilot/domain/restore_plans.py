@@ -56,6 +56,7 @@ class Asked:
     suffix: str = ""
     exact: bool = True
     safe: bool = True
+    knows: bool = False  # that it is unverified, and what that means
 
 
 def plan(session: Session, asked: Asked, by: Person) -> Restore:
@@ -89,7 +90,8 @@ def refuse_snapshot(backup: Backup) -> None:
 def _refuse(session: Session, asked: Asked) -> list[str]:
     """What can be known without the server; returns the paths.
 
-    Raises NotCompleted, InvalidState, SshNotConfigured, InvalidPath, PrivilegeMissing.
+    Raises NotCompleted, InvalidState, InvalidConfig, SshNotConfigured, InvalidPath,
+    PrivilegeMissing.
     """
     backup, server = asked.backup, asked.server
     refuse_snapshot(backup)
@@ -106,9 +108,34 @@ def _refuse(session: Session, asked: Asked) -> list[str]:
         raise SshNotConfigured(f"{server.name} has not been set up: its host key is unknown.")
     if not asked.paths and not asked.dumps:
         raise InvalidPath("There is nothing chosen that could be restored.")
+    _refuse_unverified(session, asked)
     if asked.paths:
         _refuse_without_rights(server, asked.into)
     return _paths_of(backup, asked.paths)
+
+
+def why_no_dumps(session: Session, backup: Backup) -> str:
+    """Why its databases are not restored from here; "" if they are."""
+    if restore_sources.is_unverified(session, backup):
+        return (
+            "Databases of an unverified backup are not restored from here: a dump is a program that"
+            " somebody else may have written. Download the archive and look at it first."
+        )
+    logins = (session.get(Database, UUID(one["id"])) for one in backup.databases)
+    if backup.adopted_at and not all(logins):
+        return (
+            "Databases of a backup that was found in a vault are not restored from here: this panel"
+            " has no login for them. Its archive says in RESTORE.txt how it is done by hand."
+        )
+    return ""
+
+
+def _refuse_unverified(session: Session, asked: Asked) -> None:
+    """What anybody may have made is restored by who knows that."""
+    if asked.dumps and (why := why_no_dumps(session, asked.backup)):
+        raise InvalidConfig(why)
+    if restore_sources.is_unverified(session, asked.backup) and not asked.knows:
+        raise InvalidConfig("The backup is unverified: tick that you know what can be in it.")
 
 
 def _refuse_without_rights(server: Server, into: str) -> None:

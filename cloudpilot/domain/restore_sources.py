@@ -50,6 +50,17 @@ def _is_read(copy: Copy, vault_id: UUID | None) -> bool:
     return copy.vault_id == vault_id and copy.status is CopyStatus.STORED
 
 
+def is_foreign(session: Session, backup: Backup, server: Server) -> bool:
+    """Whether what it holds brings no rights to that server: it was made on another one, or it, or
+    what it continues, may be anybody's."""
+    return backup.server_id != server.id or is_unverified(session, backup)
+
+
+def is_unverified(session: Session, backup: Backup) -> bool:
+    """Whether it, or what it continues, was adopted without a signature."""
+    return any(one.is_unverified for one in chains.needed(session, backup))
+
+
 def needed(session: Session, backup: Backup) -> int:
     """Bytes that it takes unpacked, all levels that are unpacked one after the other included."""
     return sum(one.tar_size or one.size or 0 for one in chains.needed(session, backup))

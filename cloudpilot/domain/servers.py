@@ -59,6 +59,7 @@ class Server(Base):
     checked_at: Mapped[datetime | None]  # when the last Check ended well enough to say something
     next_check_at: Mapped[datetime | None] = mapped_column(index=True)  # by the clock, daily
     removed_at: Mapped[datetime | None]  # a tombstone: its backups keep their server
+    adopted_at: Mapped[datetime | None]  # known from a vault alone; a tombstone, too
     cloud_id: Mapped[UUID | None] = mapped_column(ForeignKey(Cloud.id), index=True)
     instance_id: Mapped[str | None]  # its machine there, as clouds.base.Instance has it
     instance_name: Mapped[str | None]  # as it was called when somebody chose it
@@ -121,6 +122,12 @@ def listed(session: Session) -> list[Server]:
     """All servers, by name."""
     rows = select(Server).where(Server.removed_at.is_(None)).order_by(Server.name, Server.id)
     return list(session.scalars(rows))
+
+
+def adopted(session: Session) -> list[Server]:
+    """Those that are known from a vault alone, by name."""
+    rows = select(Server).where(Server.adopted_at.is_not(None), Server.removed_at.is_not(None))
+    return list(session.scalars(rows.order_by(Server.name, Server.id)))
 
 
 def of_ids(session: Session, ids: Iterable[UUID]) -> list[Server]:

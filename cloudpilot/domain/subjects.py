@@ -58,11 +58,13 @@ class Subject:
     paths: str | None = None
 
     def rows(self) -> Any:
-        """The query of its backups, but for those that are deleted or being deleted."""
+        """The query of its backups, but for those that are deleted or being deleted, and those that
+        were adopted: whoever writes to a vault must not have others count as old."""
         rows = select(Backup).where(
             Backup.server_id == self.server_id,
             Backup.site_id == self.site_id if self.site_id else Backup.site_id.is_(None),
             cast(Backup.type, String) == self.type.value,
+            Backup.adopted_at.is_(None),
             Backup.deleted_at.is_(None),
             Backup.delete_requested_at.is_(None),
         )
@@ -78,6 +80,7 @@ def due(session: Session, limit: int) -> list[Subject]:
         select(Backup.server_id, Backup.site_id, Backup.type, paths)
         .where(
             Backup.judge_at <= clock.now(),
+            Backup.adopted_at.is_(None),
             Backup.deleted_at.is_(None),
             Backup.delete_requested_at.is_(None),
         )

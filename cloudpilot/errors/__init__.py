@@ -89,6 +89,7 @@ from cloudpilot.errors.recovery import (
 )
 from cloudpilot.errors.vaults import (
     ChecksumMismatch,
+    ManifestRefused,
     NotCompleted,
     ObjectLocked,
     ObjectMissing,
@@ -145,6 +146,7 @@ __all__ = [
     "KeyNotTaken",
     "KeyStillAccepted",
     "LinkInvalid",
+    "ManifestRefused",
     "NoBackupDir",
     "NotAllowed",
     "NotCompleted",

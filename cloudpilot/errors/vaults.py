@@ -44,6 +44,14 @@ class ObjectMissing(CloudPilotError):
     http_status = 404
 
 
+class ManifestRefused(CloudPilotError):
+    """What lies in a vault beside an archive is not what CloudPilot writes there."""
+
+    code = "MANIFEST_REFUSED"
+    remedy = "Look at the provider who has written it. The archive can be restored by hand, see docs/archive-format.md."
+    http_status = 422
+
+
 class ObjectLocked(CloudPilotError):
     """`until`: when the provider lets it go; None if it does not say."""
 

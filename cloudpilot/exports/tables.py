@@ -38,7 +38,7 @@ EXPORTED: Mapping[str, str] = {
         id name host port username privilege backup_root backups_at_once public_key
         private_key host_keys offered_host_key expected_host_keys next_public_key
         next_private_key key_made_at created_at checked_at next_check_at removed_at cloud_id
-        instance_id instance_name
+        instance_id instance_name adopted_at
     """,
     "status_addresses": "id token_hash made_by created_at ended_at",
     "checkups": "id server_id at lines facts changes",
@@ -67,6 +67,7 @@ EXPORTED: Mapping[str, str] = {
         finished_at expires_at pinned_at judge_at kept_because delete_requested_at
         deleted_at archive size own_size usual_size tar_size sha256 counts census tools
         warnings warning_count error_code error_detail id
+        adopted_at signed_at unverified_why signature
     """,
     "copies": """
         backup_id status place server_id root vault_id cloud_id name parts size sha256

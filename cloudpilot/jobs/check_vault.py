@@ -10,10 +10,10 @@ from uuid import UUID
 from rq.timeouts import JobTimeoutException
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import presence, vault_checks, vault_use, vaults
+from cloudpilot.domain import presence, vault_checks, vault_use, vaults, vouching
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError, InvalidState, ObjectMissing, VaultUnreachable
-from cloudpilot.jobs import foresight, lifecycle, opening, orphans, stored, trials
+from cloudpilot.jobs import foresight, lifecycle, opening, orphans, sign, stored, trials
 from cloudpilot.jobs.queue import SECONDS_BY_KIND
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import CheckLine, Grade, Report
@@ -48,7 +48,7 @@ def perform(run: Run) -> None:
     if not any(line["level"] == "failed" for line in lines):
         lines += [as_line(one) for one in _copies(vault.id, began + FOR_COPIES)]
         left = orphans.in_vault(opening.vault(vault.id), vault.id, began + FOR_ORPHANS)
-        lines.append(as_line(left))
+        lines += [as_line(one) for one in (left, *_signatures(vault.id))]
     every = timedelta(hours=lifecycle.settings().check_hours)
     with transaction() as session:
         vault_checks.keep(session, vault, lines, every)
@@ -90,6 +90,20 @@ def _said(whys: Mapping[UUID, str | None]) -> CheckLine:
     sentence = f"{looked}: {missing:,} are not there, or not as they were stored."
     remedy = "Their pages say which; upload them again. Look who or what deletes in the bucket."
     return CheckLine("copies", Grade.FAILED, sentence, remedy, ObjectMissing.code)
+
+
+def _signatures(vault_id: UUID) -> Sequence[CheckLine]:
+    """What is not signed is signed now; why it was not, if that was tried."""
+    with reading() as session:
+        last = vouching.latest(session, vault_id)
+    left = sign.ask(vault_id)
+    if not left:
+        return []
+    sentence = f"{left:,} of the backups there are not signed yet: it is being done now."
+    if last is None or last.error_code is None:
+        return [CheckLine("signatures", Grade.OK, sentence)]
+    sentence = f"{sentence} The last try ended with: {last.error_detail}"
+    return [CheckLine("signatures", Grade.WARNING, sentence, last.remedy, last.error_code)]
 
 
 def as_line(found: CheckLine) -> dict[str, Any]:

@@ -154,4 +154,7 @@ def _objects(copy: Copy) -> list[VaultObject]:
 
 def _folder(copy: Copy) -> str:
     with reading() as session:
-        return signing.folder_of(backups.find(session, copy.backup_id))
+        backup = backups.find(session, copy.backup_id)
+    if backup.adopted_at:  # it may be of a site that the panel never had
+        return "".join(f"{part}/" for part in _objects(copy)[0].key.split("/")[:3])
+    return signing.folder_of(backup)

@@ -41,6 +41,8 @@ SECONDS_BY_KIND = defaultdict(
     {
         RunKind.CHECK: 100,
         RunKind.CHECK_VAULT: 150,
+        RunKind.ADOPT: 240,
+        RunKind.SIGN: 240,
         RunKind.SURVEY: 240,
         RunKind.LIST: 240,
         RunKind.UPLOAD: 240,

@@ -74,7 +74,7 @@ def _what(run: Run) -> Restoration:
             into=restore.into,
             excludes=tuple(backup.excludes),
             exact=restore.exact,
-            foreign=backup.server_id != server.id,
+            foreign=restore_sources.is_foreign(session, backup, server),
             in_clear=vault is not None and vault.in_clear,
             databases=restored.targets(session, restore),
         )

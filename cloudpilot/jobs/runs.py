@@ -13,6 +13,7 @@ from cloudpilot.domain.status import Status
 from cloudpilot.errors import CloudPilotError, NotTakenOver, RunStopped
 from cloudpilot.jobs import (
     abandon,
+    adopt,
     check,
     check_cloud,
     check_vault,
@@ -26,6 +27,7 @@ from cloudpilot.jobs import (
     listing,
     preview,
     rotate,
+    sign,
     snapshot,
     survey,
     uninstall,
@@ -39,6 +41,7 @@ from cloudpilot.kinds import RunKind
 # whatever state it was left. What a server does is only started here.
 DIRECT = {
     RunKind.ABANDON: abandon.perform,
+    RunKind.ADOPT: adopt.perform,
     RunKind.CHECK: check.perform,
     RunKind.CHECK_CLOUD: check_cloud.perform,
     RunKind.CHECK_VAULT: check_vault.perform,
@@ -50,6 +53,7 @@ DIRECT = {
     RunKind.LIST: listing.perform,
     RunKind.PREVIEW: preview.perform,
     RunKind.ROTATE: rotate.perform,
+    RunKind.SIGN: sign.perform,
     RunKind.SNAPSHOT: snapshot.perform,
     RunKind.SURVEY: survey.perform,
     RunKind.UNINSTALL: uninstall.perform,

@@ -13,7 +13,7 @@ from cloudpilot.domain.objects import ARCHIVE, NAMES, VaultObject
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.errors import ChecksumMismatch, CloudPilotError, NotCompleted, RunStopped
-from cloudpilot.jobs import emptying, lifecycle, opening, signing, stored
+from cloudpilot.jobs import emptying, lifecycle, opening, sign, signing, stored
 from cloudpilot.reports import Report
 from cloudpilot.vaults.base import StoredObject, Vault
 from cloudpilot.vaults.uploads import Receipt
@@ -40,6 +40,7 @@ def perform(run: Run) -> None:
     _look_again(vault, run)
     left = _end_the_rest(vault, f"{signing.folder_of(backup)}{uploads.attempt_of(run)}/")
     lifecycle.complete(run, Report(stage="verify", log=_words(run) + left, over=True))
+    sign.after_upload(vault, run)
 
 
 def _complete(vault: Vault, row: VaultObject) -> StoredObject:

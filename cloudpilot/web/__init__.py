@@ -9,6 +9,7 @@ from cloudpilot.settings import Settings
 from cloudpilot.web import (
     access,
     account,
+    adopting,
     audit,
     backups,
     checkups,
@@ -62,6 +63,7 @@ BLUEPRINTS = (
     sites.bp,
     databases.bp,
     vaults.bp,
+    adopting.bp,
     clouds.bp,
     machines.bp,
     removals.bp,

@@ -19,6 +19,7 @@ from cloudpilot.domain import (
     outcomes,
     overview,
     requests,
+    restore_sources,
     restores,
     servers,
     sites,
@@ -70,13 +71,14 @@ def index() -> str:
     after = request.args.get("after")
     with reading() as session:
         found = lists.backups(session, wanted, Cursor.parse(after) if after else None)
-        all_servers = servers.listed(session)
+        all_servers, adopted = servers.listed(session), servers.adopted(session)
         site = session.get(Site, wanted["site_id"]) if wanted["site_id"] else None
     chosen = {name: request.args.get(name, "") for name, _, _ in FILTERS}
     return render_template(
         "backups/index.html",
         page=found,
         servers=all_servers,
+        adopted=adopted,
         site=site,
         chosen=chosen,
         kept={name: value for name, value in chosen.items() if value},
@@ -127,6 +129,7 @@ def show(backup_id: UUID) -> str:
         context["schedule"] = planned if planned and not planned.removed_at else None
         context["chain"] = chains.members(session, backup)
         context["needed"] = {one.id for one in chains.needed(session, backup)}
+        context["unverified"] = restore_sources.is_unverified(session, backup)
         context["names"] = vaults.names(session, backup)
         context["copies"] = uploads.in_vaults(session, backup)
         context["restored"] = restores.of_backup(session, backup)

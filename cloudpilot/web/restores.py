@@ -66,9 +66,16 @@ def new(backup_id: UUID) -> BaseResponse:
         vaults = [(one, session.get(Vault, one) if one else None) for one in places]
         there = [one for one in servers.listed(session) if one.is_ready]
         form = RestoreForm()
-        form.offer(backup, vaults, there, request.args.getlist("path"))
+        unverified = restore_sources.is_unverified(session, backup)
+        no_dumps = restore_plans.why_no_dumps(session, backup) if backup.databases else ""
+        wanted, how = (
+            request.args.getlist("path"),
+            {"unverified": unverified, "dumps": not no_dumps},
+        )
+        form.offer(backup, vaults, there, wanted, **how)
+    context = {"places": places, "unverified": unverified, "no_dumps": no_dumps}
     return sent(form, lambda: _plan(form, backup_id)) or page(
-        "restores/new.html", form, backup=backup, places=places
+        "restores/new.html", form, backup=backup, **context
     )
 
 
@@ -195,6 +202,7 @@ def _context(restore_id: UUID) -> dict[str, Any]:
             "run": run,
             "name": restore_plans.confirmed_by(session, restore),
             "need": need,
+            "unverified": restore_sources.is_unverified(session, backup),
         }
         saved = restore_plans.saved(session, restore)
     return _with_state(found | _reviewed(restore, backup, need, saved))

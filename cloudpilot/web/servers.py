@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import (
+    adopted,
     audit,
     checkups,
     clouds,
@@ -57,8 +58,10 @@ def index() -> str:
     number = page_number(request.args.get("page"))
     with reading() as session:
         rows = overview.server_rows(session, limit=PAGE + 1, offset=PAGE * (number - 1))
+        found = adopted.by_server(session) if number == 1 else []
+    context = {"rows": rows[:PAGE], "number": number, "more": len(rows) > PAGE}
     return render_template(
-        "servers/index.html", rows=rows[:PAGE], number=number, more=len(rows) > PAGE
+        "servers/index.html", adopted=[one for one in found if one.is_alone], **context
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import audit, databases, foresight, schedules
+from cloudpilot.domain import audit, databases, foresight, schedules, searches
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.copies import Copy, CopyStatus
@@ -18,6 +18,7 @@ from cloudpilot.domain.databases import Database
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.searches import Fate, Progress
 from cloudpilot.domain.servers import NAME_LENGTH, Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.slots import DOWN, Slot, SlotStatus
@@ -35,6 +36,8 @@ from cloudpilot.kinds import (
     RunKind,
     VaultKind,
 )
+from tests.support.adopting import a_folder
+from tests.support.adopting import adopted as found_in
 from tests.support.clouding import add_cloud, linked
 from tests.support.rows import add_database, add_server, add_site
 from tests.support.schedules import add_schedule
@@ -484,6 +487,29 @@ def offsite(session: Session) -> Scene:
     return scene
 
 
+def adopted(session: Session) -> Scene:
+    """A fresh panel has found backups in its vault: some are signed, some are anybody's."""
+    vault = add_vault(session, "offsite")
+    by = session.scalars(select(Person)).first()
+    run = searches.ask(session, vault, by)  # type: ignore[arg-type]
+    reached, server, ids = Progress(), uuid4(), dict[str, UUID]()
+    names = ("web-1", "a\u202egpj.exe <script>alert(1)</script> with a rather long name of its own")
+    for number, name in enumerate((*names, names[0])):
+        folder = a_folder(server=server if number != 1 else uuid4())
+        plan = {"server": {"id": str(folder.server), "name": name}}
+        backup = found_in(session, vault.id, folder, plan=plan)
+        backup.signed_at = clock.now() if number == 2 else None
+        ids["backup" if number == 2 else "other"] = backup.id
+        reached = reached.after(folder, Fate.SIGNED if number == 2 else Fate.UNVERIFIED)
+    for why in ("It has no manifest: its upload may not have ended.", "It is no JSON."):
+        reached = reached.after(a_folder(), Fate.REFUSED, why)
+    searches.note(run, reached)
+    run.move(session, Status.RUNNING, started_at=clock.now())
+    run.move(session, Status.COMPLETED, finished_at=clock.now())
+    session.flush()
+    return Scene({"vault": vault.id, "run": run.id, **ids})
+
+
 def _in_vault(backup: Backup, vault: Vault, status: CopyStatus, **columns: Any) -> Copy:
     values = {"verified_by": "md5-parts", "verified_at": clock.now(), "size": backup.size}
     place = {"place": Place.VAULT, "vault_id": vault.id, "name": backup.archive, "status": status}
@@ -753,6 +779,7 @@ SCENES: dict[str, Callable[[Session], Scene]] = {
     "much": much,
     "seasoned": seasoned,
     "offsite": offsite,
+    "adopted": adopted,
     "databases": with_databases(Status.COMPLETED),
     "running databases": with_databases(Status.RUNNING, run={"stage": "dump"}),
     "failed databases": with_databases(

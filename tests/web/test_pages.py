@@ -31,6 +31,7 @@ PAGES = {
     "some backups": "/backups?status=failed&type=files",
     "what to back up": "/backups/new",
     "activity": "/activity",
+    "change what is found": "/vaults/{vault}/adopt",
     "clouds": "/clouds",
     "new cloud": "/clouds/new?kind=aws",
     "cloud": "/clouds/{cloud}",
@@ -83,6 +84,7 @@ FRAGMENTS = {  # a page, and the fragment that it holds
     "/runs/{run}": "/runs/{run}/status",
     "/restores/{restore}": "/restores/{restore}/status",
     "/clouds/{cloud}": "/clouds/{cloud}/checkup",
+    "/vaults/{vault}/adopt": "/vaults/{vault}/adopt/progress",
     "/sites/{site}": "/databases/{database}/findings",
 }
 WEIGHT = 150_000  # bytes of a page with all that it loads

@@ -1,7 +1,7 @@
 """what stands in the way of a schedule's next backup
 
 Revision ID: 6c1f08d2b9e7
-Revises: e18d5b60c7f2
+Revises: c41f7a90d2e6
 Create Date: 2026-11-29 11:05:00.000000
 """
 
@@ -11,7 +11,7 @@ from alembic import op
 import cloudpilot.db
 
 revision = "6c1f08d2b9e7"
-down_revision = "e18d5b60c7f2"
+down_revision = "c41f7a90d2e6"
 branch_labels = None
 depends_on = None
 

@@ -15,6 +15,12 @@ class ProofForm(Form):
     password = Password("Your password", Secret)
 
 
+class SignaturesForm(ProofForm):
+    """The recovery key of a panel that is gone, for one look."""
+
+    key = Password("Recovery key of the panel that made them", recovery.read)
+
+
 class BeginForm(ProofForm):
     """The old panel is gone."""
 

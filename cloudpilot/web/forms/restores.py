@@ -89,6 +89,10 @@ class RestoreForm(Form):
     )
     password = Password("With the password", str)
     safe = BooleanField("Back up what is there now first (safe mode)", default=True)
+    knows = BooleanField(
+        "I know that this backup is unverified: whoever can write to the bucket may have put"
+        " programs and links into it that were never ours"
+    )
 
     def offer(
         self,
@@ -96,12 +100,19 @@ class RestoreForm(Form):
         places: Sequence[tuple[UUID | None, Vault | None]],
         servers: Sequence[Server],
         wanted: Sequence[str] = (),
+        *,
+        unverified: bool = False,
+        dumps: bool = True,
     ) -> None:
         """Let these be chosen; of what it does not hold nobody is asked.
 
-        wanted  the paths that it begins with; all, if there are none
+        wanted      the paths that it begins with; all, if there are none
+        unverified  nobody has signed it
+        dumps       whether its databases can be restored
         """
-        dumped = list(enumerate(backup.census, 1))
+        dumped = list(enumerate(backup.census if dumps else (), 1))
+        if not unverified:
+            del self.knows
         self.dumps.choices = [SelectChoice(number, str(one["name"])) for number, one in dumped]
         if not dumped:
             del self.dumps, self.suffix, self.user, self.password
@@ -132,6 +143,7 @@ class RestoreForm(Form):
             "dumps": self.dumps.data if self.dumps else [],
             "suffix": self.suffix.value if self.dumps else "",
             "safe": self.safe.data,
+            "knows": bool(self.knows and self.knows.data),
         }
 
 

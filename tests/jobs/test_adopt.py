@@ -1,0 +1,237 @@
+"""Adoption as the queue does it: real stores, and a panel that has never heard of what is there."""
+
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete
+
+from cloudpilot import recovery
+from cloudpilot.db import Base, transaction
+from cloudpilot.domain import deletions, searches, vouching
+from cloudpilot.domain import recovery as keys
+from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.copies import CopyStatus, Offsite
+from cloudpilot.domain.objects import MANIFEST
+from cloudpilot.domain.people import Person
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import Status
+from cloudpilot.domain.vaults import Vault
+from cloudpilot.errors import VaultRefused
+from cloudpilot.jobs import check_vault, sign
+from cloudpilot.kinds import VaultKind
+from cloudpilot.recovery import RecoveryKey
+from cloudpilot.reports import Grade
+from cloudpilot.vaults import sending
+from tests.support.adopting import a_folder
+from tests.support.rows import add_person
+from tests.support.uploading import PREFIX, Store, back_up, drive, found, objects
+
+PAIRS = [
+    ("sqlite", VaultKind.S3),
+    ("postgresql", VaultKind.GCS),
+    ("postgresql", VaultKind.AZURE_BLOB),
+]
+KEPT = {"vaults", "audit_entries", "alembic_version"}
+
+everywhere = pytest.mark.parametrize(("database_url", "store"), PAIRS, indirect=True)
+
+
+def lose() -> None:
+    """The panel's database is a fresh one, but for its vault."""
+    with transaction() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            if table.name not in KEPT:
+                session.execute(delete(table))
+        add_person(session)
+
+
+def search(vault_id: UUID) -> Run:
+    """Look for backups there, to the end."""
+    with transaction() as session:
+        by = session.query(Person).first() or add_person(session)
+        run_id = searches.ask(session, session.get_one(Vault, vault_id), by).id
+    drive()
+    with transaction() as session:
+        return session.get_one(Run, run_id)
+
+
+@everywhere
+def test_a_fresh_panel_finds_a_backup(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    before, its = found(backup_id), objects(backup_id)
+    lose()
+    run = search(vault_id)
+    assert run.status is Status.COMPLETED, (run.error_code, run.error_detail)
+    reached = searches.progress(run)
+    assert (reached.unverified, reached.servers, reached.refused) == (1, 1, 0), run.log
+    backup = found(backup_id)
+    same = "type server_id server_name site_name paths excludes compression archive size sha256"
+    for name in (*same.split(), "tar_size", "counts", "tools"):
+        assert getattr(backup, name) == getattr(before, name), name
+    assert backup.created_at == before.created_at.replace(microsecond=0)
+    assert backup.is_unverified
+    [copy] = backup.copies
+    assert (copy.status, copy.size, copy.sha256) == (CopyStatus.STORED, before.size, before.sha256)
+    for new, old in zip(objects(backup_id), its, strict=True):
+        for name in ("name", "key", "size", "etag", "version"):
+            assert getattr(new, name) == getattr(old, name), name
+    with transaction() as session:
+        server = session.get_one(Server, backup.server_id)
+        assert server.adopted_at
+        assert server.removed_at
+
+
+def make_key(core: Flask) -> RecoveryKey:
+    """A recovery key that somebody has."""
+    made = recovery.new()
+    with transaction() as session:
+        person = session.query(Person).first() or add_person(session)
+        keys.confirm(session, keys.add(session, core.extensions["sealer"], made, "!", person))
+    return made
+
+
+def keep_key(core: Flask, made: RecoveryKey) -> None:
+    """A fresh panel with the same one."""
+    with transaction() as session:
+        person = session.query(Person).first() or add_person(session)
+        keys.confirm(session, keys.add(session, core.extensions["sealer"], made, "!", person))
+
+
+def signed_backup(site_id: UUID, vault_id: UUID) -> UUID:
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    assert [one.name for one in objects(backup_id) if one.name.startswith("signature-")]
+    return backup_id
+
+
+@everywhere
+def test_what_is_signed_is_known_again(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    before = found(backup_id)
+    lose()
+    reached = searches.progress(search(vault_id))
+    assert (reached.signed, reached.unverified) == (0, 1)
+    assert "nobody has compared it" in found(backup_id).unverified_why
+    with transaction() as session:
+        other = recovery.manifest_key(recovery.new().secret)
+        assert vouching.judge_all(session, vault_id, other) == (0, 1)
+    assert "another recovery key" in found(backup_id).unverified_why
+    with transaction() as session:
+        right = recovery.manifest_key(made.secret)
+        assert vouching.judge_all(session, vault_id, right) == (1, 0)
+    backup = found(backup_id)
+    assert not backup.is_unverified
+    same = "type server_name site_name paths excludes archive size tar_size sha256 counts tools"
+    for name in same.split():
+        assert getattr(backup, name) == getattr(before, name), name
+    lose()
+    keep_key(core, made)
+    reached = searches.progress(search(vault_id))
+    assert (reached.signed, reached.unverified) == (1, 0)
+    assert found(backup_id).signed_at
+
+
+def test_what_was_changed_after_it_was_signed_is_told(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    [manifest] = [one for one in objects(backup_id) if one.name == MANIFEST]
+    whole = f"{PREFIX}/{manifest.key}"
+    text = store.body(whole).decode().replace("igzip", "gzipp").replace("pigz", "gipz")
+    store.replace(whole, text.encode() + b" ")
+    lose()
+    keep_key(core, made)
+    search(vault_id)
+    assert "Its manifest is not the object that was signed" in found(backup_id).unverified_why
+
+
+def test_a_forged_manifest_is_what_it_is(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    """Somebody who can write to the bucket makes backups of other servers of this one's archive."""
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    its = {one.name: one for one in objects(backup_id)}
+    backup = found(backup_id)
+    forged = a_folder(server=backup.server_id)
+    old = its[MANIFEST].key.rpartition("/")[0]
+    for one in its.values():
+        content = store.body(f"{PREFIX}/{one.key}")
+        place = one.key.replace(old, f"{forged.name}/{its[MANIFEST].attempt}")
+        content = content.replace(str(backup_id).encode(), str(forged.backup).encode())
+        content = content.replace(str(backup.site_id).encode(), str(forged.site).encode())
+        store.replace(f"{PREFIX}/{place}", content)
+    evil = a_folder()
+    name = f"{evil.name}/{its[MANIFEST].attempt}/manifest.json"
+    store.replace(f"{PREFIX}/{name}", b'{"format": 1, "plan": "rm -rf /"}')
+    lose()
+    keep_key(core, made)
+    run = search(vault_id)
+    reached = searches.progress(run)
+    assert (reached.signed, reached.unverified, reached.refused) == (1, 1, 1), run.log
+    assert "something of it was changed" in found(forged.backup).unverified_why
+    assert not found(backup_id).is_unverified
+
+
+def test_what_had_no_signature_gets_one_later(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    assert len(objects(backup_id)) == 3
+    make_key(core)
+    assert sign.ask(vault_id) == 1
+    drive()
+    assert len(objects(backup_id)) == 4
+    assert sign.ask(vault_id) == 0
+    first = [key for key in store.keys(str(backup_id)) if "signature" in key]
+    make_key(core)  # in place of the other
+    assert sign.ask(vault_id) == 1
+    assert sign.ask(vault_id) == 1  # it is under way
+    drive()
+    both = [key for key in store.keys(str(backup_id)) if "signature" in key]
+    assert len(both) == 2
+    assert set(first) < set(both)
+    with transaction() as session:
+        person = session.query(Person).first() or add_person(session)
+        deletions.delete(session, session.get_one(Backup, backup_id), person)
+    drive()
+    assert store.keys(str(backup_id)) == []
+
+
+def test_a_store_that_takes_no_signature_fails_no_backup(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_key(core)
+    why = VaultRefused("The store is full.")
+
+    def full(*_: object) -> None:
+        raise why
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sending, "send", full)
+        backup_id = back_up(site_id, vault_id)
+        drive()
+        assert found(backup_id).offsite_status is Offsite.UPLOADED
+        assert sign.ask(vault_id) == 1
+        drive()
+        with transaction() as session:
+            run = vouching.latest(session, vault_id)
+        assert run is not None
+        assert (run.status, "The store is full." in str(run.error_detail)) == (Status.FAILED, True)
+        lines = check_vault._signatures(vault_id)
+        assert (lines[0].grade, lines[0].code) == (Grade.WARNING, run.error_code)
+        drive()
+    assert sign.ask(vault_id) == 1
+    drive()
+    assert sign.ask(vault_id) == 0
+    assert len([key for key in store.keys(str(backup_id)) if "signature" in key]) == 1
