@@ -67,7 +67,7 @@ def test_a_tick_rings_for_what_is_due_and_for_nothing_else(core: Flask, make_run
     assert waiting(LOOKS) == []
     with transaction() as session:
         run = runs.find(session, make_run)
-        run.move(session, Status.RUNNING, next_look_at=clock.now() + timedelta(hours=1))
+        run.move(session, Status.RUNNING, next_look_at=clock.now() + timedelta(seconds=20))
     tick()
     assert waiting(LOOKS) == []
     with transaction() as session:
