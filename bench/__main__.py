@@ -64,7 +64,7 @@ def processes(world: World) -> None:
     world.processes.start("web")
     web = [world.processes.pid("web"), *world.processes.children("web")]
     say("memory of the process that looks and one of work", mib(memory(children[:2])), "≤ 90 MiB")
-    say("memory of all of worker.py (four processes)", mib(memory(worker)), "")
+    say("memory of all of worker.py (five processes)", mib(memory(worker)), "")
     say("memory of the clock", mib(memory(clock)), "")
     say("memory of the web", mib(memory(web)), "")
 
