@@ -32,6 +32,7 @@ PAGES = {
     "what to back up": "/backups/new",
     "activity": "/activity",
     "clouds": "/clouds",
+    "recovery": "/recovery",
     "new cloud": "/clouds/new?kind=aws",
     "cloud": "/clouds/{cloud}",
     "machines": "/clouds/{cloud}/machines",
