@@ -120,6 +120,14 @@ def test_what_is_not_called_as_we_call_things_is_not_ours(key: str) -> None:
     assert (found.objects, found.uploads, found.foreign) == ([], [], 1)
 
 
+def test_exports_of_panels_are_neither_strays_nor_foreign() -> None:
+    """Another panel's, too: each deletes those that it has a row of."""
+    key = "cloudpilot-panel/cloudpilot-20261129-080000Z-0a1b2c3d.age"
+    there = Object(key, NOW - 9 * orphans.OBJECT_AGE)
+    found = orphans.in_vault([there], [], KnownInVault(), NOW)
+    assert (found.objects, found.foreign) == ([], 0)
+
+
 def test_what_another_panel_may_keep_there_is_told_apart() -> None:
     found = orphans.in_vault([Object(), Object("cloudpilot-check/1")], [], KnownInVault(), NOW)
     assert (len(found.objects), found.strange) == (2, 1)
