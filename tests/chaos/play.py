@@ -92,7 +92,7 @@ def _one(found: Lane, kill: Kill) -> Outcome:
     _wait(doing, known, lambda: time.monotonic() - killed > SECONDS)
     seconds = time.monotonic() - killed
     if not doing.is_over():
-        return Outcome(kill, stage, hit, seconds, None, [f"not over: {doing.stage()}"])
+        return Outcome(kill, stage, hit, seconds, None, [f"not over: {doing.details()}"])
     faults = known.faults(doing) + _unexpected(kill, doing) + twice(doing)
     faults += _left(doing, killed + SECONDS) + found.visitor.faults()
     if not faults:

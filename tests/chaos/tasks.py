@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from cloudpilot import clock
 from cloudpilot.clouds.naming import name_of
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import deletions, restore_kept, restore_plans, schedules, slots, starting
@@ -63,6 +64,18 @@ class Doing:
     def is_over(self) -> bool:
         """Whether nothing is under way any more."""
         return bool(self.lane.ask(lambda: not active(), otherwise=False))
+
+    def details(self) -> str:
+        """What is under way, when it is due, and what waits in the queues."""
+        runs = "; ".join(
+            f"{run.kind}:{run.status}:{run.stage} due in"
+            f" {(run.next_look_at - clock.now()).total_seconds():.0f} s,"
+            f" {run.attempts} attempts, {run.error_code}"
+            for run in active()
+        )
+        names = (queue.WORK, queue.PLANNED, queue.PATIENT, queue.LOOKS, queue.TICKS)
+        waiting = {name: queue.JsonQueue(name, connection=queue.redis()).count for name in names}
+        return f"{runs}; queues {waiting}"
 
     def backup(self) -> Backup:
         assert self.backup_id
