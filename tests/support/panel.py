@@ -33,7 +33,7 @@ class Processes:
         path = os.pathsep.join((str(STARTING), str(ROOT)))
         given = {"PYTHONPATH": path, "CLOUDPILOT_URL": self.url, "TZ": "UTC"}
         given |= {"CLOUDPILOT_BIND": "127.0.0.1", "PORT": str(self.port)}
-        self._environ = {**os.environ, **QUICK, **given, **environ}
+        self.environ = {**os.environ, **QUICK, **given, **environ}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def command(self, name: str) -> list[str]:
@@ -47,7 +47,7 @@ class Processes:
         for name in names:
             with (self.home / f"{name}.log").open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    self.command(name), cwd=ROOT, env=self._environ, stdout=log, stderr=log
+                    self.command(name), cwd=ROOT, env=self.environ, stdout=log, stderr=log
                 )
         if "web" in names:
             until(self._answers, bool)
