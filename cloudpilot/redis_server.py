@@ -46,7 +46,7 @@ def fingerprint(certificate: bytes) -> str:
 
 def client(settings: Settings, **options: Any) -> Redis:
     """The Redis of this panel; nothing is asked yet."""
-    return Redis(connection_pool=pool(settings, **options))
+    return Redis.from_pool(pool(settings, **options))  # which it closes, too
 
 
 def pool(settings: Settings, **options: Any) -> ConnectionPool:
