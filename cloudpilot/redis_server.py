@@ -50,7 +50,7 @@ def fingerprint(certificate: bytes) -> str:
 
 def client(settings: Settings, **options: Any) -> Redis:
     """The Redis of this panel; nothing is asked yet."""
-    return Redis(connection_pool=pool(settings, **options))
+    return Redis.from_pool(pool(settings, **options))  # which it closes, too
 
 
 def pool(settings: Settings, **options: Any) -> ConnectionPool:

@@ -2,6 +2,7 @@
 default, in every process, and trusted only as far as somebody says."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,11 +18,14 @@ from redis.exceptions import ConnectionError as NotConnected
 from cloudpilot import ROOT, create_app, redis_server
 from cloudpilot.db import db
 from cloudpilot.jobs import pulse
+from cloudpilot.jobs.pulse import Part
 from cloudpilot.redis_server import WrongCertificateError
 from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 from tests.support import tls_redis
 from tests.support.database import SECRET_KEY
+from tests.support.panel import running
 from tests.support.tls_redis import PASSWORD, TlsRedis
+from tests.support.until import until
 
 OTHER = "sha256:" + "0" * 64
 
@@ -96,6 +100,21 @@ def test_trusted_as_told_every_connection_works(
         assert pulse.take().is_there
         assert limiter_counts(app)
         db.engine.dispose()
+
+
+def test_workers_and_clock_work_over_it(
+    environ: dict[str, str], server: TlsRedis, sqlite_template: Path, tmp_path: Path
+) -> None:
+    shutil.copy(sqlite_template, tmp_path / "panel.db")
+    ours = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/panel.db",
+        "CLOUDPILOT_REDIS_CERTIFICATE": server.fingerprint,
+    }
+    redis = redis_server.client(trusting(environ, server.fingerprint))
+    redis.flushall()
+    with running(environ | ours, tmp_path, "worker", "clock"):
+        until(lambda: [redis.get(f"cloudpilot:seen:{part}") for part in Part], all)
+    redis.close()
 
 
 def limiter_counts(app: Flask) -> bool:

@@ -37,7 +37,7 @@ class Silence:
         return f"{self.since:%H:%M} UTC" if is_today else f"{self.since:%Y-%m-%d %H:%M} UTC"
 
 
-STANDS = "What servers are at goes on there."
+STANDS = "What is under way on servers goes on."
 BY_PARTS: Sequence[tuple[frozenset[Part], str, str, str]] = (
     (
         frozenset({Part.LOOKS, Part.WORK}),
@@ -60,7 +60,7 @@ BY_PARTS: Sequence[tuple[frozenset[Part], str, str, str]] = (
     (
         frozenset({Part.CLOCK}),
         "The clock has not been seen",
-        f"No schedule begins anything, and what was missed is not taken up. {STANDS}",
+        "No schedule begins anything, and what was missed is not taken up.",
         "Start `python worker.py clock`; " + HEROKU.format("clock"),
     ),
     (
@@ -87,7 +87,7 @@ def silences(found: Pulse, seconds: float = BANNER_SECONDS) -> list[Silence]:
 
 
 def _redis(found: Pulse) -> Silence:
-    then = f"Nothing is started or looked at until it does. {STANDS}"
+    then = f"Meanwhile nothing is started or looked at. {STANDS}"
     if found.distrust:
         what = f"The certificate that Redis shows is not trusted: {found.distrust}."
         remedy = "See `CLOUDPILOT_REDIS_CERTIFICATE`; `flask --app wsgi redis-certificate` says"

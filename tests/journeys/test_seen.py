@@ -9,12 +9,10 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from cloudpilot.db import transaction
-from cloudpilot.domain import sessions
-from cloudpilot.domain.people import Person
 from cloudpilot.jobs import pulse, queue
 from cloudpilot.jobs.pulse import Part
 from tests.support.chromium import launched
+from tests.support.signed_in import NAME, cookie
 from tests.support.until import until
 from tests.support.world import World
 
@@ -23,27 +21,13 @@ from tests.support.world import World
 def tab(core: Flask, world: World) -> Iterator[Page]:
     """The owner's tab at the list of servers, while all processes run."""
     world.processes.start("web")
-    with transaction() as session:
-        token = sessions.begin(session, session.get_one(Person, world.person_id), "::1", "a tab")
+    value, url = cookie(core, world.person_id), world.processes.url
     with launched() as browser:
-        context = browser.new_context(base_url=world.processes.url)
+        context = browser.new_context(base_url=url)
+        context.add_cookies([{"name": NAME, "value": value, "url": url}])
         page = context.new_page()
-        page.goto("/sign-in")
-        sign_in(core, page, token.reveal())
         page.goto("/servers")
         yield page
-
-
-def sign_in(core: Flask, page: Page, token: str) -> None:
-    """With a cookie as the panel would have signed it."""
-    from cloudpilot.web import security  # noqa: PLC0415
-
-    settings = core.extensions["settings"]
-    signer = Flask("signer")
-    security.register(signer, settings)
-    serializer = signer.session_interface.get_signing_serializer(signer)  # type: ignore[attr-defined]
-    cookie = serializer.dumps({"_user_id": token, "_permanent": True})
-    page.context.add_cookies([{"name": "cloudpilot", "value": cookie, "url": page.url}])
 
 
 def a_minute_later(*parts: Part) -> None:

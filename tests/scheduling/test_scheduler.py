@@ -1,10 +1,13 @@
 """The clock: its tick comes back, comes once, and is no pickle."""
 
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from flask import Flask
+from redis import Redis
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
@@ -17,6 +20,9 @@ from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.scheduler import TICK, TICK_ID, Clock
 from cloudpilot.scheduling.tick import tick
 from tests.jobs.test_queue import PICKLE, everything_in
+from tests.support import redis as private_redis
+from tests.support.database import SECRET_KEY
+from tests.support.panel import running
 from tests.support.until import until
 
 
@@ -97,3 +103,23 @@ def test_a_removal_that_another_clock_has_begun_ends_no_tick(
     monkeypatch.setattr(outcomes, "deletions", lambda *_: [])  # read before the other's commit
     tick()
     assert queue.START in waiting(PLANNED)
+
+
+def test_a_redis_that_restarts_does_not_end_the_clock(
+    core: Flask, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """A platform that sees a process end again and again starts it later and later."""
+    home = tmp_path_factory.mktemp("r")
+    environ = {
+        "DATABASE_URL": core.extensions["settings"].database_url,
+        "REDIS_URL": f"unix://{home}/redis.sock",
+        "CLOUDPILOT_SECRET_KEY": SECRET_KEY,
+    }
+    with running(environ, tmp_path) as processes:
+        for begun in (False, True):
+            with private_redis.running(home) as url, Redis.from_url(url) as redis:
+                redis.delete("cloudpilot:seen:clock")
+                if not begun:
+                    processes.start("clock")
+                until(partial(redis.exists, "cloudpilot:seen:clock"), bool)
+        assert processes.stop("clock") == 0

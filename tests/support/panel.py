@@ -39,7 +39,7 @@ class Processes:
         path = os.pathsep.join((str(STARTING), str(ROOT)))
         given = {"PYTHONPATH": path, "CLOUDPILOT_URL": self.url, "TZ": "UTC"}
         given |= {"CLOUDPILOT_BIND": "127.0.0.1", "PORT": str(self.port)}
-        self._environ = {**os.environ, **QUICK, **given, **environ}
+        self.environ = {**os.environ, **QUICK, **given, **environ}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def command(self, name: str) -> list[str]:
@@ -49,16 +49,16 @@ class Processes:
         role = name.partition("-")[0]
         return [sys.executable, "worker.py", *([] if role == "worker" else [role])]
 
-    def environ(self, name: str) -> Mapping[str, str]:
-        """What it finds in its environment."""
-        return self._environ | self._own.get(name, {})
-
     def start(self, *names: str) -> None:
         """Start what does not run; the web answers when this returns."""
         for name in names:
             with (self.home / f"{name}.log").open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    self.command(name), cwd=ROOT, env=self.environ(name), stdout=log, stderr=log
+                    self.command(name),
+                    cwd=ROOT,
+                    env={**self.environ, **self._own.get(name, {})},
+                    stdout=log,
+                    stderr=log,
                 )
         if "web" in names:
             until(self._answers, bool, seconds=90)
