@@ -1,5 +1,6 @@
 """Adoption as the queue does it: real stores, and a panel that has never heard of what is there."""
 
+import time
 from uuid import UUID
 
 import pytest
@@ -19,7 +20,7 @@ from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import VaultRefused
-from cloudpilot.jobs import check_vault, sign
+from cloudpilot.jobs import check_vault, opening, orphans, sign
 from cloudpilot.kinds import VaultKind
 from cloudpilot.recovery import RecoveryKey
 from cloudpilot.reports import Grade
@@ -109,6 +110,11 @@ def signed_backup(site_id: UUID, vault_id: UUID) -> UUID:
     return backup_id
 
 
+def all_belongs_to_something(vault_id: UUID) -> None:
+    line = orphans.in_vault(opening.vault(vault_id), vault_id, time.monotonic() + 60)
+    assert line.grade is Grade.OK, line.sentence
+
+
 @everywhere
 def test_what_is_signed_is_known_again(
     core: Flask, site_id: UUID, vault_id: UUID, store: Store
@@ -137,6 +143,8 @@ def test_what_is_signed_is_known_again(
     reached = searches.progress(search(vault_id))
     assert (reached.signed, reached.unverified) == (1, 0)
     assert found(backup_id).signed_at
+    all_belongs_to_something(vault_id)
+    assert sum(one.name.startswith("signature-") for one in objects(backup_id)) == 1
 
 
 def test_what_was_changed_after_it_was_signed_is_told(
