@@ -15,7 +15,9 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.databases import Database
+from cloudpilot.domain.panel_exports import PanelExport
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.recovery import PanelKey
 from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.searches import Fate, Progress
@@ -366,10 +368,28 @@ def much(session: Session) -> Scene:
     add_databases(session, scene)
     add_vaults(session, scene)
     add_clouds(session, scene)
+    add_exports(session)
     add_schedules(session, scene)
     waiting = {"backup_id": None, "subject": "web-2"} | WAITING
     add_run(session, server, RunKind.CHECK, Status.PENDING, **waiting)
     return scene
+
+
+def add_exports(session: Session) -> None:
+    """A recovery key, and exports in all vaults: the newest of one has failed."""
+    owner = session.scalar(select(Person.id).where(Person.role == Role.OWNER))
+    whom = {"recipient": f"age1{'q' * 58}"}
+    at = clock.now() - timedelta(hours=50)
+    session.add(PanelKey(manifest_key="sealed", confirmed_at=at, created_by=owner, **whom))
+    for number, vault in enumerate(session.scalars(select(Vault).order_by(Vault.name)).all()):
+        key = f"cloudpilot-panel/cloudpilot-20261129-08000{number}Z-0a1b2c3d.age"
+        about = {"vault_id": vault.id, "key": key, **whom}
+        stored = {"created_at": at, "stored_at": at, "size": 31_700_000}
+        session.add(PanelExport(**about, **stored))
+        failed = {"error_code": "VAULT_DENIED", "error_detail": "The store answered 403."}
+        newest = failed if number else {"stored_at": clock.now(), "size": 31_900_000}
+        session.add(PanelExport(**about, **newest))
+    session.flush()
 
 
 def add_schedules(session: Session, scene: Scene) -> None:

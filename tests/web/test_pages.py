@@ -33,6 +33,7 @@ PAGES = {
     "activity": "/activity",
     "change what is found": "/vaults/{vault}/adopt",
     "clouds": "/clouds",
+    "recovery": "/recovery",
     "new cloud": "/clouds/new?kind=aws",
     "cloud": "/clouds/{cloud}",
     "machines": "/clouds/{cloud}/machines",
