@@ -4,7 +4,7 @@ What was found is no word of this panel's. So it stands in for no other backup: 
 site as a good one, and retention neither judges it nor counts it; only a person has it deleted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -47,6 +47,7 @@ class Found:
     attempt    the upload that it is of, as its keys say
     is_signed  the recovery key of this panel has signed it
     objects    by what they are: see objects.NAMES
+    beside     what else belongs to it: signatures, by whatever key
     signature  the text of what may be one
     """
 
@@ -55,6 +56,7 @@ class Found:
     objects: Mapping[str, Laid]
     signature: str | None = None
     is_signed: bool = False
+    beside: Sequence[Laid] = ()
 
 
 class Standing(StrEnum):
@@ -214,7 +216,8 @@ def _lay(session: Session, backup: Backup, vault_id: UUID, found: Found) -> None
     session.add(backup)
     session.flush()
     row_id = uuid4()  # which upload it was is in its key: anybody may have written that
-    for name, laid in found.objects.items():
+    beside = {one.key.rpartition("/")[2]: one for one in found.beside}
+    for name, laid in (*found.objects.items(), *beside.items()):
         session.add(
             VaultObject(
                 copy_id=copy.id,

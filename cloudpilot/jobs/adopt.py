@@ -164,13 +164,14 @@ def _found(where: Where, there: Lying[StoredObject]) -> Found:
 
 def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
     """By its signature, if that is ours; else as its manifest tells it."""
+    beside = [Laid(one.key, one.size, one.etag, one.version) for one in there.signatures(attempt)]
     texts = [small(where.vault, one) for one in there.signatures(attempt)[:SIGNATURES_AT_MOST]]
     for text in texts if where.key else ():
         with suppress(ManifestRefused):
             signed = signatures.opened(where.key or b"", text, there.folder, clock.now())
             objects = {name: laid(where.vault, one.key) for name, one in signed.objects.items()}
             its = (signed.manifest, attempt, objects, text.decode())
-            return Found(*its, is_signed=True)
+            return Found(*its, is_signed=True, beside=beside)
     newest = texts[0].decode("utf-8", "replace") if texts else None
     body = small(where.vault, there.manifest(attempt))
     manifest = manifests.parse(body, there.folder, clock.now())
@@ -178,7 +179,7 @@ def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
     objects = {name: laid(where.vault, one.key) for name, one in names.items()}
     if objects[ARCHIVE].size != manifest.made.size:
         raise ManifestRefused("The archive is not of the size that its manifest says.")
-    return Found(manifest, attempt, objects, newest)
+    return Found(manifest, attempt, objects, newest, beside=beside)
 
 
 def laid(vault: Vault, key: str) -> Laid:

@@ -1,6 +1,6 @@
 """Backups that were found in a vault: what they are rows of, and what they are not counted as."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ from cloudpilot.domain import (
     adoption,
     deletions,
     expiry,
+    history,
     overview,
     protection,
     restore_plans,
@@ -28,6 +29,7 @@ from cloudpilot.domain import (
 from cloudpilot.domain.adoption import Standing
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
+from cloudpilot.domain.history import Day
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.protection import State
 from cloudpilot.domain.restore_plans import Asked
@@ -181,6 +183,20 @@ def test_it_stands_in_for_no_other_backup(vault_id: UUID) -> None:
         assert standing.state is State.OLD
         old.judge_at = None
         assert subjects.due(session, 10) == []
+
+
+def test_it_is_on_no_calendar(vault_id: UUID) -> None:
+    """What was backed up day by day is what this panel has seen."""
+    day = date(2026, 11, 20)
+    with transaction() as session:
+        server = add_server(session)
+        own = add_backup(session, server, None, Status.COMPLETED)
+        own.created_at = datetime(2026, 11, 20, 9, tzinfo=UTC)
+        session.flush()
+        assert history.days(session, day, day)[day] == Day(completed=1)
+        adopted(session, vault_id, result={"warnings": 1})
+        adopted(session, vault_id)
+        assert history.days(session, day, day)[day] == Day(completed=1)
 
 
 def test_what_is_continued_by_a_find_does_not_expire(vault_id: UUID) -> None:

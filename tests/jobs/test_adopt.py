@@ -1,5 +1,7 @@
 """Adoption as the queue does it: real stores, and a panel that has never heard of what is there."""
 
+import time
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,17 +16,22 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
 from cloudpilot.domain.objects import MANIFEST
 from cloudpilot.domain.people import Person
+from cloudpilot.domain.restores import RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.status import Status
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import VaultRefused
-from cloudpilot.jobs import check_vault, sign
+from cloudpilot.jobs import adopt, check_vault, opening, orphans, sign
+from cloudpilot.jobs import runs as jobs
 from cloudpilot.kinds import VaultKind
 from cloudpilot.recovery import RecoveryKey
 from cloudpilot.reports import Grade
 from cloudpilot.vaults import sending
+from cloudpilot.vaults.base import StoredObject
+from cloudpilot.vaults.base import Vault as StoreVault
 from tests.support.adopting import a_folder
+from tests.support.restores import restored
 from tests.support.rows import add_person
 from tests.support.uploading import PREFIX, Store, back_up, drive, found, objects
 
@@ -109,6 +116,11 @@ def signed_backup(site_id: UUID, vault_id: UUID) -> UUID:
     return backup_id
 
 
+def all_belongs_to_something(vault_id: UUID) -> None:
+    line = orphans.in_vault(opening.vault(vault_id), vault_id, time.monotonic() + 60)
+    assert line.grade is Grade.OK, line.sentence
+
+
 @everywhere
 def test_what_is_signed_is_known_again(
     core: Flask, site_id: UUID, vault_id: UUID, store: Store
@@ -137,6 +149,8 @@ def test_what_is_signed_is_known_again(
     reached = searches.progress(search(vault_id))
     assert (reached.signed, reached.unverified) == (1, 0)
     assert found(backup_id).signed_at
+    all_belongs_to_something(vault_id)
+    assert sum(one.name.startswith("signature-") for one in objects(backup_id)) == 1
 
 
 def test_what_was_changed_after_it_was_signed_is_told(
@@ -235,3 +249,82 @@ def test_a_store_that_takes_no_signature_fails_no_backup(
     drive()
     assert sign.ask(vault_id) == 0
     assert len([key for key in store.keys(str(backup_id)) if "signature" in key]) == 1
+
+
+def lose_the_newest() -> None:
+    """The panel's database is an older copy: it has its server and site, and no backup of them."""
+    with transaction() as session:
+        for name in ("vault_objects", "copies", "status_events", "runs", "backups"):
+            session.execute(delete(Base.metadata.tables[name]))
+
+
+def test_one_job_looks_for_a_while_and_the_next_goes_on(
+    core: Flask, site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = set()
+    for _ in range(3):
+        ids.add(back_up(site_id, vault_id))
+        drive()
+    lose()
+    monkeypatch.setattr(adopt, "SECONDS", -1)
+    with transaction() as session:
+        by = session.query(Person).first()
+        assert by
+        run_id = searches.ask(session, session.get_one(Vault, vault_id), by).id
+    jobs.start(str(run_id))
+    with transaction() as session:
+        run = session.get_one(Run, run_id)
+        assert (run.status, searches.progress(run).unverified) == (Status.RUNNING, 1)
+        searches.note(run, searches.Progress())  # as if it had been killed before it said so
+    drive()
+    with transaction() as session:
+        run = session.get_one(Run, run_id)
+        reached = searches.progress(run)
+        assert run.status is Status.COMPLETED
+        assert (reached.unverified, reached.known) == (2, 1)
+        assert {one.id for one in session.query(Backup)} == ids
+
+
+def test_one_that_is_stopped_finds_nothing_more(
+    core: Flask, site_id: UUID, vault_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(site_id, vault_id)
+    drive()
+    lose()
+    real = adopt.small
+
+    def stopped(vault: StoreVault, one: StoredObject) -> bytes:
+        with transaction() as session:
+            [run] = session.query(Run)
+            run.move(session, Status.FAILED)
+        return real(vault, one)
+
+    monkeypatch.setattr(adopt, "small", stopped)
+    assert search(vault_id).status is Status.FAILED
+    with transaction() as session:
+        assert session.query(Backup).all() == []
+
+
+def test_what_nobody_has_signed_brings_no_rights(
+    core: Flask, site_id: UUID, vault_id: UUID, tmp_path: Path
+) -> None:
+    """On its own server as well: it may have been put there by anybody."""
+    made = make_key(core)
+    shell = tmp_path / "site" / "shell"
+    shell.write_text("#!/bin/sh\n")
+    shell.chmod(0o4755)
+    backup_id = signed_backup(site_id, vault_id)
+    lose_the_newest()
+    with transaction() as session:
+        session.execute(delete(Base.metadata.tables["recovery_keys"]))
+    assert searches.progress(search(vault_id)).unverified == 1
+    backup = found(backup_id)
+    assert backup.site_id == site_id
+    for name, mode in (("unverified", 0o755), ("signed", 0o4755)):
+        into = tmp_path / name
+        restore = restored(backup_id, vault_id=vault_id, into=str(into), knows=True)
+        assert (restore.status, restore.error_detail) == (RestoreStatus.COMPLETED, None)
+        copy = Path(f"{into}{shell}")
+        assert (copy.read_text(), copy.stat().st_mode & 0o7777) == ("#!/bin/sh\n", mode)
+        with transaction() as session:
+            vouching.judge_all(session, vault_id, recovery.manifest_key(made.secret))
