@@ -99,7 +99,7 @@ def ground_of(
         return Ground()
     _, lines, facts = checks[0]
     same = [
-        (at, said.get("free")) for at, _, said in checks if said.get("root") == facts.get("root")
+        (at, said.get("room")) for at, _, said in checks if said.get("root") == facts.get("root")
     ]
     return Ground(lines, facts, [(at, free) for at, free in same if isinstance(free, int)])
 

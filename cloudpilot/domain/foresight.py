@@ -158,7 +158,7 @@ def _of_databases(backup: Next, ground: Ground) -> Iterable[Doubt]:
 
 
 def _of_room(backup: Next, ground: Ground) -> Iterable[Doubt]:
-    free, inodes = ground.facts.get("free"), ground.facts.get("inodes")
+    free, inodes = ground.facts.get("room"), ground.facts.get("inodes")
     if not isinstance(free, int):
         return
     needed = (backup.size or 0) + SPARE

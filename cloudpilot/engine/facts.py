@@ -76,6 +76,7 @@ def judge(found: Found) -> Checkup:
         "os": found["os"] or "",
         "user": found["user"] or "",
         "free": found.free,
+        "room": found.free if found["blocks"] else None,  # None: nobody knows
         "inodes": place.inodes(found),
         "tools": tools.usable(found),
         "file_system": found["file_system"] or "",

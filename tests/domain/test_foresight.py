@@ -25,7 +25,7 @@ from tests.web.scenes import add_backup
 
 GB = 10**9
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-WELL = {"free": 50 * GB, "inodes": None, "tools": ["zstd", "curl", "rsync"], "skew": 3}
+WELL = {"room": 50 * GB, "inodes": None, "tools": ["zstd", "curl", "rsync"], "skew": 3}
 ROOT = "/var/backups/cloudpilot"
 
 
@@ -63,11 +63,11 @@ def test_where_all_is_well_nothing_is_said() -> None:
             "DB_AUTH_FAILED", "database:7 is wrong.",
         ),
         (
-            Next(root=ROOT, size=3 * GB, basis="the last one took 2.7 GB"), ground(free=GB),
+            Next(root=ROOT, size=3 * GB, basis="the last one took 2.7 GB"), ground(room=GB),
             "DISK_FULL", "3.1 GB in /var/backups/cloudpilot (the last one took 2.7 GB); 1.0 GB is",
         ),
         (
-            Next(root=ROOT), ground(free=1000),
+            Next(root=ROOT), ground(room=1000),
             "DISK_FULL", f"It needs about 67.1 MB in {ROOT}; 1.0 kB is free.",
         ),
         (
@@ -138,16 +138,16 @@ def test_a_disk_that_fills_up_is_told_before_it_is_full(
     free: list[tuple[datetime, int]], when: str
 ) -> None:
     backup = Next(root=ROOT, size=3 * GB)
-    [found] = doubts(backup, Ground((), WELL | {"free": free[-1][1]}, free))
+    [found] = doubts(backup, Ground((), WELL | {"room": free[-1][1]}, free))
     assert found.level == "warning"
     assert found.sentence.endswith(f"going on like this there is too little {when}.")
-    later = Ground((), WELL | {"free": 50 * GB}, fewer(52, 51, 50))
+    later = Ground((), WELL | {"room": 50 * GB}, fewer(52, 51, 50))
     assert doubts(backup, later) == []
 
 
 def test_what_will_fail_comes_first() -> None:
     backup = Next(["/srv"], root=ROOT, size=3 * GB)
-    seen = ground(free=7 * GB, paths={"/srv": "absent"})
+    seen = ground(room=7 * GB, paths={"/srv": "absent"})
     seen = Ground(seen.lines, seen.facts, fewer(9, 8, 7))
     assert [one.level for one in doubts(backup, seen)] == ["failed", "warning"]
 
@@ -272,11 +272,11 @@ def test_the_ground_is_the_last_check_and_the_room_before_it(ids: tuple[UUID, UU
         server, _ = rows_of(session, ids)
         assert forecast.ground_of(session, server.id) == Ground()
         for root, free in (("/elsewhere", 5), ("/b", 4), ("/b", 3), ("/b", None)):
-            checkups.keep(session, server, [line("tar")], {"root": root, "free": free})
+            checkups.keep(session, server, [line("tar")], {"root": root, "room": free})
         found = forecast.ground_of(session, server.id)
         assert [free for _, free in found.free] == [3, 4]
         assert found.failed("tar")
-        found = forecast.ground_of(session, server.id, ([], {"root": "/b", "free": 2}))
+        found = forecast.ground_of(session, server.id, ([], {"root": "/b", "room": 2}))
         assert [free for _, free in found.free] == [2, 3, 4]
         assert found.failed("tar") is None
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from cloudpilot.domain import restore_sources
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.restore_review import (
     ANEW,
     CARRIED,
@@ -17,6 +19,7 @@ from cloudpilot.domain.restore_review import (
     obstacles,
     steps,
 )
+from cloudpilot.kinds import BackupType
 
 NOTHING = Need(0, 0, 0)
 
@@ -148,3 +151,19 @@ def test_inodes_count_where_they_have_a_limit() -> None:
         "It needs about 5,100 inodes beside /srv/a, one for each file; 900 are free."
     )
     assert obstacles(survey(path()) | {"inodes": {"0": 5100}}, need, into="") == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "kind", "is_part"),
+    [
+        (["/srv/a", "/srv/b"], BackupType.FILES, False),
+        (["/srv/a"], BackupType.FILES, True),
+        (["/srv/a", "/srv/b"], BackupType.FULL, True),  # its dumps are not unpacked
+        ([], BackupType.FULL, False),  # databases alone
+    ],
+)
+def test_a_part_is_less_than_the_archive_holds(
+    paths: list[str], kind: BackupType, is_part: bool
+) -> None:
+    backup = Backup(paths=["/srv/b", "/srv/a"], type=kind)
+    assert restore_sources.is_part(backup, paths) is is_part

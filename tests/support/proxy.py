@@ -94,6 +94,9 @@ class Proxy:
                 far.settimeout(None)
                 with self._lock:
                     self._sockets += [near, far]
+                if self._over.is_set():  # meanwhile
+                    self.cut()
+                    return
                 for source, sink in ((near, far), (far, near)):
                     Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 
