@@ -2,6 +2,7 @@
 
 import pytest
 
+from cloudpilot import clock
 from cloudpilot.jobs import pulse
 from cloudpilot.jobs.pulse import Part, Pulse
 from cloudpilot.kinds import Role
@@ -81,7 +82,11 @@ def test_it_says_that_redis_is_away_and_why_it_is_not_trusted(owner: Browser) ->
     assert "redis-certificate" in told.remedy
 
 
-def test_a_page_holds_the_banner_letter_for_letter(found: list[Pulse], owner: Browser) -> None:
+def test_a_page_holds_the_banner_letter_for_letter(
+    found: list[Pulse], owner: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
     found.append(silent(Part.WORK))
     assert owner.client.get("/pulse").text.strip() in owner.client.get("/account").text
 
