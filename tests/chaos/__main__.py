@@ -17,11 +17,12 @@ def main() -> None:
     words.add_argument("--kills", type=int, default=500)
     words.add_argument("--lanes", type=int, default=4)
     words.add_argument("--seed", type=int, default=int(time.time()))
+    words.add_argument("--minutes", type=float, help="begin nothing after so many")
     words.add_argument("--only", default="", help="cells with this in their name: worker/KILL")
     words.add_argument("--report", type=Path, help="a page whose last section is written anew")
     asked = words.parse_args()
     began = time.monotonic()
-    outcomes = run(asked.kills, asked.lanes, asked.seed, asked.only)
+    outcomes = run(asked.kills, asked.lanes, asked.seed, asked.only, asked.minutes)
     text = written(outcomes, asked.seed, asked.lanes, time.monotonic() - began)
     if asked.report:
         page = asked.report.read_text()

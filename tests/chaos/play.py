@@ -47,13 +47,16 @@ class Outcome:
         return bool(self.hit and self.stage)
 
 
-def play(kills: Sequence[Kill], home: Path, shared: Shared) -> list[Outcome]:
+def play(kills: Sequence[Kill], home: Path, shared: Shared, last: float) -> list[Outcome]:
     """All of them in a lane of its own; a fault that cannot be put right ends a lane and begins
-    another one."""
+    another one.
+
+    last  by time.time, when none is begun any more
+    """
     logging.disable(logging.CRITICAL)
     left = list(kills)
     outcomes: list[Outcome] = []
-    while left:
+    while left and time.time() < last:
         place = home / str(len(outcomes))
         place.mkdir(parents=True)
         with lane(place, shared) as found:
@@ -61,7 +64,7 @@ def play(kills: Sequence[Kill], home: Path, shared: Shared) -> list[Outcome]:
                 outcomes.append(outcome)
                 print(outcome, flush=True)
                 left.pop(0)
-                if outcome.faults:
+                if outcome.faults or time.time() > last:
                     break
     return outcomes
 
