@@ -215,6 +215,16 @@ def test_a_stop_that_is_faster_than_the_launch_wins(session: Session, place: Pla
     assert not Path(place.backup_directory, "ran").exists()
 
 
+def test_a_stop_that_comes_after_the_removal_leaves_nothing(
+    session: Session, launched: Launched
+) -> None:
+    place = launched(WORKS)
+    detached.stop(session, place)
+    detached.remove(session, place.root, place.backup_id)
+    detached.stop(session, place)
+    assert not Path(place.root, place.backup_id).exists()
+
+
 def test_a_script_begun_after_the_stop_ends_itself(session: Session, launched: Launched) -> None:
     place = launched(WAITS)
     detached.stop(session, place)
