@@ -24,10 +24,12 @@ def main() -> None:
     began = time.monotonic()
     outcomes = run(asked.kills, asked.lanes, asked.seed, asked.only, asked.minutes)
     text = written(outcomes, asked.seed, asked.lanes, time.monotonic() - began)
-    if asked.report:
+    if asked.report and any(outcome.counts for outcome in outcomes):
         page = asked.report.read_text()
         asked.report.write_text(page.partition(LAST)[0] + LAST + text)
     print(text)
+    if not any(outcome.counts for outcome in outcomes):
+        sys.exit("Nothing was killed.")
     sys.exit(any(outcome.faults for outcome in outcomes))
 
 

@@ -42,6 +42,7 @@ from tests.vaults.s3_store import S3Store
 
 NAMES = ("web", "worker", "clock")
 LARGE = 20 * 2**20  # bytes of the site that cannot be packed
+JOURNAL = "packed"
 SLOW = 0.3  # seconds for which a compressor waits with each piece: else nothing is met at work
 
 
@@ -59,6 +60,7 @@ class Lane:
     vault_id: UUID
     fake: FakeDigitalOcean
     visitor: Visitor
+    journal: Path  # a line for each archive that was begun: the run that has
     temporary: Path  # where processes of panel and server put what they need for a while
 
     def ask(self, question: Callable[[], Any], otherwise: Any = None) -> Any:
@@ -114,17 +116,9 @@ def lane(home: Path, shared: Shared) -> Iterator[Lane]:
         _link(core, world, fake)
         vault_id = _vault(core, store, vault)
         world.change_server(port=ssh.port)
-        parts = (
-            panel,
-            ssh,
-            vault,
-            store,
-            vault_id,
-            fake,
-            _visitor(processes, world, stack),
-            temporary,
-        )
-        yield Lane(world, redis, postgres, *parts)
+        visitor = _visitor(processes, world, stack)
+        parts = (panel, ssh, vault, store, vault_id, fake, visitor)
+        yield Lane(world, redis, postgres, *parts, home / "sshd" / JOURNAL, temporary)
 
 
 def _visitor(processes: Processes, world: World, stack: ExitStack) -> Visitor:
@@ -195,6 +189,10 @@ def _server(home: Path, temporary: Path) -> Iterator[Sshd]:
         if real := shutil.which(name):
             (tools / name).write_text(f'#!/bin/bash\nsleep {SLOW}\nexec {real} "$@"\n')
             (tools / name).chmod(0o755)
+    packs = '[[ "$*" != *--create* || "$*" != *--file=-* ]]'
+    noted = f'{packs} || echo "$CLOUDPILOT_RUN" >>"{home / JOURNAL}"'
+    (tools / "tar").write_text(f'#!/bin/bash\n{noted}\nexec {shutil.which("tar")} "$@"\n')
+    (tools / "tar").chmod(0o755)
     path = f"PATH={tools}:{os.defpath.lstrip(':')}"
     with private_sshd(home, environment=f"{path} TMPDIR={temporary}") as sshd:
         yield sshd

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from cloudpilot.domain.status import Status
 from tests.chaos import harm
-from tests.chaos.cells import Kill, Victim
+from tests.chaos.cells import Kill, Victim, Way
 from tests.chaos.lane import Lane, Shared, lane
 from tests.chaos.proof import left_over, twice
 from tests.chaos.tasks import KILLED_THERE, SECONDS, TASKS, Doing, Known, settled
 from tests.support.until import pause
 
+AWAY = {Victim.WEB: True, Victim.POSTGRESQL: True}  # the panel may say that it is
 MAY_FAIL = {Victim.REMOTE, Victim.SERVER}  # what was killed there is lost, and said to be
 
 
@@ -97,7 +98,9 @@ def _one(found: Lane, kill: Kill) -> Outcome:
     if not doing.is_over():
         return Outcome(kill, stage, hit, seconds, None, [f"not over: {doing.details()}"])
     faults = known.faults(doing) + _unexpected(kill, doing) + twice(doing)
-    faults += _left(doing, killed + SECONDS) + found.visitor.faults()
+    faults += _left(doing, killed + SECONDS) + found.visitor.faults(
+        AWAY.get(kill.cell.victim, False)
+    )
     if not faults:
         known.tidy(doing)
         settled(doing)
@@ -115,7 +118,8 @@ def _wait(doing: Doing, known: Known, enough: Callable[[], bool]) -> None:
 def _unexpected(kill: Kill, doing: Doing) -> list[str]:
     if doing.failed is None:
         return []
-    excused = kill.cell.victim in MAY_FAIL and doing.failed in KILLED_THERE
+    was_killed = kill.cell.victim in MAY_FAIL and kill.cell.way is not Way.CUT
+    excused = was_killed and doing.failed in KILLED_THERE
     return [] if excused else [f"it has failed: {doing.failed}"]
 
 

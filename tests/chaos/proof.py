@@ -1,6 +1,7 @@
 """What must be true after each kill: nothing is left over, and nothing has happened twice."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from sqlalchemy import select
@@ -11,8 +12,7 @@ from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
 from cloudpilot.domain.restores import Restore
-from cloudpilot.domain.status import Status
-from cloudpilot.kinds import RunKind
+from cloudpilot.domain.status import Status, StatusEvent
 from tests.chaos.lane import Lane
 from tests.chaos.tasks import Doing
 from tests.support import uploading
@@ -85,9 +85,17 @@ def _is_known(name: str) -> bool:
 
 
 def twice(doing: Doing) -> list[str]:
-    """Of one backup one run at a time makes it, and none was made twice."""
-    if doing.backup_id is None:
-        return []
-    kinds = [run.kind for run in uploading.runs_of(doing.backup_id)]
-    return [f"{kinds.count(kind)} runs of {kind}" for kind in (RunKind.MAKE, RunKind.SNAPSHOT)
-            if kinds.count(kind) > 1]  # fmt: skip
+    """What was done more than once: a step of the backup, or the packing of it."""
+    with reading() as session:
+        rows = select(StatusEvent.new).where(StatusEvent.subject_id == doing.backup_id)
+        steps = list(session.scalars(rows.order_by(StatusEvent.id)))
+    faults = [] if len(set(steps)) == len(steps) else [f"it was {', '.join(steps)}"]
+    packed = doing.lane.journal.read_text().split() if doing.lane.journal.exists() else []
+    more = [run for run, count in Counter(packed).items() if count > 1]
+    if (
+        doing.backup_id
+        and doing.backup().server_copy
+        and str(doing.backup_id) not in " ".join(packed)
+    ):
+        faults.append("who packs is not noted")  # else nothing could be found
+    return faults + [f"{run} has packed more than once" for run in more]

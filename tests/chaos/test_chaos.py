@@ -3,6 +3,7 @@
 import pytest
 
 from tests.chaos.cells import CELLS, Task, Victim, chosen
+from tests.chaos.play import Outcome
 from tests.chaos.run import run
 from tests.support import postgres
 from tests.support import rgw as rgw_server
@@ -12,6 +13,11 @@ from tests.support.openssh import SSHD
 KILLS, AT_LEAST = 48, 40  # some come when all is over
 LANES = 4
 SEED = 9
+
+
+def all_well(outcomes: list[Outcome]) -> None:
+    assert [str(outcome) for outcome in outcomes if outcome.faults] == []
+    assert sum(outcome.counts for outcome in outcomes) >= AT_LEAST
 
 
 def test_every_cell_has_its_turn_before_any_has_two() -> None:
@@ -29,12 +35,9 @@ def test_whatever_is_killed_nothing_is_lost_left_over_or_untrue() -> None:
         must_run("postgresql", "it is not installed")
     if not SSHD:
         must_run("sshd", "it is not installed")
-    outcomes = run(KILLS, LANES, SEED)
-    assert [str(outcome) for outcome in outcomes if outcome.faults] == []
-    assert sum(outcome.counts for outcome in outcomes) >= AT_LEAST
+    all_well(run(KILLS, LANES, SEED))
 
 
 @pytest.mark.long
 def test_the_same_at_other_moments() -> None:
-    outcomes = run(KILLS, LANES, SEED + 1)
-    assert [str(outcome) for outcome in outcomes if outcome.faults] == []
+    all_well(run(KILLS, LANES, SEED + 1))

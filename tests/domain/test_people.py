@@ -18,7 +18,7 @@ from tests.support.rows import add_person
 
 CODE = "the hash of a code"
 RIGHTS_OF = {  # literally, so that nobody changes a role by accident
-    Role.OWNER: "view run restore download delete servers vaults forget people",
+    Role.OWNER: "view run restore download delete servers vaults forget people recovery",
     Role.ADMIN: "view run restore download delete servers vaults people",
     Role.MEMBER: "view run",
     Role.VIEWER: "view",
