@@ -30,6 +30,7 @@ from tests.support.must_run import must_run
 from tests.support.sshd import IS_ROOT, private_sshd
 from tests.support.tree import entries
 from tests.support.until import until
+from tests.support.uploads import marked
 
 MIB = 1024 * 1024
 
@@ -155,6 +156,29 @@ def test_a_part_of_a_backup_is_weighed_for_itself(
         assert "unpacked beside what is there" in str(report.error)
 
 
+@pytest.mark.parametrize("is_tree", [False, True])
+def test_each_of_several_disks_is_asked_for_what_goes_there(
+    backups: Backups, disk: Path, is_tree: bool
+) -> None:
+    """Much on one and little on a small one below it; that has room for it once, but not twice."""
+    elsewhere = disk.with_name("root")
+    elsewhere.mkdir(mode=0o700)
+    away = Backups(backups.session, elsewhere)
+    little = disk / "site [a]/little"
+    with mounted(disk, "400m"):
+        little.mkdir(parents=True)
+        with mounted(little, "92m"):
+            filled(disk / "site [a]", 100)
+            filled(little / "inside", 10)
+            paths = (disk / "site [a]", little)
+            made = away.make(*paths, **({"tree": following(None)} if is_tree else {}))
+            what = (of_tree if is_tree else restoration)(made, *paths)
+            good(Restores(away).restore(replace(what, restore_id=str(uuid4()))))
+            report = Restores(away).restore(replace(what, restore_id=str(uuid4())))
+            assert isinstance(report.error, DiskFull)
+            assert f"It needs about 77.5 MB in {little} (unpacked beside" in str(report.error)
+
+
 @contextmanager
 def with_quota(where: Path, megabytes: int) -> Iterator[None]:
     """A disk with room, of which a folder may use a share: by btrfs, which needs no quota tools."""
@@ -210,11 +234,11 @@ def test_a_disk_that_is_mounted_read_only_has_its_own_name(backups: Backups, dis
 
 
 @contextmanager
-def failing(where: Path) -> Iterator[None]:
+def failing(where: Path, megabytes: int = 60) -> Iterator[None]:
     """A disk that the system makes read-only once it has met an error on it."""
     image = where.with_name(f"{where.name}.img")
     with image.open("wb") as file:
-        file.truncate(60 * MIB)
+        file.truncate(megabytes * MIB)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
     mount = ["mount", "-o", "loop,errors=remount-ro", image, where]
     if not IS_ROOT or subprocess.run(mount, check=False).returncode:
@@ -225,6 +249,32 @@ def failing(where: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", where], check=True)
 
 
+def fail_now(disk: Path) -> None:
+    """As if the system had met that error."""
+    subprocess.run(["mount", "-o", "remount,abort", disk], check=False, capture_output=True)
+
+
+def ends(place: Place) -> None:
+    """Soon nothing works for that run any more."""
+    until(lambda: marked(place), lambda found: not found, seconds=10)
+
+
+@pytest.mark.parametrize("is_tree", [False, True])
+def test_a_disk_that_becomes_read_only_meanwhile_ends_what_packs(
+    backups: Backups, disk: Path, is_tree: bool
+) -> None:
+    """What it waits for can not be written, nor that it ended: nothing is left alive."""
+    site = filled(disk.with_name("site"), 150)
+    with failing(disk, 400):
+        small = on(backups, disk)
+        place = small.start(site, **({"tree": following(None)} if is_tree else {}))
+        begun = "work/tree/files/tmp" if is_tree else "work/archive"
+        until(Path(place.run_directory, begun).exists, bool)
+        fail_now(disk)
+        ends(place)
+        assert isinstance(small.look(place).error, BackupDirReadOnly)
+
+
 def test_a_disk_that_becomes_read_only_is_no_lost_run(backups: Backups, disk: Path) -> None:
     """Nothing can be written, not even the end."""
     with failing(disk):
@@ -233,7 +283,7 @@ def test_a_disk_that_becomes_read_only_is_no_lost_run(backups: Backups, disk: Pa
         body = "while : >>work/turn; do sleep 0.05; done 2>/dev/null; fail 70 no"
         detached.launch(backups.session, place, script_of(body))
         until(Path(place.run_directory, "work/turn").exists, bool)
-        subprocess.run(["mount", "-o", "remount,abort", disk], check=False, capture_output=True)
+        fail_now(disk)
         report = small.over(place)
         assert isinstance(report.error, BackupDirReadOnly)
 
