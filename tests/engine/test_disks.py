@@ -8,19 +8,23 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from cloudpilot.engine import detached, preview
+from cloudpilot.engine import detached, preview, restoring, uploading
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.preview import Question
+from cloudpilot.engine.restoring import Archive, Restoration
 from cloudpilot.engine.ssh import Session
+from cloudpilot.engine.uploading import Item, Sending
 from cloudpilot.errors import BackupDirReadOnly, DiskFull, RunLost, RunStopped
+from cloudpilot.kinds import Privilege
 from tests.engine.conftest import Backups, mounted, script_of
 from tests.engine.test_detached import Launched, script_process
 from tests.engine.test_restore_files import Restores, good, restoration
@@ -30,7 +34,7 @@ from tests.support.must_run import must_run
 from tests.support.sshd import IS_ROOT, private_sshd
 from tests.support.tree import entries
 from tests.support.until import until
-from tests.support.uploads import marked
+from tests.support.uploads import TIERS, marked
 
 MIB = 1024 * 1024
 
@@ -270,6 +274,65 @@ def test_a_disk_that_becomes_read_only_meanwhile_ends_what_packs(
         place = small.start(site, **({"tree": following(None)} if is_tree else {}))
         begun = "work/tree/files/tmp" if is_tree else "work/archive"
         until(Path(place.run_directory, begun).exists, bool)
+        fail_now(disk)
+        ends(place)
+        assert isinstance(small.look(place).error, BackupDirReadOnly)
+
+
+def waiting_restore(backups: Backups) -> Place:
+    """For a request, to fetch what it restores."""
+    archive = Archive("a.tar.gz", MIB, "0" * 64)
+    path = str(backups.root / "site")
+    what = Restoration(
+        str(uuid4()), Privilege.PLAIN, (archive,), (path,), (path,), MIB, in_clear=True
+    )
+    place = Place(str(backups.root), what.restore_id, "restore")
+    detached.launch(backups.session, place, restoring.restore(what))
+    until(lambda: backups.look(place).wants, bool)
+    return place
+
+
+def waiting_upload(backups: Backups) -> Place:
+    """For a request, to send what is there."""
+    place = Place(str(backups.root), str(uuid4()), "u1")
+    Path(place.backup_directory).mkdir()
+    Path(place.backup_directory, "a.tar.gz").write_bytes(b"x")
+    digest = sha256(b"x").hexdigest()
+    sending = Sending("u1", (Item("archive", "a.tar.gz", TIERS),), None, size=1, sha256=digest)
+    files = uploading.files(replace(sending, in_clear=True))
+    detached.launch(backups.session, place, files, uploading.secrets({}, seconds=600))
+    until(lambda: backups.look(place).wants, bool)
+    return place
+
+
+def waiting_maker(backups: Backups) -> Place:
+    """For an upload that does not begin."""
+    site = filled(backups.root.parent.with_name("site"), 1)
+    place = backups.start(site, streamed=True, upload_id="u1", tiers=TIERS)
+    until(Path(place.run_directory, "result").exists, bool)
+    return place
+
+
+def waiting_packer(backups: Backups) -> Place:
+    """The same, with more to pack than may be ahead of it."""
+    site = filled(backups.root.parent.with_name("site"), 120)
+    place = backups.start(site, streamed=True, upload_id="u1", tiers=TIERS)
+    archive = Path(place.run_directory, "work/archive")
+    until(lambda: archive.exists() and archive.stat().st_size, lambda size: size > 60 * MIB)
+    return place
+
+
+@pytest.mark.parametrize(
+    "waiting", [waiting_restore, waiting_upload, waiting_maker, waiting_packer]
+)
+def test_nobody_waits_on_a_disk_that_became_read_only(
+    backups: Backups, disk: Path, waiting: Callable[[Backups], Place]
+) -> None:
+    """What it waits for is asked for, or said, in a file there: it would wait for ever."""
+    with failing(disk, 900):
+        small = on(backups, disk)
+        place = waiting(small)
+        assert marked(place)
         fail_now(disk)
         ends(place)
         assert isinstance(small.look(place).error, BackupDirReadOnly)
