@@ -25,8 +25,9 @@ from cloudpilot.engine.ssh import Session
 from cloudpilot.engine.uploading import Item, Sending
 from cloudpilot.errors import BackupDirReadOnly, DiskFull, RunLost, RunStopped
 from cloudpilot.kinds import Privilege
-from tests.engine.conftest import Backups, mounted, script_of
+from tests.engine.conftest import Backups, Made, mounted, script_of
 from tests.engine.test_detached import Launched, script_process
+from tests.engine.test_increments import following as chain_after
 from tests.engine.test_restore_files import Restores, good, restoration
 from tests.engine.test_restore_trees import restoration as of_tree
 from tests.engine.test_trees import following
@@ -158,6 +159,26 @@ def test_a_part_of_a_backup_is_weighed_for_itself(
             assert (report.error is None) is fits, report.error
         assert isinstance(report.error, DiskFull)
         assert "unpacked beside what is there" in str(report.error)
+
+
+def test_folders_of_a_part_are_not_counted_anew_for_each_increment(
+    backups: Backups, disk: Path
+) -> None:
+    elsewhere = disk.with_name("root")
+    elsewhere.mkdir(mode=0o700)
+    away = Backups(backups.session, elsewhere)
+    with mounted(disk, "200m", "mode=755,nr_inodes=700"):
+        for number in range(200):
+            (disk / f"site/part/{number}").mkdir(parents=True)
+        line: list[Made] = []
+        for level in range(3):
+            (disk / f"site/part/file-{level}").touch()
+            line.append(away.make(disk / "site", chain=chain_after(line[-1] if line else None)))
+        archives = tuple(restoration(one, disk / "site").archives[0] for one in line)
+        what = restoration(line[-1], disk / "site", is_part=True)
+        what = replace(what, archives=archives, paths=(f"{disk}/site/part",))
+        good(Restores(away).restore(what))
+        assert (disk / "site/part/file-2").exists()
 
 
 @pytest.mark.parametrize("is_tree", [False, True])
