@@ -154,15 +154,16 @@ def _of_path(path: Mapping[str, Any], into: str) -> list[Obstacle]:
 
 
 def _of_room(survey: Mapping[str, Any], need: Need) -> list[Obstacle]:
-    """Each file system has room for all that goes there; which part goes where is not known, so
-    the whole is asked of each. What the backup directory is to hold comes on top on its own."""
+    """A file system has room for all that goes there. What each of several takes is not known: the
+    server finds that out, as for a part. What the backup directory is to hold comes on top."""
     there: dict[int, list[str]] = defaultdict(list)
     places: dict[int, str] = {}
     for number, path in enumerate(survey["paths"]):
         places[path["system"]] = str(number)
         there[path["system"]].append(path["path"])
     kept, root = need.fetched + need.saved, survey.get("root_system")
-    unpacked, files = (0, 0) if need.is_part else (need.unpacked, need.files)
+    is_known = len(places) == 1 and not need.is_part
+    unpacked, files = (need.unpacked, need.files) if is_known else (0, 0)
     found: list[Obstacle] = []
     for system, place in places.items():
         also = kept if system == root else 0
@@ -174,8 +175,8 @@ def _of_room(survey: Mapping[str, Any], need: Need) -> list[Obstacle]:
 
 
 def _too_small(survey: Mapping[str, Any], place: str, size: int, where: str) -> list[Obstacle]:
-    free = survey["room"].get(place, 0)
-    if not size or free >= size + SPARE:
+    free = survey["room"].get(place)  # None where nobody can say
+    if not size or free is None or free >= size + SPARE:
         return []
     said = f"It needs about {human(size + SPARE)} {where}; {human(free)} is free."
     return [Obstacle("DISK_FULL", said)]

@@ -67,8 +67,12 @@ def needed(session: Session, backup: Backup) -> int:
 
 
 def names(session: Session, backup: Backup) -> int:
-    """How many names are unpacked, those of all levels."""
-    return sum(int(one.counts.get("entries", 0)) for one in chains.needed(session, backup))
+    """How many names are there at most while it is unpacked. Each increment names all folders
+    again, whatever has changed: of these the most of one level."""
+    counts = [one.counts for one in chains.needed(session, backup)]
+    folders = [int(one.get("directories", 0)) for one in counts]
+    others = sum(int(one.get("entries", 0)) for one in counts) - sum(folders)
+    return others + max(folders)
 
 
 def is_part(backup: Backup, paths: Sequence[str]) -> bool:

@@ -65,7 +65,8 @@ def _distinct(paths: Sequence[str]) -> tuple[str, ...]:
 def understood(answer: bytes, paths: Sequence[str]) -> dict[str, Any]:
     """
     missing  tools that are not there
-    room     bytes that are free: of "root", the backup directory, and of each path's file system
+    room     bytes that are free: of "root", the backup directory, and of each path's file system;
+             None where nobody can say
     inodes   the same of files that can be made, where their number has a limit
     root_system  as `system` below, of the backup directory
     paths    of each: path, kind (absent, folder, file, link, other), mounted (it is or holds a
@@ -103,6 +104,8 @@ def _take(found: dict[str, Any], paths: Sequence[str], word: str, words: Sequenc
                     "more": False,
                 }
             )
+        case "room", [place, system, "-", *more] if len(numbers(system)) == 1:
+            _take_room(found, place, int(system), None, *numbers(" ".join(more[:1])))
         case "room", [place, *figures] if len(numbers(" ".join(figures))) in {2, 3}:
             _take_room(found, place, *numbers(" ".join(figures)))
         case "holds", [_, *figures] if rows and len(numbers(" ".join(figures))) == 2:
@@ -112,7 +115,7 @@ def _take(found: dict[str, Any], paths: Sequence[str], word: str, words: Sequenc
 
 
 def _take_room(
-    found: dict[str, Any], place: str, free: int, system: int, inodes: int | None = None
+    found: dict[str, Any], place: str, system: int, free: int | None, inodes: int | None = None
 ) -> None:
     found["room"][place] = free
     if inodes is not None:

@@ -1,10 +1,12 @@
 """What a plan says of a restore, and what stands in its way."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
-from cloudpilot.domain import restore_sources
+from cloudpilot.domain import chains, restore_sources
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.restore_review import (
     ANEW,
@@ -12,7 +14,6 @@ from cloudpilot.domain.restore_review import (
     GOES,
     IN_PLACE,
     SIGN_IN_OTHERWISE,
-    SPARE,
     STAYS,
     SWAP,
     Need,
@@ -117,11 +118,11 @@ def test_what_has_no_undo_is_done_alone_and_behind_a_safe_mode_backup(
 
 def test_room_is_asked_of_each_file_system_once_and_of_the_backup_directory() -> None:
     need = Need(fetched=5_000_000_000, unpacked=10**9, saved=10**9)
-    paths = path(), path(path="/srv/b"), path(path="/data", system=2)
+    paths = path(), path(path="/srv/b")
     enough = survey(*paths)
     assert obstacles(enough, need, into="") == []
 
-    tight = {"0": 10**9, "1": 10**9, "2": 10**9 + SPARE}
+    tight = {"0": 10**9, "1": 10**9}
     first, second = obstacles(survey(*paths, root=10**9, **tight), need, into="")
     assert first.code == second.code == "DISK_FULL"
     assert first.sentence == "It needs about 1.1 GB beside /srv/a, /srv/b; 1.0 GB is free."
@@ -143,6 +144,22 @@ def test_what_a_part_takes_is_not_refused_before_it_is_known() -> None:
     assert obstacles(found, need, into="") == []
 
 
+def test_what_each_of_several_disks_takes_is_not_refused_before_it_is_known() -> None:
+    need = Need(fetched=0, unpacked=101 * 10**9, saved=10**9, files=10**6)
+    paths = path(), path(path="/data", system=2)
+    found = survey(*paths, **{"0": 200 * 10**9, "1": 50 * 10**9})  # type: ignore[arg-type]
+    found |= {"inodes": {"0": 10**7, "1": 10**5}}
+    assert obstacles(found, need, into="") == []
+    [one] = obstacles(found | {"root_system": 2}, replace(need, saved=60 * 10**9), into="")
+    assert one.sentence == "It needs about 60.1 GB beside /data; 50.0 GB is free."
+
+
+def test_a_disk_of_which_nothing_is_known_is_not_called_full() -> None:
+    need = Need(fetched=10**9, unpacked=10**9, saved=0)
+    found = survey(path()) | {"room": {"root": None, "0": None}}
+    assert obstacles(found, need, into="") == []
+
+
 def test_inodes_count_where_they_have_a_limit() -> None:
     need = Need(fetched=0, unpacked=10**6, saved=0, files=5000)
     [one] = obstacles(survey(path()) | {"inodes": {"0": 900}}, need, into="")
@@ -151,6 +168,19 @@ def test_inodes_count_where_they_have_a_limit() -> None:
         "It needs about 5,100 inodes beside /srv/a, one for each file; 900 are free."
     )
     assert obstacles(survey(path()) | {"inodes": {"0": 5100}}, need, into="") == []
+
+
+def test_folders_that_each_increment_names_again_are_counted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = (
+        {"entries": 100_500, "directories": 100_000},
+        {"entries": 100_020, "directories": 100_010},
+        {"entries": 99_007, "directories": 99_000},
+    )
+    line = [Backup(counts=one) for one in counts]
+    monkeypatch.setattr(chains, "needed", lambda *_: line)
+    assert restore_sources.names(Session(), line[-1]) == 100_010 + 500 + 10 + 7
 
 
 @pytest.mark.parametrize(

@@ -435,3 +435,12 @@ def test_a_place_is_named_safely(parts: tuple[str, str, str]) -> None:
 
 def test_programs_do_not_depend_on_the_login_environment(session: Session) -> None:
     assert session.run(Program("look", ("/nope", "b", "r"))).endswith(b"end\n")
+
+
+def test_what_does_not_hear_that_it_shall_end_is_killed(
+    session: Session, launched: Launched
+) -> None:
+    place = launched("(trap '' TERM; exec sleep 300) & touch begun; fail 70 no")
+    report = over(session, place)
+    assert isinstance(report.error, CommandFailed)
+    assert running(place) == []

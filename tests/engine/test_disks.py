@@ -8,21 +8,26 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from cloudpilot.engine import detached, preview
+from cloudpilot.engine import detached, preview, restoring, uploading
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.preview import Question
+from cloudpilot.engine.restoring import Archive, Restoration
 from cloudpilot.engine.ssh import Session
+from cloudpilot.engine.uploading import Item, Sending
 from cloudpilot.errors import BackupDirReadOnly, DiskFull, RunLost, RunStopped
-from tests.engine.conftest import Backups, mounted, script_of
+from cloudpilot.kinds import Privilege
+from tests.engine.conftest import Backups, Made, mounted, script_of
 from tests.engine.test_detached import Launched, script_process
+from tests.engine.test_increments import following as chain_after
 from tests.engine.test_restore_files import Restores, good, restoration
 from tests.engine.test_restore_trees import restoration as of_tree
 from tests.engine.test_trees import following
@@ -30,6 +35,7 @@ from tests.support.must_run import must_run
 from tests.support.sshd import IS_ROOT, private_sshd
 from tests.support.tree import entries
 from tests.support.until import until
+from tests.support.uploads import TIERS, marked
 
 MIB = 1024 * 1024
 
@@ -155,6 +161,49 @@ def test_a_part_of_a_backup_is_weighed_for_itself(
         assert "unpacked beside what is there" in str(report.error)
 
 
+def test_folders_of_a_part_are_not_counted_anew_for_each_increment(
+    backups: Backups, disk: Path
+) -> None:
+    elsewhere = disk.with_name("root")
+    elsewhere.mkdir(mode=0o700)
+    away = Backups(backups.session, elsewhere)
+    with mounted(disk, "200m", "mode=755,nr_inodes=700"):
+        for number in range(200):
+            (disk / f"site/part/{number}").mkdir(parents=True)
+        line: list[Made] = []
+        for level in range(3):
+            (disk / f"site/part/file-{level}").touch()
+            line.append(away.make(disk / "site", chain=chain_after(line[-1] if line else None)))
+        archives = tuple(restoration(one, disk / "site").archives[0] for one in line)
+        what = restoration(line[-1], disk / "site", is_part=True)
+        what = replace(what, archives=archives, paths=(f"{disk}/site/part",))
+        good(Restores(away).restore(what))
+        assert (disk / "site/part/file-2").exists()
+
+
+@pytest.mark.parametrize("is_tree", [False, True])
+def test_each_of_several_disks_is_asked_for_what_goes_there(
+    backups: Backups, disk: Path, is_tree: bool
+) -> None:
+    """Much on one and little on a small one below it; that has room for it once, but not twice."""
+    elsewhere = disk.with_name("root")
+    elsewhere.mkdir(mode=0o700)
+    away = Backups(backups.session, elsewhere)
+    little = disk / "site [a]/little"
+    with mounted(disk, "400m"):
+        little.mkdir(parents=True)
+        with mounted(little, "92m"):
+            filled(disk / "site [a]", 100)
+            filled(little / "inside", 10)
+            paths = (disk / "site [a]", little)
+            made = away.make(*paths, **({"tree": following(None)} if is_tree else {}))
+            what = (of_tree if is_tree else restoration)(made, *paths)
+            good(Restores(away).restore(replace(what, restore_id=str(uuid4()))))
+            report = Restores(away).restore(replace(what, restore_id=str(uuid4())))
+            assert isinstance(report.error, DiskFull)
+            assert f"It needs about 77.5 MB in {little} (unpacked beside" in str(report.error)
+
+
 @contextmanager
 def with_quota(where: Path, megabytes: int) -> Iterator[None]:
     """A disk with room, of which a folder may use a share: by btrfs, which needs no quota tools."""
@@ -210,11 +259,11 @@ def test_a_disk_that_is_mounted_read_only_has_its_own_name(backups: Backups, dis
 
 
 @contextmanager
-def failing(where: Path) -> Iterator[None]:
+def failing(where: Path, megabytes: int = 60) -> Iterator[None]:
     """A disk that the system makes read-only once it has met an error on it."""
     image = where.with_name(f"{where.name}.img")
     with image.open("wb") as file:
-        file.truncate(60 * MIB)
+        file.truncate(megabytes * MIB)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
     mount = ["mount", "-o", "loop,errors=remount-ro", image, where]
     if not IS_ROOT or subprocess.run(mount, check=False).returncode:
@@ -225,6 +274,91 @@ def failing(where: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", where], check=True)
 
 
+def fail_now(disk: Path) -> None:
+    """As if the system had met that error."""
+    subprocess.run(["mount", "-o", "remount,abort", disk], check=False, capture_output=True)
+
+
+def ends(place: Place) -> None:
+    """Soon nothing works for that run any more."""
+    until(lambda: marked(place), lambda found: not found, seconds=10)
+
+
+@pytest.mark.parametrize("is_tree", [False, True])
+def test_a_disk_that_becomes_read_only_meanwhile_ends_what_packs(
+    backups: Backups, disk: Path, is_tree: bool
+) -> None:
+    """What it waits for can not be written, nor that it ended: nothing is left alive."""
+    site = filled(disk.with_name("site"), 150)
+    with failing(disk, 400):
+        small = on(backups, disk)
+        place = small.start(site, **({"tree": following(None)} if is_tree else {}))
+        begun = "work/tree/files/tmp" if is_tree else "work/archive"
+        until(Path(place.run_directory, begun).exists, bool)
+        fail_now(disk)
+        ends(place)
+        assert isinstance(small.look(place).error, BackupDirReadOnly)
+
+
+def waiting_restore(backups: Backups) -> Place:
+    """For a request, to fetch what it restores."""
+    archive = Archive("a.tar.gz", MIB, "0" * 64)
+    path = str(backups.root / "site")
+    what = Restoration(
+        str(uuid4()), Privilege.PLAIN, (archive,), (path,), (path,), MIB, in_clear=True
+    )
+    place = Place(str(backups.root), what.restore_id, "restore")
+    detached.launch(backups.session, place, restoring.restore(what))
+    until(lambda: backups.look(place).wants, bool)
+    return place
+
+
+def waiting_upload(backups: Backups) -> Place:
+    """For a request, to send what is there."""
+    place = Place(str(backups.root), str(uuid4()), "u1")
+    Path(place.backup_directory).mkdir()
+    Path(place.backup_directory, "a.tar.gz").write_bytes(b"x")
+    digest = sha256(b"x").hexdigest()
+    sending = Sending("u1", (Item("archive", "a.tar.gz", TIERS),), None, size=1, sha256=digest)
+    files = uploading.files(replace(sending, in_clear=True))
+    detached.launch(backups.session, place, files, uploading.secrets({}, seconds=600))
+    until(lambda: backups.look(place).wants, bool)
+    return place
+
+
+def waiting_maker(backups: Backups) -> Place:
+    """For an upload that does not begin."""
+    site = filled(backups.root.parent.with_name("site"), 1)
+    place = backups.start(site, streamed=True, upload_id="u1", tiers=TIERS)
+    until(Path(place.run_directory, "result").exists, bool)
+    return place
+
+
+def waiting_packer(backups: Backups) -> Place:
+    """The same, with more to pack than may be ahead of it."""
+    site = filled(backups.root.parent.with_name("site"), 120)
+    place = backups.start(site, streamed=True, upload_id="u1", tiers=TIERS)
+    archive = Path(place.run_directory, "work/archive")
+    until(lambda: archive.exists() and archive.stat().st_size, lambda size: size > 60 * MIB)
+    return place
+
+
+@pytest.mark.parametrize(
+    "waiting", [waiting_restore, waiting_upload, waiting_maker, waiting_packer]
+)
+def test_nobody_waits_on_a_disk_that_became_read_only(
+    backups: Backups, disk: Path, waiting: Callable[[Backups], Place]
+) -> None:
+    """What it waits for is asked for, or said, in a file there: it would wait for ever."""
+    with failing(disk, 900):
+        small = on(backups, disk)
+        place = waiting(small)
+        assert marked(place)
+        fail_now(disk)
+        ends(place)
+        assert isinstance(small.look(place).error, BackupDirReadOnly)
+
+
 def test_a_disk_that_becomes_read_only_is_no_lost_run(backups: Backups, disk: Path) -> None:
     """Nothing can be written, not even the end."""
     with failing(disk):
@@ -233,7 +367,7 @@ def test_a_disk_that_becomes_read_only_is_no_lost_run(backups: Backups, disk: Pa
         body = "while : >>work/turn; do sleep 0.05; done 2>/dev/null; fail 70 no"
         detached.launch(backups.session, place, script_of(body))
         until(Path(place.run_directory, "work/turn").exists, bool)
-        subprocess.run(["mount", "-o", "remount,abort", disk], check=False, capture_output=True)
+        fail_now(disk)
         report = small.over(place)
         assert isinstance(report.error, BackupDirReadOnly)
 

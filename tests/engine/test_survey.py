@@ -1,5 +1,7 @@
 """What is found before a restore, on the real sshd."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from cloudpilot.engine import survey
 from cloudpilot.engine.ssh import Session
 from cloudpilot.engine.survey import Question, understood
 from cloudpilot.errors import CommandFailed
-from tests.engine.conftest import mounted
+from tests.engine.conftest import Backups, mounted
+from tests.support.sshd import private_sshd
 
 
 def test_what_is_there_now(session: Session, tmp_path: Path) -> None:
@@ -43,9 +46,40 @@ def test_an_answer_that_is_not_whole_is_none(answer: bytes) -> None:
         understood(answer, ["/srv/a"])
 
 
+@pytest.mark.parametrize("answers", ["exit 1", "echo 0 4096 0 0 0"])
+def test_a_disk_of_which_nothing_is_known_has_no_figure(tmp_path: Path, answers: str) -> None:
+    """Its file system refuses to tell, or says that it has 0 of 0 blocks."""
+    with where_disks_say(tmp_path, answers) as session:
+        found = survey.ask(session, Question(paths=[str(tmp_path / "a")], backup_root="/"))
+    assert found["room"] == {"root": None, "0": None}
+    assert found["inodes"] == {}
+
+
+def test_a_disk_that_calls_itself_empty_takes_a_backup(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "file").write_text("text")
+    with where_disks_say(tmp_path, "echo 0 4096 0 0 0") as session:
+        Backups(session, tmp_path / "root").make(site)
+
+
+@contextmanager
+def where_disks_say(folder: Path, answers: str) -> Iterator[Session]:
+    """A server on which `stat -f` answers that."""
+    (folder / "bin").mkdir()
+    stat = folder / "bin/stat"
+    instead = f'[ "$1" != -f ] || {{ {answers}; exit; }}'
+    stat.write_text(f'#!/bin/bash\n{instead}\nexec /usr/bin/stat "$@"\n')
+    stat.chmod(0o755)
+    (folder / "sshd").mkdir()
+    path = f"PATH={folder}/bin:/usr/bin:/bin"
+    with private_sshd(folder / "sshd", environment=path) as sshd, sshd.session() as session:
+        yield session
+
+
 def test_an_answer_word_by_word() -> None:
-    there = b"path 0 file no no\nroom 0 8 7\nholds 0 1 5\nmore 0\nend"
-    answer = b"hello\nmissing zstd\nroom root 9 1\n" + there
+    there = b"path 0 file no no\nroom 0 7 8\nholds 0 1 5\nmore 0\nend"
+    answer = b"hello\nmissing zstd\nroom root 1 9\n" + there
     found = understood(answer, ["/srv/a"])
     assert (found["missing"], found["room"]) == (["zstd"], {"root": 9, "0": 8})
     [path] = found["paths"]

@@ -34,6 +34,7 @@ fetch() {
   say "Fetching ${archives[$1]}, $(human "${archive_sizes[$1]}"), from the vault."
   : >"${files[$1]}"
   until got=$(stat -c %s -- "${files[$1]}") && ((got >= archive_sizes[$1])); do
+    need_own_disk
     take_fed
     if ! is_signed archive "$(($1 + 1))"; then
       want "archive $(($1 + 1))"
@@ -53,8 +54,8 @@ fetch() {
 # want ITEM: a request that is missing; '' for none.
 want() {
   [ "${wanted:-}" = "$1" ] && return
-  wanted=$1
-  printf '%s\n' "$1" >work/wants && mv -f work/wants wants
+  # The disk may be full for a moment: then it is asked for again.
+  { printf '%s\n' "$1" >work/wants && mv -f work/wants wants && wanted=$1; } 2>/dev/null
 }
 
 # receive NUMBER FROM: what there is from byte FROM on, as far as it comes; fails for good where the store

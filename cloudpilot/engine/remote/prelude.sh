@@ -68,6 +68,13 @@ progress() {
   { printf '%s %s %s\n' "$stage_now" "$1" "$2" >work/progress && mv -f work/progress progress; } 2>/dev/null
 }
 
+# need_own_disk: for who waits for what is asked for, or said, in a file of ours: on a disk that takes nothing any
+# more it would wait for ever.
+need_own_disk() {
+  { : >work/alive; } 2>/dev/null || ! is_read_only . ||
+    fail 112 "The disk of $(shown "$backup") became read-only while the run was at work."
+}
+
 # say SENTENCE: a line of the log.
 say() {
   TZ=UTC printf '%(%H:%M:%S)T UTC  %s\n' -1 "$1" 2>/dev/null
@@ -130,17 +137,16 @@ say_exit() {
 
 # end_children: all of our process group, which is all that we have started; what reads as root
 # hears it from root. Who has lost its parent, because that was killed, is nobody's to wait for: it
-# is looked for until it is gone.
+# is looked for until it is gone. What does not hear TERM hears KILL.
 end_children() {
   local pid left strays
   kill -TERM 0
   for pid in $(readers "${CLOUDPILOT_RUN:-}" "$run"); do
     signal TERM "$pid"
   done
-  wait
   for ((left = 100; left > 0; left--)); do
     find_strays
-    ((${#strays[@]})) || return 0
+    ((${#strays[@]})) || { wait; return 0; }
     for pid in "${strays[@]}"; do
       ((left > 40)) || signal KILL "$pid"
     done

@@ -121,7 +121,7 @@ nearest() {
 
 space() {
   say file_system "$(stat -f -c %T -- "$1")"
-  say blocks "$(stat -f -c '%a %b %S' -- "$1")"
+  say blocks "$(stat -f -c '%a %b %S' -- "$1" | grep -v ' 0 ')" # 0 blocks: it does not say
   say inodes "$(stat -f -c '%d %c' -- "$1")"
 }
 

@@ -70,6 +70,6 @@ say_wants() {
     is_signed "$name" 1 || said+="$name 1"$'\n'
   done
   [ "$said" = "$said_wants" ] && return
-  said_wants=$said
-  printf %s "$said" >work/wants && mv -f work/wants wants
+  # The disk may be full for a moment: then it is asked for again.
+  { printf %s "$said" >work/wants && mv -f work/wants wants && said_wants=$said; } 2>/dev/null
 }

@@ -207,9 +207,9 @@ of_census() {
 # room_at FOLDER: of a database server on this machine; of others nobody here knows. It takes a verified
 # archive, which says how large the database is.
 room_at() {
-  local blocks size needed
+  local blocks size whole needed
   read -r needed < <(of_census bytes)
-  read -r blocks size < <(stat -f -c '%a %S' -- "$1" 2>/dev/null) || return 0
-  [[ $needed =~ ^[0-9]{1,18}$ ]] && ((blocks * size < needed)) || return 0
+  read -r blocks size whole < <(stat -f -c '%a %S %b' -- "$1" 2>/dev/null) || return 0
+  [[ $needed =~ ^[0-9]{1,18}$ ]] && ((whole)) && ((blocks * size < needed)) || return 0
   give_up 71 "$brand has $(human $((blocks * size))) of free disk; $(shown "$name") needs $(human "$needed") more."
 }

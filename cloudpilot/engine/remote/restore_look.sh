@@ -19,9 +19,9 @@ restore_look() {
 
 # free_at FOLDER: bytes on its disk, if the server is this machine.
 free_at() {
-  local blocks size
+  local blocks size whole
   if reveal login | grep -qE '^host=/|^socket=|^host="?(127\.0\.0\.1|localhost|::1)"?$' &&
-    read -r blocks size < <(stat -f -c '%a %S' -- "$1" 2>/dev/null); then
+    read -r blocks size whole < <(stat -f -c '%a %S %b' -- "$1" 2>/dev/null) && ((whole)); then
     echo "free $((blocks * size))"
   fi
 }

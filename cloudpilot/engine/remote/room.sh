@@ -7,13 +7,13 @@ SPARE=$((64 * 1024 * 1024)) # bytes that stay free on a disk
 SPARE_FILES=100             # so many files can still be made there
 
 # measure_room FOLDER: sets room_bytes and room_files to what we may still write there; empty where nobody can say,
-# as for the inodes of a file system that makes them as it goes.
+# as for the inodes of a file system that makes them as it goes, or one that calls itself 0 blocks large.
 measure_room() {
-  local blocks size files all
+  local blocks size files all whole
   room_bytes='' room_files=''
-  read -r blocks size files all < <("${rootly[@]}" stat -f -c '%a %S %d %c' -- "$1" 2>/dev/null)
-  [ -n "$all" ] || return 0
-  room_bytes=$((blocks * size))
+  read -r blocks size files all whole < <("${rootly[@]}" stat -f -c '%a %S %d %c %b' -- "$1" 2>/dev/null)
+  [ -n "$whole" ] || return 0
+  ((whole == 0)) || room_bytes=$((blocks * size))
   ((all == 0)) || room_files=$files
 }
 

@@ -7,6 +7,7 @@ use warnings;
 sub UPLOAD_ENDED () { return 93 }
 sub LEAST_AHEAD ()  { return 64 * 1024 * 1024 }    # bytes
 sub PARTS_AHEAD ()  { return 3 }                   # one is read, one is sent, one is written
+sub READ_ONLY ()    { return 30 }                  # what Linux calls that error
 sub PATIENCE ()     { return 24 * 3600 }           # seconds without progress
 
 my ($received_file, @tiers);
@@ -32,6 +33,7 @@ sub make_room {
         my $last = $at > $since ? $at : $since;
         stop_with(UPLOAD_ENDED, 'The upload has taken nothing for 24 hours.') if time - $last > PATIENCE;
         stop_with(UPLOAD_ENDED, 'The backup was deleted while it was made.') if !-e 'work/archive';
+        stop_with(FAILED(), 'The disk became read-only.') if is_read_only();
         select undef, undef, undef, 0.1;
     }
     return;
@@ -63,6 +65,13 @@ sub ask_upload {
     ($received, $process) = ($bytes, "$pid $start");
     stop_with(UPLOAD_ENDED, 'The upload has ended, so nothing takes what is packed.') if !alive($pid, $start);
     return;
+}
+
+# is_read_only: whether no word of ours can be written any more; tried, as in words.sh.
+sub is_read_only {
+    return $! == READ_ONLY if !open my $handle, '>', 'work/alive';
+    close $handle;
+    return 0;
 }
 
 # alive(PID, START): as `lives` in ending.sh.

@@ -43,6 +43,7 @@ hand_over() {
   local bytes pid start said='' since=$SECONDS
   say 'Waiting until the upload has received all of it.'
   while :; do
+    need_own_disk
     if read -r bytes pid start 2>/dev/null <"$stream_to"; then
       [ "$bytes" != "$size" ] || return 0
       lives "$pid" "$start" || not_received 'The upload has ended before it had received all of it.'

@@ -34,13 +34,15 @@ tools() {
   done
 }
 
-# room WORD PATH: bytes that are free there, which file system it is, and free inodes, if they have a limit.
+# room WORD PATH: which file system it is, the bytes that are free there, and free inodes, if they have a limit;
+# - for bytes that nobody can say, see measure_room in room.sh.
 room() {
-  local free block inodes all system
-  read -r free block inodes all < <("${rootly[@]}" stat -f -c '%a %S %d %c' -- "$2" 2>/dev/null)
+  local free block inodes all whole system bytes='-'
+  read -r free block inodes all whole < <("${rootly[@]}" stat -f -c '%a %S %d %c %b' -- "$2" 2>/dev/null)
   system=$("${rootly[@]}" stat -c %d -- "$2" 2>/dev/null | cksum)
+  ((${whole:-0} == 0)) || bytes=$((free * block))
   ((${all:-0})) || inodes=''
-  echo "room $1 $((${free:-0} * ${block:-0})) ${system%% *} $inodes"
+  echo "room $1 ${system%% *} $bytes $inodes"
 }
 
 # nearest PATH: itself, or what is there of what is above it.

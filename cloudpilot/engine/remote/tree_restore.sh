@@ -25,10 +25,15 @@ verify_all() {
   say "Verified: $(shown "$tree")."
 }
 
-# members_weigh: bytes and names of `members`.
+# members_weigh: bytes and names of `members` without `leave`.
 members_weigh() {
+  local path without=()
+  for path in "${leave[@]}"; do
+    without+=(-path "$(printf '%s' "./$path" | sed 's/[][*?\\]/\\&/g')" -prune -o)
+  done
   # shellcheck disable=SC2016 # expanded by the other bash
-  as_rights bash -c 'cd -- "$1" && find "${@:2}" -printf "%y %s\n"' find "$tree" "${members[@]/#/./}" 2>/dev/null |
+  as_rights bash -c 'cd -- "$1" && find "${@:2}" -printf "%y %s\n"' find "$tree" "${members[@]/#/./}" "${without[@]}" \
+    2>/dev/null |
     awk '{ names++ } $1 == "f" { bytes += $2 } END { printf "%.0f %d\n", bytes, names }'
 }
 

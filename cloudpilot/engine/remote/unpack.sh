@@ -70,34 +70,72 @@ staging() {
   done
 }
 
-# weigh: what is wanted of the archives, when that is less than they hold: known only once they are here.
+# weigh: that each file system has room for what goes there, which is known only once the archives are here,
+# unless that is all that they hold.
 weigh() {
+  local system number mine bytes=$needed names=$needed_files
+  find_systems
+  is_all_for_one || needed=0
+  for system in "${!systems[@]}"; do
+    if ! is_all_for_one; then
+      mine=()
+      for number in "${!paths[@]}"; do
+        [ "${groups[number]%% *}" != "$system" ] || mine+=("$number")
+      done
+      name_members "${mine[@]}"
+      read -r bytes names < <(members_weigh)
+      ((needed += bytes)) || :
+    fi
+    need_room "$bytes" "$names" "${systems[$system]}" 'unpacked beside what is there'
+  done
+}
+
+# find_systems: sets `systems`, of each file system where on it is unpacked.
+find_systems() {
   local number
-  [ -n "$is_part" ] || return 0
-  members=()
-  for number in "${!paths[@]}"; do members+=("files${paths[number]}"); done
-  read -r needed needed_files < <(members_weigh)
+  declare -gA systems=()
+  for number in "${!paths[@]}"; do
+    : "${systems[${groups[number]%% *}]:=${homes[number]}}"
+  done
+}
+
+# is_all_for_one: whether one file system gets all that the archives hold.
+is_all_for_one() {
+  [ -z "$is_part" ] && ((${#systems[@]} == 1))
+}
+
+# name_members NUMBER…: what these paths are called (members), and others that lie inside of them (leave).
+name_members() {
+  local number other
+  members=() leave=()
+  for number; do members+=("files${paths[number]}"); done
+  for other in "${!paths[@]}"; do
+    [[ " $* " != *" $other "* ]] || continue
+    for number; do
+      [[ "${paths[other]}" == "${paths[number]%/}"/* ]] || continue
+      leave+=("files${paths[other]}")
+      break
+    done
+  done
 }
 
 # foresee: room for all that will be written, before a byte of it is fetched: on each file system for what is
 # unpacked there, and on that of the backup directory for what is fetched.
 foresee() {
   local number system fetched=0
-  local -A bytes=() files=() where=() basis=() counted=()
+  local -A bytes=() files=() where=() basis=()
+  find_systems
   for number in "${!archives[@]}"; do
     [ -n "${archive_places[number]}" ] || ((fetched += archive_sizes[number]))
   done
   system=$(stat -c %d -- "$run")
   ((fetched == 0)) ||
     bytes[$system]=$fetched files[$system]=0 where[$system]=$backup basis[$system]='archives from the vault'
-  for number in "${!paths[@]}"; do
-    system=${groups[number]%% *}
-    [ -z "${counted[$system]:-}" ] || continue
-    counted[$system]=yes
+  for system in "${!systems[@]}"; do
     basis[$system]="${bytes[$system]:+archives from the vault, and }unpacked beside what is there"
-    where[$system]=${homes[number]} files[$system]=0
+    where[$system]=${systems[$system]} files[$system]=0
     : "${bytes[$system]:=0}"
-    [ -z "$is_part" ] || continue # known later, see weigh
+    is_all_for_one || continue # known later, see weigh
     ((bytes[$system] += needed, files[$system] = needed_files)) || :
   done
   for system in "${!bytes[@]}"; do
@@ -113,7 +151,6 @@ make_stagings() {
     staging "$number"
     [ -z "${made[$staged]:-}" ] || continue
     made[$staged]=yes
-    need_room "$needed" "$needed_files" "${staged%/*}" 'unpacked beside what is there'
     time=$(as_rights stat -c %.9Y -- "${staged%/*}")
     printf '%s\0%s\0' "$staged" "$time" >>"$kept/stagings" || fail_to_note
     sync "$kept/stagings" || fail_to_note
@@ -148,15 +185,15 @@ unpack_files() {
   [ -z "$foreign" ] || defuse
 }
 
-# share: which names are for `staged` (members), and which that lie inside of those are for another (leave).
+# share: which names are for `staged`, see name_members.
 share() {
-  local number mine=$staged
-  members=() leave=()
+  local number here=$staged mine=()
   for number in "${!paths[@]}"; do
     staging "$number"
-    if [ "$staged" = "$mine" ]; then members+=("files${paths[number]}"); else leave+=("files${paths[number]}"); fi
+    [ "$staged" != "$here" ] || mine+=("$number")
   done
-  staged=$mine
+  staged=$here
+  name_members "${mine[@]}"
 }
 
 # defuse: what comes from another server brings no rights to this one.

@@ -20,13 +20,20 @@ unpack_here() {
   done
 }
 
-# members_weigh: bytes and names of `members`.
+# members_weigh: bytes and names of `members` without `leave`. Each increment names all folders again: of these
+# the most of one archive.
 members_weigh() {
   local archive
   for archive in "${files[@]}"; do
+    echo next
     "${decompress[@]}" <"$archive" 2>/dev/null | tar --list --verbose --file=- --numeric-owner --no-unquote \
-      --anchored --no-wildcards -- "${members[@]}" 2>/dev/null
-  done | awk '{ names++ } /^-/ { bytes += $3 } END { printf "%.0f %d\n", bytes, names }'
+      --anchored --no-wildcards "${leave[@]/#/--exclude=}" -- "${members[@]}" 2>/dev/null
+  done | awk '
+    /^next$/ { folders = 0; next }
+    /^d/ { if (++folders > most) most = folders; next }
+    { names++ }
+    /^-/ { bytes += $3 }
+    END { printf "%.0f %d\n", bytes, names + most }'
 }
 
 # unpack_into ARCHIVE TOTAL: into `staged`; tar starts there, see docs/increments.md.

@@ -75,6 +75,7 @@ send_item() {
     start_parts
     say_wants
     say_progress
+    need_own_disk
     is_sent || hear
   done
   exec 5<&-

@@ -25,9 +25,9 @@ reads_all() {
 
 # no_room FOLDER: whether not even a few small files fit there.
 no_room() {
-  local blocks size inodes all
-  read -r blocks size inodes all < <(stat -f -c '%a %S %d %c' -- "$1" 2>/dev/null)
-  ((${blocks:-1} * ${size:-65536} < 65536 || (${all:-0} && ! ${inodes:-1}))) || over_quota "$1"
+  local blocks size inodes all whole
+  read -r blocks size inodes all whole < <(stat -f -c '%a %S %d %c %b' -- "$1" 2>/dev/null)
+  (((${whole:-0} && blocks * size < 65536) || (${all:-0} && ! ${inodes:-1}))) || over_quota "$1"
 }
 
 # over_quota FOLDER, one of ours: that a share of the disk is used up shows only when something is written.
