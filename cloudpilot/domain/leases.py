@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import pace, rest
+from cloudpilot.domain import pace, rest, turns
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
+from cloudpilot.domain.turns import Turn
 from cloudpilot.kinds import RunKind
 
 
@@ -23,9 +24,24 @@ def is_due(now: datetime) -> Any:
 
 def due(session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]) -> list[UUID]:
     """The runs whose time has come, the longest overdue first."""
+    return list(session.scalars(_first(session, limit, *statuses, kinds=kinds)))
+
+
+def to_start(
+    session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]
+) -> list[UUID]:
+    """The runs that a job is due to take, so many of each line: hundreds that may wait in the one
+    keep none of another from being seen."""
+    first = _first(session, limit, *statuses, kinds=kinds)
+    lines = (session.scalars(first.where(turns.stands_in(turn))) for turn in Turn)
+    return [run_id for line in lines for run_id in line]
+
+
+def _first(
+    session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]
+) -> Select[UUID]:
     rows = select(Run.id).where(is_due(clock.now()), Run.status.in_(statuses), Run.kind.in_(kinds))
-    rows = rows.where(*rest.allowed(session, Run))
-    return list(session.scalars(rows.order_by(Run.next_look_at).limit(limit)))
+    return rows.where(*rest.allowed(session, Run)).order_by(Run.next_look_at).limit(limit)
 
 
 def lease(session: Session, run_id: UUID, *statuses: Status, length: timedelta) -> Run | None:
