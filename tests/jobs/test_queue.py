@@ -173,6 +173,7 @@ def test_what_a_person_waits_for_has_a_queue_of_its_own(core: Flask, make_run: U
     assert rung(attempts=0, kind=RunKind.CHECK) == (1, 0, 0)
     assert rung(requested_by=None) == (0, 0, 1)  # the daily Check
     assert rung(kind=RunKind.UNDO) == (1, 0, 0)
+    assert rung(attempts=1) == (1, 0, 0)  # a site is down: no Check goes first
 
 
 def test_what_may_take_minutes_has_minutes_and_a_lease_that_is_longer(core: Flask) -> None:
