@@ -199,6 +199,9 @@ def test_no_setting_has_fresh_work_on_a_server_taken_for_a_clock_that_was_set_ba
     times = max(queue.SECONDS_BY_KIND[kind] for kind in kinds) / JOB_SECONDS
     longest = max(times * LONGEST_LEASE, LONGEST_LOOK)
     assert timedelta(seconds=longest) + timedelta(minutes=5) < pace.FARTHEST
+    of_all = max(queue.SECONDS_BY_KIND.values()) / JOB_SECONDS * LONGEST_LEASE
+    longest_of_all = max(timedelta(seconds=of_all), pace.BACK_OFF_AT_MOST)
+    assert longest_of_all + timedelta(minutes=30) < pace.FARTHEST_OF_ALL
 
 
 def test_rounds_of_looks_do_not_pile_up(core: Flask) -> None:
