@@ -34,7 +34,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloudpilot import create_core, domain, log, redis_server
 from cloudpilot.db import db
 from cloudpilot.jobs import leaving, looks, opening, pulse, runs  # noqa: F401  (before the fork: their pages are shared)
-from cloudpilot.jobs.pulse import Part
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling import tick  # noqa: F401
 from cloudpilot.scheduling.scheduler import Clock
@@ -51,19 +50,16 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 class _Seen:
     """What both kinds of worker share: that they are there can be seen."""
 
-    part: Part
     connection: Redis
     max_connection_wait_time = 5.0  # seconds until a Redis that was away is asked again
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         super().heartbeat(timeout, pipeline)  # type: ignore[misc]
-        pulse.note(self.connection, self.part)
+        pulse.note_worker(self.connection, self.queue_names())  # type: ignore[attr-defined]
 
 
 class Looking(_Seen, SimpleWorker):
     """Ticks and looks: in this very process, since connections must outlive a job."""
-
-    part = Part.LOOKS
 
 
 def _may_open_many() -> None:
@@ -80,8 +76,6 @@ class Forking(_Seen, Worker):
 
     On SIGTERM its job may go on for a moment, is then interrupted, and in the end killed.
     """
-
-    part = Part.WORK
 
     def fork_work_horse(self, job: JsonJob, queue: JsonQueue) -> None:
         with suppress(SQLAlchemyError):  # the job will say so

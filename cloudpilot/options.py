@@ -20,6 +20,10 @@ from cloudpilot.parsers import (
 
 JOB_SECONDS = 40  # a job that hangs is ended after that long
 SHORTEST_LEASE = JOB_SECONDS + 2  # seconds: until a job that was ended has gone
+# Work on a server is never left alone for as long as pace.FARTHEST, half an hour: what is put off
+# further is taken for a clock that was set back. The lease of an upload is six times as long.
+LONGEST_LEASE = 240
+LONGEST_LOOK = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Option:
 
 
 def _lease(text: str) -> float:
-    seconds = number(0)(text)
+    seconds = number(0, LONGEST_LEASE)(text)
     if seconds < SHORTEST_LEASE:
         raise ValueError(
             f"give at least {SHORTEST_LEASE} seconds: a job may take {JOB_SECONDS}, and another one"
@@ -118,15 +122,16 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "CLOUDPILOT_LOOK_SECONDS",
         "look_seconds",
-        "Seconds between two looks at a run that is young or being watched.",
-        number(0.1),
+        "Seconds between two looks at a run that is young or being watched."
+        f" At most {LONGEST_LOOK}.",
+        number(0.1, LONGEST_LOOK),
         "1",
     ),
     Option(
         "CLOUDPILOT_LOOK_SECONDS_AT_MOST",
         "look_seconds_at_most",
-        "Seconds between two looks at an old run that nobody watches.",
-        number(0.1),
+        f"Seconds between two looks at an old run that nobody watches. At most {LONGEST_LOOK}.",
+        number(0.1, LONGEST_LOOK),
         "30",
     ),
     Option(
@@ -142,7 +147,7 @@ OPTIONS: tuple[Option, ...] = (
         "lease_seconds",
         "Seconds that a job has a run for itself; after a job was killed, another one takes over."
         f" At least {SHORTEST_LEASE}: a job may take {JOB_SECONDS}; what may take longer has a"
-        " longer lease in proportion.",
+        f" longer lease in proportion. At most {LONGEST_LEASE}.",
         _lease,
         "45",
     ),

@@ -88,8 +88,8 @@ def choice(**meanings: object) -> Callable[[str], object]:
     return parse
 
 
-def number(lowest: float) -> Callable[[str], float]:
-    """At least `lowest`."""
+def number(lowest: float, highest: float = float("inf")) -> Callable[[str], float]:
+    """At least `lowest`, at most `highest`, and finite."""
 
     def parse(text: str) -> float:
         try:
@@ -98,6 +98,8 @@ def number(lowest: float) -> Callable[[str], float]:
             raise ValueError("give a number.") from None
         if not lowest <= given < float("inf"):
             raise ValueError(f"give a number of at least {lowest:g}.")
+        if given > highest:
+            raise ValueError(f"give a number of at most {highest:g}.")
         return given
 
     return parse

@@ -89,10 +89,10 @@ def distrust(error: BaseException) -> str | None:
 def check(settings: Settings) -> None:
     """Raises MisconfiguredError if Redis shows a certificate that is not to be believed.
 
-    A Redis that does not answer is no fault of the settings: it is waited for.
+    A Redis that does not answer is no fault of the settings: it is waited for, but not here.
     """
     try:
-        with client(settings) as redis:
+        with client(settings, **IMPATIENT) as redis:
             redis.ping()
     except RedisError as error:
         why = distrust(error)
@@ -112,7 +112,7 @@ def advice(settings: Settings, why: str) -> str:
 def shown(settings: Settings) -> str:
     """The fingerprint of the certificate that Redis shows now, believed or not. Raises OSError or
     RedisError; nothing is said to the other end."""
-    how = {"ssl_cert_reqs": "none", "socket_connect_timeout": CONNECT_SECONDS}
+    how = {"ssl_cert_reqs": "none", "socket_connect_timeout": CONNECT_SECONDS, **IMPATIENT}
     url = settings.redis_url
     connection: Any = ConnectionPool.from_url(url, **how).make_connection()
     sock = connection._connect()  # noqa: SLF001  (connect() would send the password)

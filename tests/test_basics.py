@@ -55,6 +55,9 @@ def test_every_fault_is_named_at_once() -> None:
         ("CLOUDPILOT_TRUSTED_PROXIES", "1.5"),
         ("CLOUDPILOT_LOOK_SECONDS", "nan"),
         ("CLOUDPILOT_LOOK_SECONDS", "0"),
+        ("CLOUDPILOT_LOOK_SECONDS", "601"),
+        ("CLOUDPILOT_LOOK_SECONDS_AT_MOST", "3600"),
+        ("CLOUDPILOT_LEASE_SECONDS", "241"),
         ("CLOUDPILOT_SECRET_KEYS_OLD", "short"),
     ],
 )

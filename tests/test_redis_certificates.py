@@ -3,8 +3,11 @@ default, in every process, and trusted only as far as somebody says."""
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
+from redis import RedisError
 from redis.exceptions import ConnectionError as NotConnected
 
 from cloudpilot import ROOT, create_app, redis_server
@@ -47,6 +51,36 @@ def environ(server: TlsRedis, sqlite_template: Path) -> dict[str, str]:
 
 def trusting(environ: dict[str, str], certificate: str) -> Settings:
     return from_environment(environ | {"CLOUDPILOT_REDIS_CERTIFICATE": certificate})
+
+
+@pytest.fixture(params=["redis", "rediss"])
+def silent(
+    request: pytest.FixtureRequest, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """A Redis that takes connections and says nothing, for three seconds."""
+    short = redis_server.IMPATIENT | {"socket_timeout": 0.2}  # type: ignore[operator]
+    monkeypatch.setattr(redis_server, "IMPATIENT", short)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        end = threading.Timer(3, listener.close)
+        end.start()
+        url = f"{request.param}://127.0.0.1:{listener.getsockname()[1]}"
+        yield from_environment(environ | {"REDIS_URL": url})
+        end.cancel()
+        end.join()
+
+
+def test_a_redis_that_says_nothing_keeps_no_process_from_starting(silent: Settings) -> None:
+    began = time.monotonic()
+    redis_server.check(silent)
+    assert time.monotonic() - began < 2
+
+
+def test_who_asks_for_the_certificate_of_one_that_says_nothing_is_told(silent: Settings) -> None:
+    began = time.monotonic()
+    rediss = silent.redis_url.replace("redis://", "rediss://")
+    with pytest.raises((OSError, RedisError)):
+        redis_server.shown(replace(silent, redis_url=rediss))
+    assert time.monotonic() - began < 2
 
 
 def started(environ: dict[str, str], *words: str) -> tuple[int, str]:

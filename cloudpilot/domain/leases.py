@@ -5,27 +5,55 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import pace, rest
+from cloudpilot.domain import pace, rest, turns
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
+from cloudpilot.domain.turns import Turn
+from cloudpilot.errors import CloudThrottled, ObjectLocked
 from cloudpilot.kinds import RunKind
+
+# Two jobs at once do these no harm: on a server a rename is the claim, and the others look, or
+# remove. It may come to that if our clock is set back while a job has one.
+ON_SERVER = frozenset(kind for kind in RunKind if kind.is_on_server)
+HARMLESS_TWICE = ON_SERVER | turns.CHECKS | {RunKind.VERIFY, RunKind.DELETE}
+FOR_OTHERS = (ObjectLocked.code, CloudThrottled.code)  # put off for as long as a provider says
 
 
 def is_due(now: datetime) -> Any:
     """Its time has come; or our clock has been set back since that was written down."""
-    works = (Run.status == Status.RUNNING) & Run.kind.in_([k for k in RunKind if k.is_on_server])
-    return (Run.next_look_at <= now) | ((Run.next_look_at > now + pace.FARTHEST) & works)
+    works = (Run.status == Status.RUNNING) & Run.kind.in_(ON_SERVER)
+    is_ours = Run.error_code.is_(None) | Run.error_code.not_in(FOR_OTHERS)
+    return or_(
+        Run.next_look_at <= now,
+        and_(Run.next_look_at > now + pace.FARTHEST, works),
+        and_(Run.next_look_at > now + pace.FARTHEST_OF_ALL, Run.kind.in_(HARMLESS_TWICE), is_ours),
+    )
 
 
 def due(session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]) -> list[UUID]:
     """The runs whose time has come, the longest overdue first."""
+    return list(session.scalars(_first(session, limit, *statuses, kinds=kinds)))
+
+
+def to_start(
+    session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]
+) -> list[UUID]:
+    """The runs that a job is due to take, so many of each line: hundreds that may wait in the one
+    keep none of another from being seen."""
+    first = _first(session, limit, *statuses, kinds=kinds)
+    lines = (session.scalars(first.where(turns.stands_in(turn))) for turn in Turn)
+    return [run_id for line in lines for run_id in line]
+
+
+def _first(
+    session: Session, limit: int, *statuses: Status, kinds: Sequence[RunKind]
+) -> Select[UUID]:
     rows = select(Run.id).where(is_due(clock.now()), Run.status.in_(statuses), Run.kind.in_(kinds))
-    rows = rows.where(*rest.allowed(session, Run))
-    return list(session.scalars(rows.order_by(Run.next_look_at).limit(limit)))
+    return rows.where(*rest.allowed(session, Run)).order_by(Run.next_look_at).limit(limit)
 
 
 def lease(session: Session, run_id: UUID, *statuses: Status, length: timedelta) -> Run | None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 BACK_OFF_AT_MOST = timedelta(hours=1)
 SILENCE_AT_MOST = timedelta(minutes=5)
 FARTHEST = timedelta(minutes=30)  # work on a server is never left alone for so long
+FARTHEST_OF_ALL = timedelta(hours=2)  # nor is anything, by us: we back off, and lease, for an hour
 YOUNG = timedelta(seconds=60)
 RATE_AT_MOST = 2**50  # bytes a second: faster than anything, and a column holds it
 RATE_WINDOW = 5  # looks over which a rate is smoothed

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
-from cloudpilot.domain import leases
+from cloudpilot.domain import leases, pace
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError, SshUnreachable
 from cloudpilot.jobs import lifecycle, queue, work
@@ -81,11 +81,16 @@ def _taken(session: Session, limit: int, *, silent: bool) -> list[Run]:
     """Due runs, leased; of several processes the one that is connected to a server goes first."""
     due = leases.at_work(session, limit, kinds=list(work.KINDS), silent=silent)
     if due and queue.lookers() > 1:
-        long_due = clock.now() - PATIENCE
-        due = [run for run in due if run.next_look_at <= long_due or _connections.has(run.at)]
+        due = [run for run in due if _is_long_due(run) or _connections.has(run.at)]
     length = timedelta(seconds=lifecycle.settings().lease_seconds)
     leases.lease_all(session, due, length=length)
     return due
+
+
+def _is_long_due(run: Run) -> bool:
+    """Whether who is connected has had its time; or our clock was set back: nobody can say."""
+    now = clock.now()
+    return run.next_look_at <= now - PATIENCE or run.next_look_at > now + pace.FARTHEST
 
 
 def end(seconds: float) -> None:

@@ -6,7 +6,7 @@ Redis that was emptied, one is set by who misses it: from then on it is waited f
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,7 +32,8 @@ class Part(StrEnum):
     """What must be seen again and again."""
 
     LOOKS = "looks"  # the worker that looks at what runs, and does the clock's ticks
-    WORK = "work"  # those that start, stop, check and delete
+    WORK = "work"  # those that do what is planned
+    ASKED = "asked"  # those that do what somebody waits for: all of WORK, and one that is kept free
     CLOCK = "clock"
     TICK = "tick"  # a tick that has come to its end
 
@@ -60,9 +61,20 @@ class Pulse:
         return {part: now - timedelta(seconds=age) for part, age in late.items()}
 
 
+# Who serves a queue is of that part; who serves two is of both.
+PART_OF_QUEUE = {LOOKS: Part.LOOKS, PLANNED: Part.WORK, WORK: Part.ASKED}
+
+
 def note(connection: Redis, part: Part) -> None:
     """It has just been seen."""
     connection.set(_key(part), 1, px=KEEP_MS)
+
+
+def note_worker(connection: Redis, queues: Iterable[str]) -> None:
+    """Who serves these queues has just been seen."""
+    for name in queues:
+        if name in PART_OF_QUEUE:
+            note(connection, PART_OF_QUEUE[name])
 
 
 def take() -> Pulse:

@@ -15,20 +15,17 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session
 
 from cloudpilot.db import after_commit, reading
-from cloudpilot.domain import leases
+from cloudpilot.domain import leases, turns
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.turns import Turn
 from cloudpilot.kinds import RunKind
 from cloudpilot.options import JOB_SECONDS
 from cloudpilot.settings import Settings
 
-# Starts, stops, checks, deletions, for forking workers: in this order, see `_queue_of`.
-WORK = "work"  # what somebody waits for
-PLANNED = "planned"  # what the panel does by itself
-PATIENT = "patient"  # daily Checks, and what could not be done the last time
+# Starts, stops, checks, deletions, for forking workers, in this order.
+WORK, PLANNED, PATIENT = (turn.value for turn in Turn)
 LOOKS = "looks"  # look_round: one process that keeps its connections
 TICKS = "ticks"  # what the clock asks for; milliseconds each
-
-CHECKS = frozenset({RunKind.CHECK, RunKind.CHECK_VAULT, RunKind.CHECK_CLOUD})
 
 START = "cloudpilot.jobs.runs.start"
 STOP = "cloudpilot.jobs.runs.stop"
@@ -109,19 +106,11 @@ def ring_again(*run_ids: UUID) -> None:
     with reading() as session:
         due = leases.some(session, run_ids)
     for name in (WORK, PLANNED, PATIENT):
-        of_queue = [run for run in due if _queue_of(run) == name]
+        of_queue = [run for run in due if turns.of(run) == name]
         if JsonQueue(name, connection=redis()).count < len(of_queue):
             for run in of_queue:
                 if redis().set(f"cloudpilot:rung:{run.id}", 1, nx=True, ex=pause):
                     _start(run)
-
-
-def _queue_of(run: Run) -> str:
-    """Where its start waits: nobody who has pressed a button waits for what nobody has asked for,
-    nor for a server that did not answer the last time, which may take a worker half a minute."""
-    if run.attempts or (run.kind in CHECKS and run.requested_by is None):
-        return PATIENT
-    return WORK if run.requested_by or run.kind is RunKind.UNDO else PLANNED
 
 
 def ring_looks() -> None:
@@ -161,7 +150,7 @@ def watched(run_ids: Iterable[UUID]) -> set[UUID]:
 
 
 def _start(run: Run) -> None:
-    _send(_queue_of(run), START, run.id, SECONDS_BY_KIND[run.kind])
+    _send(turns.of(run).value, START, run.id, SECONDS_BY_KIND[run.kind])
 
 
 def _send(queue: str, job: str, run_id: UUID, seconds: int) -> None:

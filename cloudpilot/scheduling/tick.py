@@ -43,7 +43,7 @@ from cloudpilot.jobs.runs import DIRECT
 from cloudpilot.jobs.work import KINDS
 from cloudpilot.kinds import RunKind
 
-STARTS_A_TICK = 500
+STARTS_A_TICK = 500  # of each queue
 CHECKS_A_TICK = 20
 REMOVALS_A_TICK = 20
 EXPIRED_A_TICK = 20  # sites whose backups are judged
@@ -65,8 +65,8 @@ def tick() -> None:
         ask_to_forget()
     drop_listings()
     with reading() as session:
-        waiting = leases.due(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
-        left = leases.due(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
+        waiting = leases.to_start(session, STARTS_A_TICK, Status.PENDING, kinds=list(RunKind))
+        left = leases.to_start(session, STARTS_A_TICK, Status.RUNNING, kinds=list(DIRECT))
         looks = leases.due(session, 1, Status.RUNNING, kinds=list(KINDS))
     if waiting or left:
         queue.ring_again(*waiting, *left)

@@ -66,7 +66,7 @@ class _Collector:
             text = "Of each site's newest good backup, the age of the oldest."
             yield _gauge("oldest_good_backup_age_seconds", text, age)
         yield _gauge("redis_up", "Whether Redis answers.", int(seen.is_there))
-        text = "Since clock, workers (looks, work) and a whole tick were seen."
+        text = "Since clock, workers (looks, work, asked) and a whole tick were seen."
         yield _by("seconds_since_seen", text, ("part",), _one(seen.ages))
         yield _by("queue_length", "Jobs that wait.", ("queue",), _one(seen.queues))
         yield _by("workers", "Workers that have signed on.", ("queue",), _one(seen.workers))

@@ -40,15 +40,21 @@ class Silence:
 STANDS = "What is under way on servers goes on."
 BY_PARTS: Sequence[tuple[frozenset[Part], str, str, str]] = (
     (
-        frozenset({Part.LOOKS, Part.WORK}),
+        frozenset({Part.LOOKS, Part.WORK, Part.ASKED}),
         "No worker has been seen",
         f"Nothing is started, looked at or stopped. {STANDS}",
         "Start `python worker.py`; " + HEROKU.format("worker"),
     ),
     (
-        frozenset({Part.WORK}),
+        frozenset({Part.WORK, Part.ASKED}),
         "No worker that starts and stops work has been seen",
         f"Nothing is started or stopped. {STANDS}",
+        "Start `python worker.py work`; " + HEROKU.format("worker"),
+    ),
+    (
+        frozenset({Part.WORK}),
+        "No worker that does what is planned has been seen",
+        f"Only what somebody asks for is started; no schedule begins anything. {STANDS}",
         "Start `python worker.py work`; " + HEROKU.format("worker"),
     ),
     (

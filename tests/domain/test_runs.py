@@ -16,7 +16,15 @@ from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
-from cloudpilot.errors import BackupInProgress, InvalidState, NotFound, SshUnreachable
+from cloudpilot.errors import (
+    BackupInProgress,
+    CloudPilotError,
+    CloudThrottled,
+    InvalidState,
+    NotFound,
+    ObjectLocked,
+    SshUnreachable,
+)
 from cloudpilot.kinds import RunKind
 from cloudpilot.reports import Report
 from tests.support.rows import add_run, add_server, add_site
@@ -79,6 +87,41 @@ def test_a_run_in_another_state_or_not_due_is_not_taken(core: Flask, make_run: U
         assert leases.due(session, 9, Status.PENDING, kinds=list(RunKind)) == [make_run]
         leases.lease(session, make_run, Status.PENDING, length=MINUTE)
         assert leases.due(session, 9, Status.PENDING, kinds=list(RunKind)) == []
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING])
+@pytest.mark.parametrize(
+    ("kind", "hours", "error", "is_due"),
+    [
+        (RunKind.MAKE, 3, None, True),
+        (RunKind.UPLOAD, 3, SshUnreachable("No route."), True),
+        (RunKind.CHECK, 3, None, True),
+        (RunKind.VERIFY, 3, None, True),
+        (RunKind.DELETE, 3, SshUnreachable("No route."), True),
+        (RunKind.DELETE, 3, ObjectLocked("Until then."), False),  # its day is known
+        (RunKind.DELETE, 3, CloudThrottled("Later.", 9), False),
+        (RunKind.ROTATE, 3, None, False),  # twice at once it would do harm
+        (RunKind.DELETE, 1, SshUnreachable("No route."), False),  # as far as we put it off
+    ],
+)
+def test_a_clock_that_was_set_back_keeps_no_work_waiting(
+    core: Flask,
+    make_run: UUID,
+    status: Status,
+    kind: RunKind,
+    hours: float,
+    error: CloudPilotError | None,
+    is_due: bool,
+) -> None:
+    with transaction() as session:
+        run = runs.find(session, make_run)
+        run.kind = kind
+        if status is Status.RUNNING:
+            run.move(session, status)
+        runs.put_off(session, run, error, next_look_at=clock.now() + timedelta(hours=hours))
+        due = leases.due(session, 9, status, kinds=list(RunKind))
+        assert due == ([make_run] if is_due else [])
+        assert (leases.lease(session, make_run, status, length=MINUTE) is not None) is is_due
 
 
 def test_progress_never_goes_back_within_a_stage(core: Flask, make_run: UUID) -> None:

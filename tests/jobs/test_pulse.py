@@ -12,8 +12,8 @@ from rq import SimpleWorker
 
 import worker
 from cloudpilot.jobs import pulse, queue
-from cloudpilot.jobs.pulse import BANNER_SECONDS, MONITOR_SECONDS, Part
-from cloudpilot.jobs.queue import LOOKS, TICKS, WORK, JsonJob, JsonQueue
+from cloudpilot.jobs.pulse import BANNER_SECONDS, MONITOR_SECONDS, QUEUES, Part
+from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling.scheduler import Clock
 
 
@@ -49,11 +49,15 @@ def test_in_an_emptied_redis_everybody_has_a_minute_from_the_first_look(core: Fl
 
 
 @pytest.mark.parametrize(
-    ("kind", "queues", "part"),
-    [(worker.Looking, [TICKS, LOOKS], Part.LOOKS), (worker.Forking, [WORK], Part.WORK)],
+    ("kind", "queues", "parts"),
+    [
+        (worker.Looking, [TICKS, LOOKS], {Part.LOOKS}),
+        (worker.Forking, [WORK, PLANNED, PATIENT], {Part.WORK, Part.ASKED}),
+        (worker.Forking, [WORK], {Part.ASKED}),  # nothing that is planned is done by it
+    ],
 )
 def test_a_worker_is_seen(
-    core: Flask, kind: type[SimpleWorker], queues: list[str], part: Part
+    core: Flask, kind: type[SimpleWorker], queues: list[str], parts: set[Part]
 ) -> None:
     redis = queue.redis()
     for each in Part:
@@ -65,7 +69,7 @@ def test_a_worker_is_seen(
         queue_class=JsonQueue,
         serializer="json",
     ).heartbeat()
-    assert set(Part) - set(pulse.take().silent(60)) == {part}
+    assert set(Part) - set(pulse.take().silent(60)) == parts
 
 
 def test_the_clock_is_seen_and_then_a_tick(core: Flask) -> None:
@@ -77,7 +81,7 @@ def test_the_clock_is_seen_and_then_a_tick(core: Flask) -> None:
 
 def test_what_waits_is_counted(core: Flask) -> None:
     queue.ring_looks()
-    assert pulse.take().queues == {WORK: 0, LOOKS: 1, TICKS: 0}
+    assert pulse.take().queues == dict.fromkeys(QUEUES, 0) | {LOOKS: 1}
 
 
 @pytest.fixture

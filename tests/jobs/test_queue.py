@@ -1,6 +1,7 @@
 """jobs.queue: a doorbell that rings after the commit, speaks JSON, and may be away."""
 
 import zlib
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,12 +15,13 @@ from sqlalchemy.exc import OperationalError
 import worker
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import runs
+from cloudpilot.domain import pace, runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import lifecycle, opening, queue
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, WORK, JsonJob, JsonQueue
 from cloudpilot.kinds import RunKind, VaultKind
+from cloudpilot.options import JOB_SECONDS, LONGEST_LEASE, LONGEST_LOOK
 from cloudpilot.vaults import registry
 from tests.support.rows import add_person, add_run, add_server, add_site
 from tests.support.vaulting import add_vault
@@ -173,6 +175,7 @@ def test_what_a_person_waits_for_has_a_queue_of_its_own(core: Flask, make_run: U
     assert rung(attempts=0, kind=RunKind.CHECK) == (1, 0, 0)
     assert rung(requested_by=None) == (0, 0, 1)  # the daily Check
     assert rung(kind=RunKind.UNDO) == (1, 0, 0)
+    assert rung(attempts=1) == (1, 0, 0)  # a site is down: no Check goes first
 
 
 def test_what_may_take_minutes_has_minutes_and_a_lease_that_is_longer(core: Flask) -> None:
@@ -188,6 +191,17 @@ def test_what_may_take_minutes_has_minutes_and_a_lease_that_is_longer(core: Flas
     taken = lifecycle.take(run.id, Status.PENDING)
     assert taken
     assert (taken.next_look_at - clock.now()).total_seconds() > seconds + 5
+
+
+def test_no_setting_has_fresh_work_on_a_server_taken_for_a_clock_that_was_set_back() -> None:
+    """Else a second job would take what one has for itself, or a run be looked at without end."""
+    kinds = [kind for kind in RunKind if kind.is_on_server]
+    times = max(queue.SECONDS_BY_KIND[kind] for kind in kinds) / JOB_SECONDS
+    longest = max(times * LONGEST_LEASE, LONGEST_LOOK)
+    assert timedelta(seconds=longest) + timedelta(minutes=5) < pace.FARTHEST
+    of_all = max(queue.SECONDS_BY_KIND.values()) / JOB_SECONDS * LONGEST_LEASE
+    longest_of_all = max(timedelta(seconds=of_all), pace.BACK_OFF_AT_MOST)
+    assert longest_of_all + timedelta(minutes=30) < pace.FARTHEST_OF_ALL
 
 
 def test_rounds_of_looks_do_not_pile_up(core: Flask) -> None:

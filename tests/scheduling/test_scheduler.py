@@ -13,12 +13,13 @@ from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import outcomes, runs
 from cloudpilot.domain.backups import Backup
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import queue
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, JsonQueue
 from cloudpilot.kinds import RunKind
 from cloudpilot.scheduling.scheduler import TICK, TICK_ID, Clock
-from cloudpilot.scheduling.tick import tick
+from cloudpilot.scheduling.tick import STARTS_A_TICK, tick
 from tests.jobs.test_queue import PICKLE, everything_in
 from tests.support import redis as private_redis
 from tests.support.database import SECRET_KEY
@@ -81,6 +82,16 @@ def test_a_tick_rings_for_what_is_due_and_for_nothing_else(core: Flask, make_run
     tick()
     tick()
     assert waiting(LOOKS) == [queue.LOOK_ROUND]
+
+
+def test_a_backup_is_rung_for_however_many_checks_wait(core: Flask, make_run: UUID) -> None:
+    with transaction() as session:
+        long_ago = clock.now() - timedelta(hours=1)
+        checks = [Run(kind=RunKind.CHECK, subject="", next_look_at=long_ago) for _ in range(600)]
+        session.add_all(checks)
+    tick()
+    assert waiting(PLANNED) == [queue.START]
+    assert waiting(PATIENT) == [queue.START] * STARTS_A_TICK
 
 
 def test_direct_work_that_a_killed_job_left_is_taken_up_again(core: Flask, make_run: UUID) -> None:

@@ -31,10 +31,12 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Pulse]:
         ([Part.TICK], ["tick"]),
         ([Part.CLOCK, Part.TICK], ["clock"]),
         ([Part.LOOKS, Part.TICK], ["looks"]),
-        ([Part.WORK], ["work"]),
-        ([Part.LOOKS, Part.WORK, Part.TICK], ["looks-work"]),
-        ([Part.WORK, Part.CLOCK, Part.TICK], ["work", "clock"]),
-        (list(Part), ["looks-work", "clock"]),
+        ([Part.WORK], ["work"]),  # one that is kept free is there, and does nothing of that
+        ([Part.WORK, Part.ASKED], ["asked-work"]),
+        ([Part.WORK, Part.LOOKS, Part.TICK], ["work", "looks"]),
+        ([Part.LOOKS, Part.WORK, Part.ASKED, Part.TICK], ["asked-looks-work"]),
+        ([Part.WORK, Part.ASKED, Part.CLOCK, Part.TICK], ["asked-work", "clock"]),
+        (list(Part), ["asked-looks-work", "clock"]),
     ],
 )
 def test_each_silence_is_told_once_and_not_what_follows_from_it(
@@ -49,7 +51,7 @@ def test_every_page_tells_everybody_what_is_silent_and_what_to_do(
     found: list[Pulse], role: Role, sign_in: object
 ) -> None:
     browser: Browser = sign_in(role)  # type: ignore[operator]
-    found.append(silent(Part.LOOKS, Part.WORK))
+    found.append(silent(Part.LOOKS, Part.WORK, Part.ASKED))
     for path in ("/", "/servers", "/activity", "/account"):
         told = browser.get(path).one("div", id="pulse").text
         assert "No worker has been seen since " in told
