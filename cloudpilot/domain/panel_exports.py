@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import recovery, runs, vaults
+from cloudpilot.domain import recovery, rest, runs, vaults
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import CloudPilotError, InvalidState
@@ -115,14 +115,23 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> None:
 
 
 def to_go(session: Session, vault_id: UUID) -> Sequence[PanelExport]:
-    """Those that are too old, the oldest first; and what attempts that failed may have left."""
+    """Those that are too old, the oldest first; and what attempts that failed may have left.
+
+    An export holds its own row as one that is not stored yet: what the panel before this one has
+    begun may be whole, and may be the very one that this panel is from.
+    """
     rows = select(PanelExport).where(
         PanelExport.vault_id == vault_id, PanelExport.gone_at.is_(None)
     )
     there = list(session.scalars(rows.order_by(PanelExport.created_at)))
     kept = {one.id for one in [one for one in there if one.stored_at][-KEPT:]}
-    newest = there[-1:]  # it may be on its way
-    return [one for one in there if one.id not in kept and one not in newest]
+    kept |= {one.id for one in there[-1:]}  # it may be on its way
+    going = [one for one in there if one.id not in kept]
+    return [one for one in going if one.stored_at or not _is_of_old_panel(session, one)]
+
+
+def _is_of_old_panel(session: Session, made: PanelExport) -> bool:
+    return rest.is_of_old_panel(session, made.created_at)
 
 
 def standings(session: Session) -> list[Standing]:

@@ -36,6 +36,8 @@ LOOKS = frozenset(
 # What the old panel was asked for and this one does, once it has begun: it is done twice without
 # harm, and what it ends would stay for ever.
 ENDED_ANYWAY = frozenset({RunKind.ABANDON, RunKind.CLEAR, RunKind.DELETE, RunKind.VERIFY})
+# Of what a job does itself: what it may go on with if the old panel had it under way.
+CARRIED_ON = ENDED_ANYWAY | LOOKS | {RunKind.SNAPSHOT}  # a cloud goes on with a snapshot by itself
 # Backups that the old panel has made, or has deleted, are not known before everything was checked.
 NOTHING_EXPIRES_FOR = timedelta(days=1)
 
