@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, false, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
 from cloudpilot.db import Base
-from cloudpilot.domain import recovery, rest, runs, vaults
+from cloudpilot.domain import recovery, runs, vaults
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import CloudPilotError, InvalidState
@@ -36,6 +36,7 @@ class PanelExport(Base):
     key: Mapped[str]  # below the vault's prefix; as the store has made it once it was begun
     recipient: Mapped[str]  # for whom it is encrypted: the public half of a recovery key
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    of_old_panel: Mapped[bool] = mapped_column(default=False, server_default=false())  # see rest
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     sha256: Mapped[str | None]
     version: Mapped[str] = mapped_column(default="")  # the store's, where it keeps several
@@ -127,11 +128,7 @@ def to_go(session: Session, vault_id: UUID) -> Sequence[PanelExport]:
     kept = {one.id for one in [one for one in there if one.stored_at][-KEPT:]}
     kept |= {one.id for one in there[-1:]}  # it may be on its way
     going = [one for one in there if one.id not in kept]
-    return [one for one in going if one.stored_at or not _is_of_old_panel(session, one)]
-
-
-def _is_of_old_panel(session: Session, made: PanelExport) -> bool:
-    return rest.is_of_old_panel(session, made.created_at)
+    return [one for one in going if one.stored_at or not one.of_old_panel]
 
 
 def standings(session: Session) -> list[Standing]:

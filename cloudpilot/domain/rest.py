@@ -51,7 +51,6 @@ class Import(Base):
     made_at: Mapped[datetime]  # when the export was made: nothing of what came after it is known
     panel: Mapped[str]  # the version of the panel that made it
     imported_at: Mapped[datetime] = mapped_column(default=clock.now)
-    until: Mapped[datetime]  # runs that were asked for by then are the old panel's
     begun_at: Mapped[datetime | None]
     begun_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
 
@@ -78,15 +77,7 @@ def allowed(session: Session, runs: Any) -> Sequence[ColumnElement[bool]]:
     here."""
     if not is_at_rest(session):
         return ()
-    until = select(Import.until).order_by(Import.imported_at.desc()).limit(1)
-    return (runs.kind.in_(LOOKS), runs.created_at > until.scalar_subquery())
-
-
-def is_of_old_panel(session: Session, created_at: datetime) -> bool:
-    """Whether what was asked for then was begun by the panel before this one."""
-    rows = select(Import.until).order_by(Import.imported_at.desc())
-    until = session.scalar(rows.limit(1))
-    return until is not None and created_at <= until
+    return (runs.kind.in_(LOOKS), runs.of_old_panel.is_(False))
 
 
 def may_expire(session: Session) -> bool:

@@ -67,7 +67,7 @@ def start(run_id: str) -> None:
     run = lifecycle.take(UUID(run_id), Status.PENDING)
     if run and run.stop_requested_at:
         _end_before_it_ran(run)
-    elif run and lifecycle.is_of_old_panel(run) and run.kind not in rest.ENDED_ANYWAY:
+    elif run and run.of_old_panel and run.kind not in rest.ENDED_ANYWAY:
         lifecycle.fail(run.id, NotTakenOver(ASKED_THERE))
     elif run:
         with _held(run):
@@ -81,7 +81,7 @@ def resume(run_id: str) -> None:
     run = lifecycle.take(UUID(run_id), Status.RUNNING)
     if run is None or run.kind not in DIRECT:
         return
-    if lifecycle.is_of_old_panel(run) and run.kind not in rest.CARRIED_ON:
+    if run.of_old_panel and run.kind not in rest.CARRIED_ON:
         lifecycle.fail(run.id, NotTakenOver(ASKED_THERE))
     else:
         with _held(run):
