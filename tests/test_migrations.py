@@ -7,10 +7,16 @@ import flask_migrate
 from flask import Flask
 from sqlalchemy import select, text
 
-from cloudpilot.db import db, reading
+from cloudpilot.db import db, reading, transaction
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
+from cloudpilot.domain.status import Status
+from cloudpilot.kinds import RunKind
+from tests.domain.test_rest import add_import, old_run
+from tests.support.rows import add_run, add_server
 
 FIRST_RELEASE = "57cb47f7738a"
+BEFORE_MARKS = "6c1f08d2b9e7"
 
 
 def test_a_server_from_before_the_audit_log_is_kept(core: Flask) -> None:
@@ -40,3 +46,16 @@ def test_a_server_from_before_the_audit_log_is_kept(core: Flask) -> None:
         server = session.scalars(select(Server)).one()
     assert (server.host_keys, server.expected_host_keys) == (["SHA256:a"], [])
     assert server.key_made_at == server.created_at == created_at
+
+
+def test_a_panel_that_was_brought_back_before_still_knows_what_is_not_its_own(core: Flask) -> None:
+    with transaction() as session:
+        server = add_server(session)
+        old = old_run(session, server, RunKind.CHECK, Status.PENDING)
+        add_import(session).begun_at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+        new = add_run(session, server)
+    flask_migrate.downgrade(revision=BEFORE_MARKS)
+    flask_migrate.upgrade()
+    with reading() as session:
+        marked = {run.id: run.of_old_panel for run in session.scalars(select(Run))}
+    assert marked == {old.id: True, new.id: False}

@@ -1,6 +1,7 @@
-"""Beginning after an import: what would happen once the old panel is said to be gone."""
+"""Beginning after an import: what is the old panel's, and what happens once that one is gone."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -10,6 +11,8 @@ from cloudpilot import clock
 from cloudpilot.domain import rest
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.clouds import Cloud
+from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.panel_exports import PanelExport
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.rest import Import
 from cloudpilot.domain.runs import Run
@@ -35,6 +38,17 @@ class Ahead:
     dropped: int
     deletions: int
     expired: int
+
+
+def take_over(session: Session, made_at: datetime, panel: str) -> Import:
+    """All that is there was brought back just now from what another panel had exported; this one
+    is at rest. What that one was asked for is marked, since no clock tells it from our own."""
+    back = Import(made_at=made_at, panel=panel, imported_at=clock.now())
+    session.add(back)
+    for table in (Run, VaultObject, PanelExport):
+        session.execute(update(table).values(of_old_panel=True))
+    session.flush()
+    return back
 
 
 def ahead(session: Session) -> Ahead:

@@ -209,6 +209,7 @@ def known(session: Session, site_id: UUID) -> dict[UUID, list[str]]:
     rows = select(Backup.databases, Backup.census).where(
         Backup.site_id == site_id,
         Backup.status == Status.COMPLETED,
+        Backup.adopted_at.is_(None),
         goodness.has_databases(),
     )
     last = session.execute(rows.order_by(Backup.created_at.desc(), Backup.id).limit(1)).first()

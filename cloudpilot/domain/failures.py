@@ -1,4 +1,7 @@
-"""Backups that failed, or did not get to their vault, and were not made good since."""
+"""Backups that failed, or did not get to their vault, and were not made good since.
+
+What was found in a vault makes none good: who writes there must not hide a failure.
+"""
 
 from datetime import timedelta
 
@@ -32,6 +35,7 @@ def not_made_good(session: Session, limit: int) -> list[Backup]:
     )
     later = select(newer.id).where(
         newer.created_at > Backup.created_at,
+        newer.adopted_at.is_(None),
         newer.deleted_at.is_(None),
         reads(newer.status, Status.COMPLETED) | reads(newer.status, Status.FAILED),
         newer.error_code.is_distinct_from(RunStopped.code),
@@ -76,6 +80,7 @@ def not_offsite(session: Session, limit: int) -> list[Backup]:
         .where(
             same,
             newer.created_at > Backup.created_at,
+            newer.adopted_at.is_(None),
             other.vault_id == Copy.vault_id,
             other.status == CopyStatus.STORED,
         )

@@ -160,6 +160,7 @@ def _sizes(session: Session, schedule: Schedule) -> tuple[int | None, int | None
         Backup.type == schedule.type,
         Backup.method == schedule.method,
         Backup.status == Status.COMPLETED,
+        Backup.adopted_at.is_(None),
         Backup.size.is_not(None),
     )
     if schedule.site_id:

@@ -139,6 +139,7 @@ def sizes(session: Session, site_id: UUID, limit: int) -> list[Size]:
     rows = select(*columns).where(
         Backup.site_id == site_id,
         cast(Backup.status, String) == Status.COMPLETED.value,
+        Backup.adopted_at.is_(None),
         Backup.size.is_not(None),
         Backup.level == 0,  # an increment says little of how large the site is
     )
@@ -187,7 +188,8 @@ def largest_last(session: Session, server_id: UUID) -> tuple[str, int] | None:
     """The site of that server whose newest completed backup is the largest, and its bytes."""
     completed = reads(Backup.status, Status.COMPLETED)
     taken = func.coalesce(Backup.own_size, Backup.size)  # on the server
-    size = newest_of_site(taken, completed, Backup.size.is_not(None))
+    made = (completed, Backup.adopted_at.is_(None), Backup.size.is_not(None))
+    size = newest_of_site(taken, *made)
     rows = select(Site.name, size).where(Site.server_id == server_id, Site.removed_at.is_(None))
     found = [(name, int(count)) for name, count in session.execute(rows) if count]
     return max(found, key=lambda one: one[1], default=None)

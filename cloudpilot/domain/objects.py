@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloudpilot import clock
@@ -36,6 +36,7 @@ class VaultObject(Base):
         str
     ]  # vaults.uploads.Upload, sealed at `upload_place`; "" once it has ended
     begun_at: Mapped[datetime] = mapped_column(default=clock.now)
+    of_old_panel: Mapped[bool] = mapped_column(default=False, server_default=false())  # see rest
 
     # What the server says it has sent, kept until the object is proven.
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes

@@ -118,7 +118,8 @@ def _dumped_before(session: Session, backup: Backup) -> list[list[dict[str, Any]
     if not backup.type.has_databases:
         return []
     others = (Backup.site_id == backup.site_id, Backup.id != backup.id)
-    dumped = (Backup.status == Status.COMPLETED, goodness.has_databases())
+    made = (Backup.status == Status.COMPLETED, Backup.adopted_at.is_(None))
+    dumped = (*made, goodness.has_databases())
     rows = select(Backup.census).where(*others, *dumped).order_by(Backup.created_at.desc())
     return list(session.scalars(rows.limit(shrinkage.LOOKED_AT)))
 

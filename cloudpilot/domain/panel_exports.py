@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, false, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
@@ -36,6 +36,7 @@ class PanelExport(Base):
     key: Mapped[str]  # below the vault's prefix; as the store has made it once it was begun
     recipient: Mapped[str]  # for whom it is encrypted: the public half of a recovery key
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    of_old_panel: Mapped[bool] = mapped_column(default=False, server_default=false())  # see rest
     size: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     sha256: Mapped[str | None]
     version: Mapped[str] = mapped_column(default="")  # the store's, where it keeps several
@@ -115,14 +116,19 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> None:
 
 
 def to_go(session: Session, vault_id: UUID) -> Sequence[PanelExport]:
-    """Those that are too old, the oldest first; and what attempts that failed may have left."""
+    """Those that are too old, the oldest first; and what attempts that failed may have left.
+
+    An export holds its own row as one that is not stored yet: what the panel before this one has
+    begun may be whole, and may be the very one that this panel is from.
+    """
     rows = select(PanelExport).where(
         PanelExport.vault_id == vault_id, PanelExport.gone_at.is_(None)
     )
     there = list(session.scalars(rows.order_by(PanelExport.created_at)))
     kept = {one.id for one in [one for one in there if one.stored_at][-KEPT:]}
-    newest = there[-1:]  # it may be on its way
-    return [one for one in there if one.id not in kept and one not in newest]
+    kept |= {one.id for one in there[-1:]}  # it may be on its way
+    going = [one for one in there if one.id not in kept]
+    return [one for one in going if one.stored_at or not one.of_old_panel]
 
 
 def standings(session: Session) -> list[Standing]:

@@ -192,7 +192,9 @@ def backed_up_once(session: Session, site_ids: Sequence[UUID]) -> set[UUID]:
     if not site_ids:
         return set()
     rows = select(Backup.site_id).where(
-        Backup.site_id.in_(site_ids), reads(Backup.status, Status.COMPLETED)
+        Backup.site_id.in_(site_ids),
+        Backup.adopted_at.is_(None),
+        reads(Backup.status, Status.COMPLETED),
     )
     return {site_id for site_id in session.scalars(rows.distinct()) if site_id}
 

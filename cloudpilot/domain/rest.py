@@ -36,6 +36,8 @@ LOOKS = frozenset(
 # What the old panel was asked for and this one does, once it has begun: it is done twice without
 # harm, and what it ends would stay for ever.
 ENDED_ANYWAY = frozenset({RunKind.ABANDON, RunKind.CLEAR, RunKind.DELETE, RunKind.VERIFY})
+# Of what a job does itself: what it may go on with if the old panel had it under way.
+CARRIED_ON = ENDED_ANYWAY | LOOKS | {RunKind.SNAPSHOT}  # a cloud goes on with a snapshot by itself
 # Backups that the old panel has made, or has deleted, are not known before everything was checked.
 NOTHING_EXPIRES_FOR = timedelta(days=1)
 
@@ -49,7 +51,6 @@ class Import(Base):
     made_at: Mapped[datetime]  # when the export was made: nothing of what came after it is known
     panel: Mapped[str]  # the version of the panel that made it
     imported_at: Mapped[datetime] = mapped_column(default=clock.now)
-    until: Mapped[datetime]  # runs that were asked for by then are the old panel's
     begun_at: Mapped[datetime | None]
     begun_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
 
@@ -76,15 +77,7 @@ def allowed(session: Session, runs: Any) -> Sequence[ColumnElement[bool]]:
     here."""
     if not is_at_rest(session):
         return ()
-    until = select(Import.until).order_by(Import.imported_at.desc()).limit(1)
-    return (runs.kind.in_(LOOKS), runs.created_at > until.scalar_subquery())
-
-
-def is_of_old_panel(session: Session, created_at: datetime) -> bool:
-    """Whether what was asked for then was begun by the panel before this one."""
-    rows = select(Import.until).order_by(Import.imported_at.desc())
-    until = session.scalar(rows.limit(1))
-    return until is not None and created_at <= until
+    return (runs.kind.in_(LOOKS), runs.of_old_panel.is_(False))
 
 
 def may_expire(session: Session) -> bool:

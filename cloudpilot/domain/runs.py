@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, func, select, text, update
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, false, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -79,6 +79,7 @@ class Run(HasStatus, Base):
     rate: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes a second, smoothed
     log: Mapped[str] = mapped_column(Text, default="")
 
+    of_old_panel: Mapped[bool] = mapped_column(default=False, server_default=false())  # see rest
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     sent_at: Mapped[datetime | None]  # from then on the server may hold something of it
     started_at: Mapped[datetime | None]

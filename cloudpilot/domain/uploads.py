@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
 
 from cloudpilot import clock
-from cloudpilot.domain import backups, readable, rest, runs
+from cloudpilot.domain import backups, readable, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import ARCHIVE, VaultObject
@@ -168,8 +168,7 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
 
 def is_of_old_panel(session: Session, run: Run) -> bool:
     """Whether the panel before this one has begun the attempt that a run works on."""
-    begun = (run.created_at, *(one.begun_at for one in objects_of(session, run)))
-    return rest.is_of_old_panel(session, min(begun))
+    return run.of_old_panel or any(one.of_old_panel for one in objects_of(session, run))
 
 
 def _go_on(session: Session, run: Run, copy: Copy, times: int) -> list[Run]:

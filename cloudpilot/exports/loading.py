@@ -4,14 +4,14 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, func, insert, select, text, update
+from sqlalchemy import exists, insert, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock, recovery
+from cloudpilot.domain import beginning
 from cloudpilot.domain.people import SetupCode
 from cloudpilot.domain.rest import Import
-from cloudpilot.domain.runs import Run
 from cloudpilot.errors import ExportDamaged, ExportOfOtherVersion, PanelNotEmpty
 from cloudpilot.exports.lines import FORMAT, VERSION, Digest, Unpacked, panel_version
 from cloudpilot.exports.tables import THERE_BEFORE, Exported, exported
@@ -37,17 +37,7 @@ def load(session: Session, sealer: Sealer, key: RecoveryKey, source: Reader) -> 
         first = rows.finish()
     except (IntegrityError, DataError, OverflowError) as error:
         raise ExportDamaged("The rows of the export do not belong together.") from error
-    now = clock.now()
-    newest = session.scalar(select(func.max(Run.created_at)))
-    back = Import(
-        made_at=_at(first["made_at"]),
-        panel=str(first["panel"]),
-        imported_at=now,
-        until=max(now, newest or now),
-    )
-    session.add(back)
-    session.flush()
-    return back
+    return beginning.take_over(session, _at(first["made_at"]), str(first["panel"]))
 
 
 def _claim(session: Session) -> None:

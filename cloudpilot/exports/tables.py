@@ -101,6 +101,11 @@ LEFT_OUT: Mapping[str, str] = {
     "listing_blocks": "As the listings that they belong to.",
     "imports": "How the old panel was brought back says nothing of the new one.",
     "audit_entries.id": "Numbered anew, in the same order: a new panel has entries of its own.",
+    "schedules.doubts": "What stands in the way of a backup is found anew.",
+    "schedules.doubted_at": "As what is doubted.",
+    "runs.of_old_panel": "Who brings it back marks all that is there.",
+    "vault_objects.of_old_panel": "As that of runs.",
+    "panel_exports.of_old_panel": "As that of runs.",
     "status_events.id": "Numbered anew, in the same order.",
 }
 

@@ -6,7 +6,7 @@ or nothing.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -42,7 +42,7 @@ from cloudpilot.vaults.base import StoredObject, Vault
 SECONDS = 60  # of one job, a folder more or less
 SIGNED_SECONDS = 300
 TWICE = "A backup of this id lies in another folder, too: which is the right one is not known."
-SIGNATURES_AT_MOST = 3  # of one upload that are read: by this recovery key, and by earlier ones
+SIGNATURES_AT_MOST = 3  # of one upload that are read beside those by the name of our own key
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,9 @@ def _again(session: Session, where: Where, found: Found) -> tuple[Fate, str]:
     if adoption.standing(session, folder) is not Standing.UNVERIFIED:
         return Fate.KNOWN, ""
     if found.is_signed:
-        vouching.judge(session, adoption.replace(session, where.id, found), where.key)
-        return Fate.SIGNED, ""
+        backup = adoption.replace(session, where.id, found)
+        signed = vouching.judge(session, backup, where.key)
+        return (Fate.SIGNED if signed else Fate.KNOWN), ""
     if not adoption.is_its_place(session, found):
         return Fate.REFUSED, TWICE
     backup = session.get_one(Backup, folder.backup)
@@ -164,15 +165,15 @@ def _found(where: Where, there: Lying[StoredObject]) -> Found:
 
 def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
     """By its signature, if that is ours; else as its manifest tells it."""
-    beside = [Laid(one.key, one.size, one.etag, one.version) for one in there.signatures(attempt)]
-    texts = [small(where.vault, one) for one in there.signatures(attempt)[:SIGNATURES_AT_MOST]]
-    for text in texts if where.key else ():
-        with suppress(ManifestRefused):
-            signed = signatures.opened(where.key or b"", text, there.folder, clock.now())
-            objects = {name: laid(where.vault, one.key) for name, one in signed.objects.items()}
-            its = (signed.manifest, attempt, objects, text.decode())
-            return Found(*its, is_signed=True, beside=beside)
-    newest = texts[0].decode("utf-8", "replace") if texts else None
+    overwritten = None
+    for one in _opened(where, there, attempt) if where.key else ():
+        if one.is_signed:
+            return one
+        overwritten = overwritten or one
+    if overwritten:
+        return overwritten
+    beside = _beside(there, attempt)
+    newest = _newest_text(where, there.signatures(attempt))
     body = small(where.vault, there.manifest(attempt))
     manifest = manifests.parse(body, there.folder, clock.now())
     names = there.objects(attempt, manifest.archive)
@@ -180,6 +181,34 @@ def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
     if objects[ARCHIVE].size != manifest.made.size:
         raise ManifestRefused("The archive is not of the size that its manifest says.")
     return Found(manifest, attempt, objects, newest, beside=beside)
+
+
+def _opened(where: Where, there: Lying[StoredObject], attempt: UUID) -> Iterator[Found]:
+    """By each signature of it that our key opens. It is signed if it is what was signed, still:
+    who can write to the bucket can lay something else in the place of its objects."""
+    key, files = where.key or b"", there.signatures(attempt)
+    own = [one for one in files if one.key.endswith(f"/{signatures.file_name(key)}")]
+    others = [one for one in files if one not in own]
+    for one in (*own, *others[:SIGNATURES_AT_MOST]):
+        with suppress(ManifestRefused, ObjectMissing):
+            text = small(where.vault, one)
+            signed = signatures.opened(key, text, there.folder, clock.now())
+            objects = {name: laid(where.vault, its.key) for name, its in signed.objects.items()}
+            same = signatures.difference(signed, attempt, objects) is None
+            its = (signed.manifest, attempt, objects, text.decode())
+            yield Found(*its, is_signed=same, beside=_beside(there, attempt))
+
+
+def _beside(there: Lying[StoredObject], attempt: UUID) -> list[Laid]:
+    return [Laid(one.key, one.size, one.etag, one.version) for one in there.signatures(attempt)]
+
+
+def _newest_text(where: Where, files: Sequence[StoredObject]) -> str | None:
+    """Of the newest of these that can be read."""
+    for one in files[:SIGNATURES_AT_MOST]:
+        with suppress(ManifestRefused):
+            return small(where.vault, one).decode("utf-8", "replace")
+    return None
 
 
 def laid(vault: Vault, key: str) -> Laid:

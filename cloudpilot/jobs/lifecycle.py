@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, leases, outcomes, pace, rest, runs
+from cloudpilot.domain import backups, leases, outcomes, pace, runs
 from cloudpilot.domain.archives import Made
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import ACTIVE, IllegalStep, LostRace, Status
@@ -68,12 +68,6 @@ def take(run_id: UUID, *statuses: Status) -> Run | None:
         times = queue.SECONDS_BY_KIND[runs.find(session, run_id).kind] / JOB_SECONDS
         length = timedelta(seconds=settings().lease_seconds * times)
         return leases.lease(session, run_id, *statuses, length=length)
-
-
-def is_of_old_panel(run: Run) -> bool:
-    """Whether the panel before this one was asked for it."""
-    with reading() as session:
-        return rest.is_of_old_panel(session, run.created_at)
 
 
 def begin(run: Run) -> None:
@@ -212,7 +206,7 @@ def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> 
         error_code=error.code if error else None,
         error_detail=str(error) if error else None,
     )
-    leave = leave or rest.is_of_old_panel(session, run.created_at)
+    leave = leave or run.of_old_panel
     stands = report.result.get("stands") == "1"
     ending = Ending(made, error, report.warnings, leave, stands)
     for following in endings.follow(session, run, ending):

@@ -59,6 +59,7 @@ DIRECT = {
     RunKind.UNINSTALL: uninstall.perform,
     RunKind.VERIFY: verify.perform,
 }
+ASKED_THERE = "The panel before this one was asked for it."
 
 
 def start(run_id: str) -> None:
@@ -66,8 +67,8 @@ def start(run_id: str) -> None:
     run = lifecycle.take(UUID(run_id), Status.PENDING)
     if run and run.stop_requested_at:
         _end_before_it_ran(run)
-    elif run and lifecycle.is_of_old_panel(run) and run.kind not in rest.ENDED_ANYWAY:
-        lifecycle.fail(run.id, NotTakenOver("The panel before this one was asked for it."))
+    elif run and run.of_old_panel and run.kind not in rest.ENDED_ANYWAY:
+        lifecycle.fail(run.id, NotTakenOver(ASKED_THERE))
     elif run:
         with _held(run):
             DIRECT.get(run.kind, work.start)(run)
@@ -76,9 +77,13 @@ def start(run_id: str) -> None:
 
 
 def resume(run_id: str) -> None:
-    """Do again what a job was killed over."""
+    """Do again what a job was killed over; what only the panel before this one was at is not."""
     run = lifecycle.take(UUID(run_id), Status.RUNNING)
-    if run and run.kind in DIRECT:
+    if run is None or run.kind not in DIRECT:
+        return
+    if run.of_old_panel and run.kind not in rest.CARRIED_ON:
+        lifecycle.fail(run.id, NotTakenOver(ASKED_THERE))
+    else:
         with _held(run):
             DIRECT[run.kind](run)
 

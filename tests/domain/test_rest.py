@@ -26,11 +26,10 @@ MINUTE = timedelta(minutes=1)
 
 
 def add_import(session: Session, **columns: object) -> Import:
-    """This panel was brought back a moment ago."""
-    now = clock.now()
-    values = {"made_at": now - timedelta(days=2), "panel": "0.6.0", "until": now}
-    back = Import(**(values | columns))
-    session.add(back)
+    """This panel was brought back a moment ago, with all that is there."""
+    back = beginning.take_over(session, clock.now() - timedelta(days=2), "0.6.0")
+    for name, value in columns.items():
+        setattr(back, name, value)
     session.flush()
     return back
 
@@ -40,7 +39,6 @@ def test_a_panel_that_was_never_brought_back_is_at_work(core: Flask) -> None:
         assert not rest.is_at_rest(session)
         assert rest.may_expire(session)
         assert rest.allowed(session, Run) == ()
-        assert not rest.is_of_old_panel(session, clock.now())
         rest.refuse(session)
         with pytest.raises(InvalidState, match="at work already"):
             rest.begin(session, add_person(session))
@@ -50,7 +48,7 @@ def test_at_rest_nothing_is_begun_but_what_looks(core: Flask) -> None:
     with transaction() as session:
         server = add_server(session)
         schedule = add_schedule(session, server, add_site(session, server), "0 3 * * *")
-        add_import(session, until=clock.now() - MINUTE)
+        add_import(session)
         run = requests.check(session, server, by=None)
         with pytest.raises(PanelAtRest, match="is at rest"):
             add_run(session, server)
@@ -79,7 +77,7 @@ def test_what_was_under_way_waits_and_cannot_be_stopped(core: Flask) -> None:
         for run in (making, check):
             assert leases.due(session, 9, run.status, kinds=list(RunKind)) == []
             assert leases.lease(session, run.id, run.status, length=MINUTE) is None
-            assert rest.is_of_old_panel(session, run.created_at)
+            assert run.of_old_panel
         with pytest.raises(PanelAtRest):
             runs.request_stop(session, making)
 
@@ -129,6 +127,22 @@ def test_once_begun_everything_is_checked_and_asked_anew(core: Flask) -> None:
         assert len(leases.due(session, 9, *ACTIVE, kinds=list(RunKind))) == 4
         with pytest.raises(InvalidState, match="at work already"):
             beginning.begin(session, session.get_one(rest.Person, person_id))
+
+
+def test_what_was_asked_for_here_is_ours_whatever_the_clocks_say(core: Flask) -> None:
+    """The old panel's was ahead by a year; ours was set back after the import."""
+    year = timedelta(days=365)
+    with transaction() as session:
+        server = add_server(session)
+        old = old_run(session, server, RunKind.CHECK, Status.PENDING)
+        old.created_at = clock.now() + year
+        back = add_import(session)
+        back.imported_at = clock.now() + year
+        run = requests.check(session, server, by=None)
+        assert leases.due(session, 9, Status.PENDING, kinds=list(RunKind)) == [run.id]
+        back.begun_at = clock.now()
+        making = add_run(session, server)
+        assert (old.of_old_panel, run.of_old_panel, making.of_old_panel) == (True, False, False)
 
 
 def test_nothing_expires_within_a_day(core: Flask) -> None:

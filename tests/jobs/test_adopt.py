@@ -10,11 +10,11 @@ from sqlalchemy import delete
 
 from cloudpilot import recovery
 from cloudpilot.db import Base, transaction
-from cloudpilot.domain import deletions, searches, vouching
+from cloudpilot.domain import deletions, searches, told, vouching
 from cloudpilot.domain import recovery as keys
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import CopyStatus, Offsite
-from cloudpilot.domain.objects import MANIFEST
+from cloudpilot.domain.objects import ARCHIVE, MANIFEST
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.restores import RestoreStatus
 from cloudpilot.domain.runs import Run
@@ -119,6 +119,44 @@ def signed_backup(site_id: UUID, vault_id: UUID) -> UUID:
 def all_belongs_to_something(vault_id: UUID) -> None:
     line = orphans.in_vault(opening.vault(vault_id), vault_id, time.monotonic() + 60)
     assert line.grade is Grade.OK, line.sentence
+
+
+def test_what_was_overwritten_counts_as_signed_in_no_search(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    [archive] = [one for one in objects(backup_id) if one.name == ARCHIVE]
+    store.replace(f"{PREFIX}/{archive.key}", b"x" * (archive.size or 0))
+    lose()
+    keep_key(core, made)
+    reached = searches.progress(search(vault_id))
+    assert (reached.signed, reached.unverified) == (0, 1)
+    before = {one.id for one in objects(backup_id)}
+    reached = searches.progress(search(vault_id))
+    assert (reached.signed, reached.unverified, reached.known) == (0, 0, 1)
+    assert {one.id for one in objects(backup_id)} == before
+    assert "Its archive is not the object that was signed" in found(backup_id).unverified_why
+
+
+def test_false_signatures_beside_it_hide_none(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    """Newer ones, of other names and of the same, and one that is larger than any."""
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    [own] = [one.key for one in objects(backup_id) if one.name.startswith("signature-")]
+    place, _, name = own.rpartition("/")
+    names = [f"signature-{n:016x}.json" for n in range(4)]
+    names += [f"{n:032x}/{name}" for n in range(4)]
+    for n, one in enumerate(names):
+        store.replace(
+            f"{PREFIX}/{place}/{one}", b" " * (told.BYTES_AT_MOST + 1) if n in {0, 4} else b"{}"
+        )
+    lose()
+    keep_key(core, made)
+    reached = searches.progress(search(vault_id))
+    assert (reached.signed, reached.unverified) == (1, 0), reached
 
 
 @everywhere

@@ -7,21 +7,24 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from cloudpilot import recovery
+from cloudpilot import clock, recovery
 from cloudpilot.connections import Wire
-from cloudpilot.db import reading, transaction
-from cloudpilot.domain import panel_exports, runs, vaults
+from cloudpilot.db import Base, reading, transaction
+from cloudpilot.domain import beginning, panel_exports, runs, vaults
 from cloudpilot.domain import recovery as keys
 from cloudpilot.domain.panel_exports import PanelExport
+from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
+from cloudpilot.exports import loading
 from cloudpilot.jobs import opening
 from cloudpilot.jobs import runs as work
 from cloudpilot.kinds import RunKind
 from cloudpilot.recovery import RecoveryKey
 from cloudpilot.scheduling.tick import tick
+from tests.domain.test_rest import add_import, old_run
 from tests.support import curl
 from tests.support.ports import free_port
 from tests.support.rclone import Rclone
@@ -74,6 +77,62 @@ def test_it_lies_below_the_prefix_and_opens_with_the_key(
     text = BytesIO()
     recovery.decrypt(key.secret, BytesIO(data), text)
     assert b'"web-1"' in gzip.decompress(text.getvalue())
+
+
+def body(vault_id: UUID, key: str) -> bytes:
+    """What a store has under that key."""
+    url = opening.vault(vault_id).sign_read(key, seconds=60, filename="x.age")
+    return curl.send("GET", url.reveal()).body
+
+
+def bring_back(core: Flask, key: RecoveryKey, data: bytes) -> None:
+    """The panel is a fresh one, brought back from what its old one has exported, and has begun."""
+    with transaction() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            if table.name != "audit_entries":  # which nobody can delete
+                session.execute(delete(table))
+    with transaction() as session:
+        loading.load(session, core.extensions["sealer"], key, BytesIO(data))
+    with transaction() as session:
+        beginning.begin(session, session.scalars(select(Person)).one())
+
+
+def test_the_export_that_a_panel_is_from_stays(
+    core: Flask, rclone: Rclone, key: RecoveryKey
+) -> None:
+    """It holds its own run as one that is under way, and its own row as not stored yet."""
+    vault_id = vault_in(core, rclone)
+    first = exported(vault_id)
+    its = first.options["key"]
+    data = body(vault_id, its)
+    bring_back(core, key, data)
+    [row] = rows()
+    assert (row.key, row.stored_at) == (its, None)
+    work.start(str(first.id))
+    with reading() as session:
+        run = runs.find(session, first.id)
+    assert (run.status, run.error_code) == (Status.FAILED, "NOT_TAKEN_OVER")
+    assert body(vault_id, its) == data
+    for _ in range(2):
+        assert exported(vault_id).status is Status.COMPLETED
+    assert body(vault_id, its) == data
+
+
+@pytest.mark.parametrize("kind", [RunKind.ROTATE, RunKind.UNINSTALL, RunKind.SIGN])
+def test_what_the_old_panel_was_at_is_not_carried_on(
+    core: Flask, monkeypatch: pytest.MonkeyPatch, kind: RunKind
+) -> None:
+    def carried_on(run: Run) -> None:
+        raise AssertionError(run)
+
+    monkeypatch.setitem(work.DIRECT, kind, carried_on)
+    with transaction() as session:
+        run = old_run(session, add_server(session), kind, Status.RUNNING)
+        add_import(session, begun_at=clock.now())
+    work.resume(str(run.id))
+    with reading() as session:
+        run = runs.find(session, run.id)
+    assert (run.status, run.error_code) == (Status.FAILED, "NOT_TAKEN_OVER")
 
 
 def test_the_oldest_go_and_nothing_else_does(
