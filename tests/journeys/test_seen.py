@@ -56,7 +56,7 @@ def test_a_killed_worker_is_told_on_open_pages_until_it_is_back(world: World, ta
     world.processes.kill("worker")
     asked_again(tab)
     expect(tab.locator("#pulse .notice")).to_have_count(0)  # it may be a restart
-    a_minute_later(Part.LOOKS, Part.WORK, Part.TICK)
+    a_minute_later(Part.LOOKS, Part.WORK, Part.ASKED, Part.TICK)
     asked_again(tab)
     told = tab.locator("#pulse .notice")
     expect(told).to_have_count(1)
