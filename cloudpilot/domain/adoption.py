@@ -64,18 +64,19 @@ class Standing(StrEnum):
 
     NEW = "new"
     KNOWN = "known"  # it has it, or has had it, or is just uploading it
-    UNVERIFIED = "unverified"  # it has it from a vault, and nobody has signed it
+    UNVERIFIED = "unverified"  # it has it, or has had it, from a vault, and nobody has signed it
     ELSEWHERE = "elsewhere"  # a backup of this id has its place in another folder
 
 
 def standing(session: Session, folder: Folder) -> Standing:
     """Before anything of it is read. What nobody has signed is looked at again: it may be signed
-    by now, or be what somebody else has laid in the place of one that is."""
+    by now, or be what somebody else has laid in the place of one that is. So is what was deleted:
+    it may have been the false one of two."""
     backup = session.get(Backup, folder.backup)
     if backup is None:
         return Standing.NEW
-    is_left = not (backup.delete_requested_at or backup.deleted_at)
-    if backup.is_unverified and is_left and not restore_sources.uses(session, backup):
+    is_going = backup.delete_requested_at and not backup.deleted_at
+    if backup.is_unverified and not is_going and not restore_sources.uses(session, backup):
         return Standing.UNVERIFIED
     same = (backup.server_id, backup.site_id or folder.site) == (folder.server, folder.site)
     return Standing.KNOWN if same else Standing.ELSEWHERE
@@ -99,7 +100,8 @@ def adopt(session: Session, vault_id: UUID, found: Found) -> Backup | None:
 
 
 def replace(session: Session, vault_id: UUID, found: Found) -> Backup:
-    """What was taken over unverified, told and laid anew by what is signed."""
+    """What was taken over unverified, told and laid anew by what is signed; it is there again, if
+    the other was deleted."""
     backup = session.get_one(Backup, found.manifest.folder.backup)
     for copy in list(backup.copies):
         session.execute(delete(VaultObject).where(VaultObject.copy_id == copy.id))
@@ -108,6 +110,7 @@ def replace(session: Session, vault_id: UUID, found: Found) -> Backup:
     _server(session, found.manifest)
     describe(session, backup, found.manifest)
     backup.signature = found.signature
+    backup.delete_requested_at = backup.deleted_at = None
     _lay(session, backup, vault_id, found)
     return backup
 

@@ -132,6 +132,8 @@ def _again(session: Session, where: Where, found: Found) -> tuple[Fate, str]:
     if not adoption.is_its_place(session, found):
         return Fate.REFUSED, TWICE
     backup = session.get_one(Backup, folder.backup)
+    if backup.deleted_at:
+        return Fate.KNOWN, ""
     backup.signature = found.signature
     vouching.judge(session, backup, where.key)
     return Fate.KNOWN, ""

@@ -98,7 +98,8 @@ def _from_vault(run: Run) -> None:
     for copy in leaving:
         _refuse_while_it_comes(copy)
         said += emptying.take_away(vault, _objects(copy))
-        emptying.sweep(vault, _folder(copy))
+        if not _is_unverified(copy):
+            emptying.sweep(vault, _folder(copy))
     log = "\n".join(said) or "Nothing of it was in the vault."
     lifecycle.complete(run, Report(stage="delete", log=log, over=True))
 
@@ -150,6 +151,13 @@ def _objects(copy: Copy) -> list[VaultObject]:
     with reading() as session:
         rows = select(VaultObject).where(VaultObject.copy_id == copy.id)
         return list(session.scalars(rows.order_by(VaultObject.begun_at, VaultObject.name)))
+
+
+def _is_unverified(copy: Copy) -> bool:
+    """What was found and nobody has signed: somebody may have laid it into the folder of another,
+    which is a good one. So only what its row names goes."""
+    with reading() as session:
+        return backups.find(session, copy.backup_id).is_unverified
 
 
 def _folder(copy: Copy) -> str:

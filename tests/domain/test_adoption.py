@@ -118,6 +118,11 @@ def test_what_is_known_of_a_folder(vault_id: UUID) -> None:
         assert adoption.standing(session, elsewhere) is Standing.ELSEWHERE
         found.signed_at, found.delete_requested_at = None, clock.now()
         assert adoption.standing(session, folder) is Standing.KNOWN
+        found.deleted_at = clock.now()
+        assert adoption.standing(session, folder) is Standing.UNVERIFIED
+        assert adoption.standing(session, elsewhere) is Standing.UNVERIFIED
+        found.signed_at = clock.now()
+        assert adoption.standing(session, elsewhere) is Standing.ELSEWHERE
         site = add_site(session, add_server(session, id=server))
         own = add_backup(session, session.get_one(Server, server), site, Status.RUNNING)
         its = a_folder(server=server, site=site.id, backup=own.id)

@@ -159,6 +159,73 @@ def test_false_signatures_beside_it_hide_none(
     assert (reached.signed, reached.unverified) == (1, 0), reached
 
 
+def lay_copy(store: Store, backup_id: UUID, place: str, attempt: UUID) -> None:
+    """Somebody lays the same there, as of another upload, with a false signature."""
+    for one in objects(backup_id):
+        if not one.name.startswith("signature-"):
+            file = one.key.rpartition("/")[2]
+            content = store.body(f"{PREFIX}/{one.key}")
+            store.replace(f"{PREFIX}/{place}/{attempt}/{file}", content)
+    store.replace(f"{PREFIX}/{place}/{attempt}/signature-{0:016x}.json", b"{}")
+
+
+def delete_it(backup_id: UUID) -> None:
+    """A person has it deleted."""
+    with transaction() as session:
+        by = session.query(Person).first() or add_person(session)
+        deletions.delete(session, session.get_one(Backup, backup_id), by)
+    drive()
+    assert found(backup_id).deleted_at
+
+
+def test_a_false_one_that_was_deleted_does_not_shut_out_the_right_one(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    """It lies in another folder, which comes first, and carries the same id."""
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    its = objects(backup_id)
+    [manifest] = [one for one in its if one.name == MANIFEST]
+    server, false = str(found(backup_id).server_id), str(UUID(int=1))
+    old = manifest.key.rpartition("/")[0]
+    for one in its[:3]:
+        place = one.key.replace(old, f"{false}/{manifest.key.split('/', 1)[1].rpartition('/')[0]}")
+        content = store.body(f"{PREFIX}/{one.key}")
+        store.replace(f"{PREFIX}/{place}", content.replace(server.encode(), false.encode()))
+    lose()
+    search(vault_id)
+    assert str(found(backup_id).server_id) == false
+    delete_it(backup_id)
+    search(vault_id)
+    assert found(backup_id).deleted_at  # without the key nobody knows that it is right
+    keep_key(core, made)
+    reached = searches.progress(search(vault_id))
+    backup = found(backup_id)
+    assert (str(backup.server_id), backup.is_unverified) == (server, False), reached
+    assert backup.deleted_at is backup.delete_requested_at is None
+    assert {one.key for one in objects(backup_id)} == {one.key for one in its}
+
+
+def test_deleting_a_false_one_takes_nothing_else_of_the_folder(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    its = {one.key for one in objects(backup_id)}
+    folder = "/".join(next(iter(its)).split("/")[:3])
+    lay_copy(store, backup_id, folder, UUID(int=1))
+    lose()
+    search(vault_id)  # of a panel without the key
+    assert len(objects(backup_id)) == 4
+    assert not {row.key for row in objects(backup_id)} & its
+    delete_it(backup_id)
+    left = {key.removeprefix(f"{PREFIX}/") for key in store.keys(folder)}
+    assert left == its
+    keep_key(core, made)
+    assert searches.progress(search(vault_id)).refused == 0
+    assert not found(backup_id).is_unverified
+
+
 @everywhere
 def test_what_is_signed_is_known_again(
     core: Flask, site_id: UUID, vault_id: UUID, store: Store
