@@ -149,10 +149,13 @@ def lost(session: Session, backup: Backup, error: CloudPilotError) -> None:
 
 def removed(session: Session, run: Run) -> None:
     """The copies in one place are proven gone. Without any left, a backup that a person had deleted
-    leaves the lists."""
-    backup, now = backups.find(session, run.backup_id) if run.backup_id else None, clock.now()
-    if backup is None:
+    leaves the lists.
+
+    One place after the other: of two that end at once each would still see the other's copy.
+    """
+    if run.backup_id is None:
         return
+    backup, now = backups.locked(session, run.backup_id), clock.now()
     for copy in (one for one in backup.copies if one.status is CopyStatus.DELETING):
         if copy.vault_id == run.vault_id:
             copy.move(session, CopyStatus.GONE, gone_at=now)

@@ -179,6 +179,42 @@ def test_pushed_twice_at_once_it_is_sent_once(core: Flask, backup_id: UUID) -> N
         assert len(of(session, backup_id)[0].in_vaults()) == 1
 
 
+def test_two_places_that_are_emptied_at_once_leave_no_copy_behind(
+    core: Flask, backup_id: UUID
+) -> None:
+    """Each sees the other's: the backup leaves the lists."""
+    with transaction() as session:
+        backup, vault, person = of(session, backup_id)
+        asked(session, backup_id)
+        [copy] = backup.in_vaults()
+        copy.move(session, CopyStatus.STORED)
+        removals = [run.id for run in deletions.delete(session, backup, person)]
+    assert len(removals) == 2
+    has_emptied, goes_on = Event(), Event()
+
+    def empty(run_id: UUID, *, waits: bool) -> None:
+        with core.app_context(), transaction() as session:
+            outcomes.removed(session, session.get_one(Run, run_id))
+            session.flush()
+            if waits:
+                has_emptied.set()
+                goes_on.wait(10)
+
+    first, second = (
+        Thread(target=empty, args=(run_id,), kwargs={"waits": waits})
+        for run_id, waits in zip(removals, (True, False), strict=True)
+    )
+    first.start()
+    assert has_emptied.wait(10)
+    second.start()
+    second.join(1)  # it waits for the first
+    goes_on.set()
+    first.join()
+    second.join()
+    with transaction() as session:
+        assert of(session, backup_id)[0].deleted_at
+
+
 def test_what_is_not_completed_is_not_uploaded(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
         backup = session.scalars(select(Backup)).one()
