@@ -1,12 +1,12 @@
 """Which tests of several workers must not run at the same time: journeys, which watch processes,
-ports and clocks of the whole machine."""
+ports and clocks of the whole machine, and the kills, which take all of it."""
 
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-JOURNEYS = "tests/journeys/"
+JOURNEYS = ("tests/journeys/", "tests/chaos/")
 
 
 class Together(LoadScopeScheduling):
@@ -16,7 +16,7 @@ class Together(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return JOURNEYS if nodeid.startswith(JOURNEYS) else nodeid
+        return JOURNEYS[0] if nodeid.startswith(JOURNEYS) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
