@@ -77,12 +77,12 @@ def test_of_too_many_those_go_that_came_last(
 
 
 def test_two_who_come_at_once_have_one(kept: Connections, server: Sshd) -> None:
-    who = login(server)
+    who, before = login(server), set(threads())
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: kept.get(who), range(8)))
     assert {kept.get(who)} == {ssh for ssh in found if ssh.alive}
     kept.forget(who.server_id)
-    until(lambda: [one.name for one in threads() if "Thread-" in one.name], lambda left: not left)
+    until(lambda: {one.name for one in {*threads()} - before}, lambda left: not left)
 
 
 def test_no_more_are_kept_than_files_may_be_open(
