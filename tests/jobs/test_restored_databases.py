@@ -118,7 +118,7 @@ def test_no_room_for_a_database_is_told_before_it_is_imported(
     def on_a_full_disk(what: Restoration) -> dict[str, bytes]:
         files = whole(what)
         before, name, after = files["script"].partition(b"room_at() {")
-        after = after.replace(b"stat -f -c '%a %S'", rb"printf '1 512\n'", 1)
+        after = after.replace(b"stat -f -c '%a %S %b'", rb"printf '1 512 9\n'", 1)
         return files | {"script": before + name + after}
 
     monkeypatch.setattr(restoring, "restore", on_a_full_disk)
