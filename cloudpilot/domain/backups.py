@@ -26,6 +26,7 @@ FORMAT = 1  # of the archives that we write; docs/archive-format.md
 WARNINGS_KEPT = 200
 _OF_UPLOADS = {UploadFailed.code, UploadIncomplete.code, ChecksumMismatch.code}
 _WARNED = text("warning_count > 0")
+_FOUND = text("adopted_at IS NOT NULL")
 
 
 class Backup(HasStatus, Base):
@@ -40,6 +41,8 @@ class Backup(HasStatus, Base):
         Index(None, "type", "created_at", "id"),
         Index(None, "schedule_id", "created_at", "id"),
         Index(None, "judge_at"),
+        # Of finds alone: else it would be walked for all that is none.
+        Index(None, "adopted_at", sqlite_where=_FOUND, postgresql_where=_FOUND),
         Index(
             "ix_backups_warned",
             "created_at",
@@ -77,7 +80,7 @@ class Backup(HasStatus, Base):
     slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("slots.id"), index=True)
     requested_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
     # Found in a vault: what is said of it was not seen by this panel. See adoption.
-    adopted_at: Mapped[datetime | None] = mapped_column(index=True)
+    adopted_at: Mapped[datetime | None]
     signed_at: Mapped[datetime | None]  # a recovery key's signature was seen to be right
     unverified_why: Mapped[str] = mapped_column(default="")  # a sentence, while it was not
     signature: Mapped[str | None] = mapped_column(Text, deferred=True)  # as it lies there

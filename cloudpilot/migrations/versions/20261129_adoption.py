@@ -27,7 +27,9 @@ def upgrade() -> None:
             sa.Column("unverified_why", sa.String(), nullable=False, server_default="")
         )
         batch.add_column(sa.Column("signature", sa.Text(), nullable=True))
-        batch.create_index("ix_backups_adopted_at", ["adopted_at"])
+        found = sa.text("adopted_at IS NOT NULL")
+        only = {"sqlite_where": found, "postgresql_where": found}
+        batch.create_index("ix_backups_adopted_at", ["adopted_at"], **only)
     with op.batch_alter_table("servers") as batch:
         batch.add_column(sa.Column("adopted_at", AT, nullable=True))
 
