@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.chaos.report import written
 from tests.chaos.run import run
 
-LAST = "## The last long run\n\n"
+LAST = "## The last run\n\n"
 
 
 def main() -> None:
