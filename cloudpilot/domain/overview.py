@@ -94,15 +94,13 @@ class ServerRow:
         return worst(self.checkup)
 
 
-def active_runs(session: Session) -> list[Run]:
-    """What is waiting or under way, the newest first."""
-    rows = select(Run).where(Run.status.in_(ACTIVE))
-    return list(session.scalars(rows.order_by(Run.created_at.desc(), Run.id).limit(ACTIVE_SHOWN)))
-
-
-def active_count(session: Session) -> int:
-    """How many those are in all."""
-    return session.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0
+def active_runs(session: Session) -> tuple[list[Run], int]:
+    """What is waiting or under way, the newest first, and how many those are in all."""
+    rows = select(Run).where(Run.status.in_(ACTIVE)).order_by(Run.created_at.desc(), Run.id)
+    shown = list(session.scalars(rows.limit(ACTIVE_SHOWN)))
+    if len(shown) < ACTIVE_SHOWN:
+        return shown, len(shown)
+    return shown, session.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0
 
 
 def site_rows(

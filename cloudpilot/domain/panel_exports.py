@@ -3,12 +3,13 @@
 Two panels may share a bucket: what is deleted is what a row of ours names, never what a list has.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, false, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, and_, false, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
@@ -131,22 +132,41 @@ def to_go(session: Session, vault_id: UUID) -> Sequence[PanelExport]:
     return [one for one in going if one.stored_at or not one.of_old_panel]
 
 
+def is_any_late(session: Session, key: recovery.PanelKey) -> bool:
+    """Whether the newest export for this key in a vault is older than it should be (see Standing)."""
+    of_key = and_(
+        PanelExport.vault_id == Vault.id,
+        PanelExport.recipient == key.recipient,
+        PanelExport.stored_at.is_not(None),
+        PanelExport.gone_at.is_(None),
+    )
+    rows = select(Vault.created_at, func.max(PanelExport.created_at)).outerjoin(PanelExport, of_key)
+    found = session.execute(rows.where(Vault.removed_at.is_(None)).group_by(Vault.id))
+    return any(_is_late(newest, key, added) for added, newest in found)
+
+
 def standings(session: Session) -> list[Standing]:
     """Of all vaults, by name; none without a recovery key."""
     key = recovery.current(session)
-    if key is None or key.confirmed_at is None:
+    if key is None:
         return []
-    return [
-        _standing(session, vault, key.recipient, key.confirmed_at)
-        for vault in vaults.listed(session)
-    ]
+    of_vaults: dict[UUID, list[PanelExport]] = defaultdict(list)
+    for one in session.scalars(select(PanelExport).order_by(PanelExport.created_at.desc())):
+        of_vaults[one.vault_id].append(one)
+    return [_standing(vault, of_vaults[vault.id], key) for vault in vaults.listed(session)]
 
 
-def _standing(session: Session, vault: Vault, recipient: str, since: datetime) -> Standing:
-    rows = select(PanelExport).where(PanelExport.vault_id == vault.id)
-    newest_first = list(session.scalars(rows.order_by(PanelExport.created_at.desc())))
+def _standing(
+    vault: Vault, newest_first: Sequence[PanelExport], key: recovery.PanelKey
+) -> Standing:
     there = [one for one in newest_first if one.stored_at and one.gone_at is None]
-    opens = [one for one in there if one.recipient == recipient]
+    newest = next((one for one in there if one.recipient == key.recipient), None)
     last = newest_first[0] if newest_first and newest_first[0].error_code else None
-    at = opens[0].created_at if opens else max(since, vault.created_at)
-    return Standing(vault, opens[0] if opens else None, len(there), last, at < clock.now() - LATE)
+    late = _is_late(newest.created_at if newest else None, key, vault.created_at)
+    return Standing(vault, newest, len(there), last, late)
+
+
+def _is_late(newest: datetime | None, key: recovery.PanelKey, added: datetime) -> bool:
+    """There was time for one since the key counts and the vault is there."""
+    since = max(key.confirmed_at or key.created_at, added)
+    return (newest or since) < clock.now() - LATE

@@ -165,11 +165,11 @@ def of_vault(session: Session, vault_id: UUID) -> list[Row]:
 def late(session: Session) -> tuple[int, list[Row]]:
     """How many are late, and those that have been for the longest."""
     is_late = Schedule.late_at <= clock.now()
-    count = session.scalar(select(func.count()).select_from(Schedule).where(is_late)) or 0
-    if not count:
-        return 0, []
     rows = _rows().where(is_late).order_by(Schedule.late_at, Schedule.id)
-    return count, _found(session, rows.limit(LATE_SHOWN))
+    shown = _found(session, rows.limit(LATE_SHOWN))
+    if len(shown) < LATE_SHOWN:
+        return len(shown), shown
+    return session.scalar(select(func.count()).select_from(Schedule).where(is_late)) or 0, shown
 
 
 def doubted(session: Session) -> list[Row]:

@@ -47,7 +47,7 @@ SEARCH_LENGTH = 100
 def show() -> str:
     """The panel at a glance."""
     with reading() as session:
-        active, count = overview.active_runs(session), overview.active_count(session)
+        active, count = overview.active_runs(session)
         known = protection.around(session)
         standings = protection.standings(session, known=known)
         context = _attention(session, standings) | {
@@ -88,9 +88,10 @@ def sites() -> str:
 def _recovery(session: Session) -> str | None:
     """What an owner should know of the panel's own backup: that there is no key for it, or that it
     is late."""
-    if recovery.current(session) is None:
+    key = recovery.current(session)
+    if key is None:
         return "no key"
-    return "late" if any(one.is_late for one in panel_exports.standings(session)) else None
+    return "late" if panel_exports.is_any_late(session, key) else None
 
 
 def _rows(session: Session, standings: list[Standing], known: Around) -> list[overview.SiteRow]:

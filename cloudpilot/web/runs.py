@@ -34,7 +34,7 @@ def index() -> str:
     """What goes on now, and one page of what has ended."""
     after = request.args.get("after")
     with reading() as session:
-        active, count = overview.active_runs(session), overview.active_count(session)
+        active, count = overview.active_runs(session)
         ended = lists.ended_runs(session, {}, Cursor.parse(after) if after else None)
     return render_template(
         "runs/index.html",
@@ -51,7 +51,7 @@ def index() -> str:
 def active() -> Response:
     """What goes on now, alone."""
     with reading() as session:
-        found, count = overview.active_runs(session), overview.active_count(session)
+        found, count = overview.active_runs(session)
     queue.watch(*(run.id for run in found[:WATCHED]))
     return live("runs/_active.html", state=fingerprint(found), runs=found, active=count)
 

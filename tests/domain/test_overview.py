@@ -120,7 +120,8 @@ def test_a_server_has_its_sites_its_last_backup_and_its_last_check(panel: None) 
 def test_what_runs_now_and_what_failed(panel: None) -> None:
     with reading() as session:
         assert [b.site_name for b in failures.not_made_good(session, 5)] == ["shop"]
-        [run] = overview.active_runs(session)
+        [run], count = overview.active_runs(session)
+        assert count == 1
         assert (run.kind, run.subject) == (RunKind.MAKE, "b")
 
 

@@ -39,6 +39,13 @@ def add_export(session: Session, vault: Vault, age: timedelta, **columns: Any) -
     return made
 
 
+def late(session: Session) -> bool:
+    """As the overview asks."""
+    key = keys.current(session)
+    assert key
+    return panel_exports.is_any_late(session, key)
+
+
 def test_without_a_recovery_key_nothing_is_due(core: Flask) -> None:
     with transaction() as session:
         vault = add_vault(session)
@@ -83,6 +90,7 @@ def test_a_failure_is_kept_with_its_remedy(core: Flask) -> None:
         assert (standing.last.error_code, standing.newest) == ("VAULT_DENIED", None)
         assert standing.last.remedy.startswith("Check the vault's key")
         assert not standing.is_late  # there was no time yet
+        assert not late(session)
 
 
 def test_it_is_late_after_two_days(core: Flask) -> None:
@@ -93,10 +101,12 @@ def test_it_is_late_after_two_days(core: Flask) -> None:
         newest = add_export(session, vault, LATE - MINUTE, **mine)
         [standing] = panel_exports.standings(session)
         assert (standing.newest, standing.there, standing.is_late) == (newest, 2, False)
+        assert not late(session)
         newest.created_at -= 2 * MINUTE
         session.flush()
         [standing] = panel_exports.standings(session)
         assert standing.is_late
+        assert late(session)
 
 
 def test_of_what_is_there_the_newest_seven_stay(core: Flask) -> None:
