@@ -133,7 +133,7 @@ def to_go(session: Session, vault_id: UUID) -> Sequence[PanelExport]:
 
 
 def is_any_late(session: Session, key: recovery.PanelKey) -> bool:
-    """Whether the newest export for this key in a vault is older than it should be (see Standing)."""
+    """Whether the newest export for this key in any vault is too old; see Standing."""
     of_key = and_(
         PanelExport.vault_id == Vault.id,
         PanelExport.recipient == key.recipient,
