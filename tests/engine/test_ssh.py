@@ -210,7 +210,6 @@ def listener(banner: bytes) -> Iterator[int]:
         (paramiko.SSHException("Invalid packet <peer's text>"), "could not be understood as SSH"),
         (paramiko.SSHException("No existing session"), "did not agree on how to talk in time"),
         (paramiko.SSHException("Timeout opening channel."), "did not open a session in time"),
-        (paramiko.ChannelException(2, "<peer's text>"), "MaxSessions"),
         (EOFError("<peer's text>"), "it hung up"),
         (socket.gaierror(-2, "Name or service not known"), "its name was not found"),
         (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
@@ -220,6 +219,15 @@ def listener(banner: bytes) -> Iterator[int]:
 def test_what_a_peer_says_is_not_repeated(error: Exception, words: str) -> None:
     assert words in unreached.reason(error)
     assert "peer" not in unreached.reason(error)
+
+
+def test_why_a_peer_opens_no_channel_is_said_in_words_of_ours() -> None:
+    refused = paramiko.ChannelException(2, "<peer's text>")
+
+    said = unreached.reason(refused, no_channel=True)
+
+    assert "MaxSessions" in said
+    assert "peer" not in said
 
 
 def test_a_peer_that_speaks_something_else_is_not_quoted() -> None:
