@@ -9,31 +9,23 @@ worker.py clock    rings for what is due (rq-scheduler)
 Each may be started as often as wanted, on as many machines as wanted, and killed at any time.
 """
 
-import ctypes
 import gc
 import multiprocessing
 import os
 import resource
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from redis import Redis
-from redis.client import Pipeline
 from rq import SimpleWorker, Worker
-from rq.executions import Execution
-from sqlalchemy.exc import SQLAlchemyError
 
 from cloudpilot import create_core, domain, log, redis_server
 from cloudpilot.db import db
-from cloudpilot.jobs import leaving, looks, opening, pulse, runs  # noqa: F401  (before the fork: their pages are shared)
+from cloudpilot.jobs import leaving, looks, runs, workers  # noqa: F401  (before the fork: their pages are shared)
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling import tick  # noqa: F401
 from cloudpilot.scheduling.scheduler import Clock
@@ -43,23 +35,6 @@ WORKERS = 2  # that do all kinds of work, beside the one that looks and the one 
 WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 3, "maintenance_interval": 15}
 FILES = 8192  # that the process that looks may have open
 PAUSE_SECONDS = 1  # before a process that died is replaced
-TWICE_SECONDS = 1  # a platform and a parent may both say it: that is once
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-class _Seen:
-    """What both kinds of worker share: that they are there can be seen."""
-
-    connection: Redis
-    max_connection_wait_time = 5.0  # seconds until a Redis that was away is asked again
-
-    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        super().heartbeat(timeout, pipeline)  # type: ignore[misc]
-        pulse.note_worker(self.connection, self.queue_names())  # type: ignore[attr-defined]
-
-
-class Looking(_Seen, SimpleWorker):
-    """Ticks and looks: in this very process, since connections must outlive a job."""
 
 
 def _may_open_many() -> None:
@@ -70,58 +45,10 @@ def _may_open_many() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wished, most))
 
 
-class Forking(_Seen, Worker):
-    """Loads the libraries that its vaults need before it forks: else each job would, which takes a
-    second. A panel without vaults loads none.
-
-    On SIGTERM its job may go on for a moment, is then interrupted, and in the end killed.
-    """
-
-    def fork_work_horse(self, job: JsonJob, queue: JsonQueue) -> None:
-        with suppress(SQLAlchemyError):  # the job will say so
-            opening.load()
-        super().fork_work_horse(job, queue)
-
-    def setup_work_horse_signals(self) -> None:
-        """In the job's process."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, _end_the_job_soon)
-        signal.signal(signal.SIGUSR1, _end_the_job)
-        _end_with_parent(self.pid)
-
-    def handle_warm_shutdown_request(self) -> None:
-        """Told to end: so is the job. It is in a process group of its own."""
-        if self.horse_pid:
-            self.kill_horse(signal.SIGTERM)
-
-    def maintain_heartbeats(self, job: JsonJob, execution: Execution) -> None:
-        """Asked again and again while a job runs."""
-        asked = self._shutdown_requested_date
-        if asked and datetime.now(UTC) - asked > timedelta(seconds=leaving.KILL_SECONDS):
-            self.kill_horse()
-        super().maintain_heartbeats(job, execution)
-
-
-def _end_the_job_soon(_signal: int, _frame: FrameType | None) -> None:
-    def now(_signal: int, frame: FrameType | None) -> None:
-        if time.monotonic() - first > TWICE_SECONDS:
-            _end_the_job(_signal, frame)
-
-    first = time.monotonic()
-    signal.signal(signal.SIGTERM, now)
-    soon = threading.Timer(leaving.JOB_SECONDS, os.kill, (os.getpid(), signal.SIGUSR1))
-    soon.daemon = True
-    soon.start()
-
-
-def _end_the_job(_signal: int, _frame: FrameType | None) -> None:
-    raise leaving.WorkerEndsError
-
-
 def serve_looks(settings: Settings) -> None:
     """Ticks and looks, until SIGTERM."""
     _may_open_many()
-    _serve(settings, Looking, TICKS, LOOKS)
+    _serve(settings, workers.Looking, TICKS, LOOKS)
     looks.end(leaving.JOB_SECONDS)
     sys.stderr.flush()
     os._exit(0)  # a look that hangs would keep the process
@@ -130,13 +57,13 @@ def serve_looks(settings: Settings) -> None:
 def serve_work(settings: Settings) -> None:
     """Starts, stops, checks, deletions: each in a process of its own."""
     os.register_at_fork(after_in_child=_forget_connections)
-    _serve(settings, Forking, WORK, PLANNED, PATIENT)
+    _serve(settings, workers.Forking, WORK, PLANNED, PATIENT)
 
 
 def serve_asked(settings: Settings) -> None:
     """The same of what somebody waits for: however long the rest takes, this one is free."""
     os.register_at_fork(after_in_child=_forget_connections)
-    _serve(settings, Forking, WORK)
+    _serve(settings, workers.Forking, WORK)
 
 
 def serve_clock(settings: Settings) -> None:
@@ -209,19 +136,12 @@ def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess
     def run() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to pass on
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _end_with_parent(parent)
+        leaving.end_with_parent(parent)
         start(settings)
 
     child = multiprocessing.get_context("fork").Process(target=run, name=start.__name__)
     child.start()
     return child
-
-
-def _end_with_parent(parent: int) -> None:
-    """SIGTERM for this process when its parent dies, whatever that dies of."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it has died before we asked to be told
-        os._exit(0)
 
 
 ROLES = {

@@ -10,8 +10,7 @@ from flask import Flask
 from redis import Redis
 from rq import SimpleWorker
 
-import worker
-from cloudpilot.jobs import pulse, queue
+from cloudpilot.jobs import pulse, queue, workers
 from cloudpilot.jobs.pulse import BANNER_SECONDS, MONITOR_SECONDS, QUEUES, Part
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling.scheduler import Clock
@@ -51,9 +50,9 @@ def test_in_an_emptied_redis_everybody_has_a_minute_from_the_first_look(core: Fl
 @pytest.mark.parametrize(
     ("kind", "queues", "parts"),
     [
-        (worker.Looking, [TICKS, LOOKS], {Part.LOOKS}),
-        (worker.Forking, [WORK, PLANNED, PATIENT], {Part.WORK, Part.ASKED}),
-        (worker.Forking, [WORK], {Part.ASKED}),  # nothing that is planned is done by it
+        (workers.Looking, [TICKS, LOOKS], {Part.LOOKS}),
+        (workers.Forking, [WORK, PLANNED, PATIENT], {Part.WORK, Part.ASKED}),
+        (workers.Forking, [WORK], {Part.ASKED}),  # nothing that is planned is done by it
     ],
 )
 def test_a_worker_is_seen(

@@ -12,13 +12,12 @@ from redis import Redis
 from rq import SimpleWorker
 from sqlalchemy.exc import OperationalError
 
-import worker
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import pace, runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.jobs import lifecycle, opening, queue
+from cloudpilot.jobs import lifecycle, opening, queue, workers
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, WORK, JsonJob, JsonQueue
 from cloudpilot.kinds import RunKind, VaultKind
 from cloudpilot.options import JOB_SECONDS, LONGEST_LEASE, LONGEST_LOOK
@@ -62,12 +61,12 @@ def test_libraries_are_loaded_before_a_job_is_forked_by_whom_has_vaults(
     done: list[object] = []
     monkeypatch.setattr(registry, "load", done.append)
     monkeypatch.setattr(rq.Worker, "fork_work_horse", lambda *_: done.append("forked"))
-    worker.Forking.__new__(worker.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
+    workers.Forking.__new__(workers.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
     assert done == ["forked"]
     with transaction() as session:
         add_vault(session, "a", kind=VaultKind.AZURE_BLOB)
         add_vault(session, "b", kind=VaultKind.GCS, removed_at=clock.now())
-    worker.Forking.__new__(worker.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
+    workers.Forking.__new__(workers.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
     assert done == ["forked", VaultKind.AZURE_BLOB, "forked"]
 
 
@@ -78,7 +77,7 @@ def test_a_database_that_is_away_keeps_no_job(monkeypatch: pytest.MonkeyPatch) -
     forked: list[int] = []
     monkeypatch.setattr(opening, "load", away)
     monkeypatch.setattr(rq.Worker, "fork_work_horse", lambda *_: forked.append(1))
-    worker.Forking.__new__(worker.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
+    workers.Forking.__new__(workers.Forking).fork_work_horse(None, None)  # type: ignore[arg-type]
     assert forked == [1]
 
 
