@@ -79,7 +79,7 @@ def forget(session: Session, vault: Vault, typed: str) -> list[UUID]:
 
 
 def _leave(session: Session, copy: Copy) -> None:
-    backup, because = backups.find(session, copy.backup_id), VaultForgotten(WHY)
+    backup, because = _find(session, copy), VaultForgotten(WHY)
     if copy.status in STORED and not _is_elsewhere(backup, copy):
         copy.missing_why = WHY
         if copy.status is CopyStatus.STORED:
@@ -91,6 +91,13 @@ def _leave(session: Session, copy: Copy) -> None:
         backup.deleted_at = clock.now()
 
 
+def _find(session: Session, copy: Copy) -> Backup:
+    """Locked, if it is being deleted: of two places that are left at once each would still see the
+    other's copy."""
+    backup = backups.find(session, copy.backup_id)
+    return backups.locked(session, backup.id) if backup.delete_requested_at else backup
+
+
 def _is_elsewhere(backup: Backup, but: Copy) -> bool:
     stored = (copy for copy in backup.copies if copy.status is CopyStatus.STORED)
     return any(copy.vault_id != but.vault_id for copy in stored)
@@ -98,7 +105,7 @@ def _is_elsewhere(backup: Backup, but: Copy) -> bool:
 
 def _copies(session: Session, vault: Vault) -> Sequence[Copy]:
     rows = select(Copy).where(Copy.vault_id == vault.id, Copy.status != CopyStatus.GONE)
-    return session.scalars(rows.order_by(Copy.id)).all()
+    return session.scalars(rows.order_by(Copy.backup_id, Copy.id)).all()
 
 
 def _runs(session: Session, vault: Vault) -> Sequence[Run]:

@@ -14,18 +14,22 @@ from cloudpilot.domain import (
     deletions,
     expiry,
     forgetting,
+    outcomes,
     presence,
     reach,
     subjects,
     uploads,
+    vaults,
 )
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.objects import VaultObject
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status, StatusEvent
 from cloudpilot.domain.vaults import Vault
 from cloudpilot.errors import BackupInProgress, InvalidConfig, InvalidState
 from cloudpilot.kinds import Place, RunKind
+from tests.support.overlapping import overlapping
 from tests.support.rows import add_person, add_server, add_site
 from tests.support.vaulting import add_vault
 from tests.web.scenes import add_backup
@@ -91,6 +95,23 @@ def test_deletions_there_end_and_their_backups_leave_the_lists(core: Flask) -> N
         assert forgetting.forget(session, vault, vault.name) == [run.id]
         assert copy.status is CopyStatus.GONE
         assert backup.deleted_at
+
+
+def test_its_server_is_emptied_while_it_is_forgotten(core: Flask) -> None:
+    """Each sees the other's copy: the backup leaves the lists."""
+    with transaction() as session:
+        vault, person = add_vault(session), add_person(session)
+        copy = lay(session, vault, CopyStatus.STORED, local=True)
+        removals = deletions.delete(session, of(session, copy), person)
+        [emptied] = (run.id for run in removals if run.vault_id is None)
+        vault_id, copy_id = vault.id, copy.id
+    overlapping(
+        core,
+        lambda session: outcomes.removed(session, session.get_one(Run, emptied)),
+        lambda session: forgetting.forget(session, vaults.locked(session, vault_id), "offsite"),
+    )
+    with transaction() as session:
+        assert of(session, session.get_one(Copy, copy_id)).deleted_at
 
 
 def test_what_was_only_there_can_be_deleted_and_expires(core: Flask) -> None:

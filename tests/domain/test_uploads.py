@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from threading import Event, Thread
 from uuid import UUID, uuid4
 
@@ -45,6 +46,7 @@ from cloudpilot.errors import (
 )
 from cloudpilot.kinds import Place, RunKind, VaultKind
 from tests.domain.test_backups import RESULT
+from tests.support.overlapping import overlapping
 from tests.support.rows import add_person
 
 
@@ -188,27 +190,11 @@ def test_two_places_that_are_emptied_at_once_leave_no_copy_behind(
         asked(session, backup_id)
         backup.in_vaults()[0].move(session, CopyStatus.STORED)
         removals = [run.id for run in deletions.delete(session, backup, person)]
-    has_emptied, goes_on = Event(), Event()
 
-    def empty(run_id: UUID, *, waits: bool) -> None:
-        with core.app_context(), transaction() as session:
-            outcomes.removed(session, session.get_one(Run, run_id))
-            session.flush()
-            if waits:
-                has_emptied.set()
-                goes_on.wait(10)
+    def empty(session: Session, run_id: UUID) -> None:
+        outcomes.removed(session, runs.find(session, run_id))
 
-    first, second = (
-        Thread(target=empty, args=(run_id,), kwargs={"waits": waits})
-        for run_id, waits in zip(removals, (True, False), strict=True)
-    )
-    first.start()
-    assert has_emptied.wait(10)
-    second.start()
-    second.join(1)  # it waits for the first
-    goes_on.set()
-    for one in (first, second):
-        one.join()
+    overlapping(core, *(partial(empty, run_id=run_id) for run_id in removals))
     with transaction() as session:
         assert of(session, backup_id)[0].deleted_at
 
