@@ -1,13 +1,12 @@
 """Dumps against the plain tools: `make bench` runs it; `python -m bench.dumps` alone."""
 
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from bench.figures import say, timed
+from bench.runs import done
 from bench.watching import Watched, watched
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
@@ -111,20 +110,17 @@ def run(
         plan=b"{}",
         dumps=(Dump(login_to(server), "here", ("bench",)),),
     )
-    detached.launch(session, place, script.backup(what), what.secrets())
-    mark = f"{place.backup_id}/{place.run_id}"
-    seen = Watched()
-    until_over(lambda: (look and watched(seen, mark, home)) or detached.look(session, place).over)
-    report = detached.look(session, place)
-    assert report.error is None, report.error
+    mark, seen = f"{place.backup_id}/{place.run_id}", Watched()
+    report = done(
+        session,
+        place,
+        script.backup(what),
+        what.secrets(),
+        meanwhile=lambda: look and watched(seen, mark, home),
+    )
     seen.archive = int(report.result["size"])
     detached.remove(session, place.root, place.backup_id)
     return seen
-
-
-def until_over(is_over: Callable[[], bool]) -> None:
-    while not is_over():
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from bench.data import web_site
-from bench.dumps import until_over
 from bench.figures import say, timed
+from bench.runs import done
 from bench.stage import scratch
-from cloudpilot.engine import detached, script
+from cloudpilot.engine import script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.script import Chain, Contents
 from cloudpilot.engine.ssh import Session
@@ -84,10 +84,7 @@ class Ours:
             plan=b"{}",
             chain=self.chain,
         )
-        detached.launch(self.session, place, script.backup(what))
-        until_over(lambda: detached.look(self.session, place).over)
-        report = detached.look(self.session, place)
-        assert report.error is None, report.error
+        report = done(self.session, place, script.backup(what))
         level = int(report.result["level"]) + 1
         self.chain = Chain("bench", place.backup_id, report.result["state_sha256"], level)
         return report

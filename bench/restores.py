@@ -8,32 +8,26 @@ here are left out and named.
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from uuid import uuid4
 
 from bench.data import web_site
-from bench.dumps import ROWS, TEXT, until_over
 from bench.figures import say, timed
+from bench.restored_databases import Databases, of_mariadb, of_postgresql
+from bench.runs import done
 from bench.stage import scratch
-from cloudpilot.engine import detached, requests, restoring, script
+from cloudpilot.engine import requests, restoring, script
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.requests import Request
-from cloudpilot.engine.restored_databases import Target
 from cloudpilot.engine.restoring import Archive, Restoration
-from cloudpilot.engine.script import Contents, Dump
+from cloudpilot.engine.script import Contents
 from cloudpilot.engine.ssh import Session
 from cloudpilot.kinds import Compression, Privilege
 from cloudpilot.reports import Report
-from cloudpilot.secrets import Secret
 from tests.support import mariadb, postgresql, rgw
-from tests.support.dumped import login_to
-from tests.support.mariadb import MariaDb
-from tests.support.postgresql import PostgreSql
 from tests.support.rgw import Rgw
 from tests.support.sshd import private_sshd
 from tests.vaults.s3_store import S3Store
@@ -106,7 +100,7 @@ class Files:
         place = Place(str(self.home / "root"), str(uuid4()), "r1")
         paths, root = (str(self.data),), place.root
         what = Contents(paths, (), Compression.GZIP, NAME, root, b"{}")
-        report = run(self.session, place, script.backup(what))
+        report = done(self.session, place, script.backup(what))
         return report, Path(place.backup_directory) / NAME
 
     def ours(self, target: Path) -> None:
@@ -124,7 +118,7 @@ class Files:
         place = Place(str(self.home / "root"), what.restore_id, "restore")
         request = Request(1, self.address, (), method="GET")
         secrets = requests.secrets({"archive": [request]}, seconds=3600)
-        run(self.session, place, restoring.restore(what), secrets)
+        done(self.session, place, restoring.restore(what), secrets)
         assert Path(f"{target}{self.data}/0/large-0.bin").exists()
         shutil.rmtree(place.backup_directory)
 
@@ -150,114 +144,6 @@ class Files:
         typed("init")
         typed("backup", str(self.data))
         return lambda target: typed("restore", "latest", "--target", str(target))
-
-
-@dataclass(frozen=True)
-class Databases:
-    """A database server, whose database `bench` is backed up and restored by real runs."""
-
-    session: Session
-    home: Path
-    server: MariaDb | PostgreSql
-
-    def backed_up(self) -> Archive:
-        """Once."""
-        place = Place(str(self.home / "root"), str(uuid4()), "r1")
-        dump = Dump(login_to(self.server), "here", ("bench",))
-        what = Contents((), (), Compression.GZIP, NAME, place.root, b"{}", dumps=(dump,))
-        result = run(self.session, place, script.backup(what), what.secrets()).result
-        path = f"{place.backup_directory}/{NAME}"
-        return Archive(NAME, int(result["size"]), result["sha256"], path)
-
-    def restored(self, archive: Archive) -> float:
-        """Seconds of a whole restore, from launch to its result; what was there goes after."""
-        what = Restoration(
-            restore_id=str(uuid4()),
-            privilege=Privilege.PLAIN,
-            archives=(archive,),
-            paths=(),
-            tops=(),
-            needed=archive.size,
-            databases=(Target(login_to(self.server), 1, "bench", "bench"),),
-        )
-        place = Place(str(self.home / "root"), what.restore_id, "restore")
-        files = restoring.restore(what)
-        seconds = timed(lambda: run(self.session, place, files, what.secrets()))
-        after = Place(place.root, what.restore_id, "forget")
-        files = restoring.forget(what.restore_id, what.privilege, what.databases)
-        run(self.session, after, files, what.secrets())
-        return seconds
-
-
-def of_mariadb(databases: Databases) -> None:
-    """Against `gzip -dc | mariadb`."""
-    server = databases.server
-    assert isinstance(server, MariaDb)
-    text = TEXT.replace("n", "seq")
-    server.sql("create database bench")
-    server.sql(
-        "create table t (n int primary key, a text, b double, c char(32));"
-        f"insert into t select seq, {text} from seq_1_to_{ROWS}",
-        "bench",
-    )
-    login = f"--no-defaults -S {server.socket} -uroot"
-    pack = f"mariadb-dump {login} --single-transaction --quick bench | gzip"
-    back = f"mariadb {login} -e 'create database hand' && gzip -dc FILE | mariadb {login} hand"
-    drop = f"mariadb {login} -e 'drop database hand'"
-    compared("MariaDB", databases, (pack, back, drop), "≤ 1.0 ×")
-
-
-def of_postgresql(databases: Databases) -> None:
-    """Against `gzip -dc | psql`."""
-    server = databases.server
-    assert isinstance(server, PostgreSql)
-    text = TEXT.replace("md5(n", "md5(''||n")
-    server.sql("create database bench")
-    server.sql(
-        "create table t (n int primary key, a text, b double precision, c char(40));"
-        f"insert into t select n, {text} from generate_series(1, {ROWS}) n",
-        "bench",
-    )
-    login = f"-h {server.home} -p {server.port} -U owner"
-    pack = f"pg_dump {login} bench | gzip"
-    back = f"createdb {login} hand && gzip -dc FILE | psql -q {login} -v ON_ERROR_STOP=1 hand"
-    compared("PostgreSQL", databases, (pack, back, f"dropdb {login} hand"), "≤ 0.8 ×")
-
-
-def compared(title: str, databases: Databases, commands: tuple[str, str, str], aim: str) -> None:
-    """In place of the one that is there, compared with the dump, against an import by hand, which
-    compares nothing; the fastest of each, in turn."""
-    databases.home.mkdir()
-    archive = databases.backed_up()
-    pack, back, drop = (command.replace("FILE", f"{databases.home}/gz") for command in commands)
-    shell(f"{pack} >{databases.home}/gz")
-    ours, hand = [], []
-    for _ in range(ROUNDS):
-        ours.append(databases.restored(archive))
-        hand.append(timed(lambda: shell(back)))
-        shell(drop)
-    say(f"restore of {title}, about 300 MB", f"{min(ours):.1f} s", "")
-    tool = "mariadb" if isinstance(databases.server, MariaDb) else "psql"
-    say(f"  against `gzip -dc | {tool}`", f"{min(ours) / min(hand):.2f} ×", aim)
-
-
-def run(
-    session: Session,
-    place: Place,
-    files: Mapping[str, bytes],
-    secrets: Mapping[str, Secret] = MappingProxyType({}),
-) -> Report:
-    """To its end, which has to be a good one."""
-    detached.launch(session, place, files, secrets)
-    until_over(lambda: detached.look(session, place).over)
-    report = detached.look(session, place)
-    assert report.error is None, (report.error, report.log)
-    return report
-
-
-def shell(command: str) -> None:
-    """As a person types it."""
-    subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

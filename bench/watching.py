@@ -24,8 +24,8 @@ class Watched:
     archive: int = 0
 
 
-def watched(seen: Watched, mark: str, folder: Path) -> bool:
-    """Look once at all processes that have this mark; false, so that an `or` goes on."""
+def watched(seen: Watched, mark: str, folder: Path) -> None:
+    """Look once at all processes that have this mark."""
     of_all, unnamed = 0, {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -41,7 +41,6 @@ def watched(seen: Watched, mark: str, folder: Path) -> bool:
             seen.memory, seen.largest = whole, command
     seen.memory_of_all = max(seen.memory_of_all, of_all)
     seen.disk = max(seen.disk, _size(folder / "root") + sum(unnamed.values()))
-    return False
 
 
 def _unnamed(process: Path) -> dict[int, int]:
