@@ -5,15 +5,19 @@ look at them: what a page needs is loaded while the transaction is open, and no 
 held while a page is rendered or a server is asked.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Dialect, Engine, MetaData, TypeDecorator, event
+from sqlalchemy import JSON, Dialect, Engine, ExceptionContext, MetaData, TypeDecorator, event
 from sqlalchemy import DateTime as _DateTime
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
+
+log = logging.getLogger(__name__)
 
 NAMES = {  # so that a migration can name what it alters, on every database
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -22,6 +26,14 @@ NAMES = {  # so that a migration can name what it alters, on every database
     "pk": "pk_%(table_name)s",
 }
 SQLITE_BUSY_MS = 10_000
+# Who vanishes in the middle of a step, since its machine was switched off, would keep what it has
+# locked for as long as PostgreSQL's system waits: two hours. No step takes a minute.
+GIVEN_UP = {
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "60",  # seconds
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -88,10 +100,31 @@ def reading() -> Iterator[Session]:
 def _released() -> Iterator[Session]:
     if db.session.registry.has():
         raise RuntimeError("a transaction is open already: two steps would become one")
+    session = db.session()
     try:
-        yield db.session()
+        yield session
     finally:
-        db.session.remove()  # rolls back whatever was not committed
+        db.session.registry.clear()  # first: whatever closing meets, the next step has its own
+        _close(session)
+
+
+def _close(session: Session) -> None:
+    """Rolls back whatever was not committed. What keeps us from that ends the connection, and with
+    it what was not committed."""
+    try:
+        session.close()
+    except SQLAlchemyError as error:
+        log.warning("a connection to the database is given up: %s", type(error).__name__)
+
+
+@event.listens_for(Engine, "handle_error")
+def _distrust_after_an_interruption(context: ExceptionContext) -> None:
+    """A job that takes too long is interrupted, maybe while it waits for the database: then its
+    connection is in the middle of a statement, and nobody may use it again."""
+    dialect, error = context.dialect, context.original_exception
+    was_sent = context.execution_context is not None or context.statement is None
+    if was_sent and not isinstance(error, dialect.loaded_dbapi.Error):
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
 
 
 @event.listens_for(Engine, "connect")
@@ -106,6 +139,16 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         f"busy_timeout={SQLITE_BUSY_MS}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    if not type(connection).__module__.startswith("psycopg"):
+        return
+    # Not among the words of the connection: some poolers refuse what they do not know there.
+    for name, value in GIVEN_UP.items():
+        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    connection.commit()
 
 
 @event.listens_for(Engine, "begin")

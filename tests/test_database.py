@@ -1,15 +1,19 @@
 """The database: migrations are the models, times are UTC, a transaction is one step."""
 
+import signal
 from datetime import UTC, datetime
 from threading import Thread
+from types import FrameType
 
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import inspect, select
-from sqlalchemy.exc import StatementError
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import inspect, select, text, update
+from sqlalchemy.exc import InternalError, OperationalError, StatementError
+from sqlalchemy.orm import Session
 
-from cloudpilot.db import after_commit, db, reading, transaction
+from cloudpilot.db import GIVEN_UP, after_commit, db, reading, transaction
 from cloudpilot.domain.servers import Server
 from tests.support.rows import add_server
 
@@ -81,6 +85,70 @@ def test_a_step_within_a_step_is_refused(core: Flask) -> None:
         add_server(session)
         with pytest.raises(RuntimeError, match="two steps"), reading():
             pytest.fail("opened")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_after_a_job_that_was_interrupted_in_a_statement_the_next_step_begins(core: Flask) -> None:
+    """By a signal, as RQ ends a job that hangs; its connection is not used again."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise JobTimeoutException
+
+    def wait() -> None:
+        with reading() as session:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            session.execute(text("SELECT pg_sleep(60)"))
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(JobTimeoutException):
+            wait()
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    with transaction() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_after_its_connection_was_ended_in_a_step_the_next_step_begins(core: Flask) -> None:
+    def end(session: Session) -> None:
+        session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(OperationalError), transaction() as session:
+        end(session)
+    with reading() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_vanishes_in_a_step_keeps_nothing_locked_for_long(
+    core: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GIVEN_UP, "idle_in_transaction_session_timeout", "1s")
+    with transaction() as session:
+        server_id = add_server(session).id
+    rename = update(Server).where(Server.id == server_id)
+    vanished = db.engine.connect()
+    vanished.execute(rename.values(name="of nobody"))
+    with transaction() as session:
+        session.execute(rename.values(name="of the next"))  # waits
+    with pytest.raises(InternalError, match="idle-in-transaction"):
+        vanished.close()
+    with reading() as session:
+        assert session.get_one(Server, server_id).name == "of the next"
+
+
+def test_whatever_ending_a_step_meets_the_next_one_begins(
+    core: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(session: Session) -> None:
+        raise OperationalError("ROLLBACK", None, Exception())
+
+    with monkeypatch.context() as patched, reading():
+        patched.setattr(Session, "close", fail)
+    with transaction() as session:
+        add_server(session)
 
 
 def test_many_writers_at_once_all_get_through(core: Flask) -> None:

@@ -5,11 +5,15 @@ round. They are all that it remembers; killed, the next one opens its own.
 """
 
 import logging
+import math
+import os
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -37,8 +41,17 @@ ROUND_SECONDS = 1  # what takes longer goes on beside the next rounds
 DEAD_SECONDS = 2  # within which a connection that has died while nobody used it is noticed
 PATIENCE = timedelta(seconds=1)  # until one takes over what another process has a connection for
 
+STUCK_SECONDS = 900  # no look takes so long: it waits for what never comes, a dead database's word
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    silent: bool  # whether its server did not answer the last time
+    at: float = field(default_factory=time.monotonic)
+
+
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look")
-_in_hand: dict[Future[None], bool] = {}  # what has not ended; whether its server was silent
+_in_hand: dict[Future[None], _Asked] = {}  # what has not ended
 _connections = Connections()
 
 
@@ -47,6 +60,7 @@ def look_round() -> None:
     _connections.close_idle()
     for future in [future for future in _in_hand if future.done()]:
         del _in_hand[future]
+    _end_if_stuck()
     asked = [*_ask(silent=False), *_ask(silent=True)]
     wait_for(asked, timeout=ROUND_SECONDS)
 
@@ -66,14 +80,23 @@ def _ask(*, silent: bool) -> list[Future[None]]:
     ]
     for future in asked:
         future.add_done_callback(_tell)
-        _in_hand[future] = silent
+        _in_hand[future] = _Asked(silent)
     return asked
+
+
+def _end_if_stuck() -> None:
+    """A thread cannot be interrupted: the process ends, and with it its connections; another one
+    begins."""
+    oldest = min((asked.at for asked in _in_hand.values()), default=math.inf)
+    if time.monotonic() - oldest > STUCK_SECONDS:
+        log.error("a look has hung for %d seconds: this process ends", STUCK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _room(*, silent: bool) -> int:
     free = THREADS - len(_in_hand)
     if silent:
-        free = min(free, SILENT_THREADS - sum(_in_hand.values()))
+        free = min(free, SILENT_THREADS - sum(asked.silent for asked in _in_hand.values()))
     return max(0, min(RUNS_A_ROUND, free))
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
+from flask import Flask, current_app
 from redis import Redis
 from redis.client import Pipeline
 from rq import Queue, SimpleWorker, Worker
@@ -33,6 +34,12 @@ class _Seen:
 
 class Looking(_Seen, SimpleWorker):
     """Ticks and looks: in this very process, since connections must outlive a job."""
+
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
+        """In a context of its own: what an interrupted job leaves there is not the next one's."""
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        with app.app_context():
+            return super().perform_job(job, queue, execution)
 
 
 class Forking(_Seen, Worker):

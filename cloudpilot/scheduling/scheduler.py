@@ -23,7 +23,7 @@ TICK_ID = "cloudpilot-tick"
 TICK_SECONDS = 1
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 1  # before a Redis that is away is asked again
-JOB_SECONDS = 60
+JOB_SECONDS = 20  # a tick that hangs, as at a database that says nothing, is ended after that long
 
 
 class Clock(Scheduler):  # type: ignore[misc]  # the package has no types

@@ -1,6 +1,9 @@
 """jobs.looks: of several processes that look, which one takes what."""
 
+import os
+import signal
 from datetime import timedelta
+from threading import Event
 from uuid import UUID
 
 import pytest
@@ -34,3 +37,18 @@ def test_who_is_not_connected_takes_what_nobody_else_has_taken(
     with transaction() as session:
         taken = looks._taken(session, 10, silent=False)
     assert [run.id for run in taken] == ([make_run] if is_taken else [])
+
+
+def test_a_process_of_which_a_look_hangs_for_good_ends(
+    core: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is replaced, by one whose connections are new."""
+    ended, goes_on = [], Event()
+    monkeypatch.setattr(os, "kill", lambda *words: ended.append(words))
+    monkeypatch.setattr(looks, "_in_hand", {looks._pool.submit(goes_on.wait): looks._Asked(False)})
+    looks.look_round()
+    assert ended == []
+    monkeypatch.setattr(looks, "STUCK_SECONDS", 0)
+    looks.look_round()
+    assert ended == [(os.getpid(), signal.SIGTERM)]
+    goes_on.set()
