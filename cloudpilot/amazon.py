@@ -102,13 +102,16 @@ def _sender(access: Access, seconds: float) -> Any:
                 preload_content=False,
                 decode_content=False,
             )
+            said = AWSResponse(request.url, answer.status, answer.headers, answer)
+            if not request.stream_output:
+                said.content  # noqa: B018  (read here: the line may break in the middle of it, too)
         except ReadTimeoutError as error:
             raise NoAnswer(endpoint_url=access.endpoint, error=error) from error
         except Slow as error:
             raise ConnectTimeoutError(endpoint_url=access.endpoint, error=error) from error
         except HTTPError as error:
             raise EndpointConnectionError(endpoint_url=access.endpoint, error=error) from error
-        return AWSResponse(request.url, answer.status, answer.headers, answer)
+        return said
 
     return send
 

@@ -3,7 +3,7 @@
 # The archives of a restore: those that lie in a vault are read from there by signed requests, each
 # one going on where it was; all are proven before anything is touched. After curl.sh and requests.sh.
 
-PATIENCE=21600 # seconds in which an archive is asked for again and again
+PATIENCE=21600 # seconds in which an archive is asked for again and again, and nothing of it comes
 
 # fetch_all: sets files, where each archive lies now.
 fetch_all() {
@@ -29,7 +29,7 @@ fetch_all() {
 
 # fetch NUMBER
 fetch() {
-  local wait=1 began=$SECONDS got
+  local wait=1 failing='' got
   files[$1]=$run/work/archive.$1
   say "Fetching ${archives[$1]}, $(human "${archive_sizes[$1]}"), from the vault."
   : >"${files[$1]}"
@@ -42,8 +42,9 @@ fetch() {
       continue
     fi
     want ''
-    receive "$1" "$got" && { wait=1; continue; }
-    ((SECONDS - began < PATIENCE)) || fail 92 "The vault has not given all of ${archives[$1]} in $((PATIENCE / 3600)) hours."
+    receive "$1" "$got" && { wait=1 failing=''; continue; }
+    : "${failing:=$SECONDS}"
+    ((SECONDS - failing < PATIENCE)) || fail 92 "The vault has given nothing of ${archives[$1]} for $((PATIENCE / 3600)) hours."
     say "The vault does not answer (${why:-no answer}); again in $wait s."
     in_background sleep "$wait"
     wait=$((wait * 2 > 60 ? 60 : wait * 2))
