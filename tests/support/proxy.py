@@ -138,7 +138,7 @@ class Proxy:
                     Thread(target=self._pass_on, args=(line, *way), daemon=True).start()
 
     def _pass_on(self, line: Line, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
+        try:
             while data := source.recv(self._chunk):
                 self._flowing.wait()
                 self._hold_up()
@@ -151,6 +151,10 @@ class Proxy:
                     self.chunks += 1
             if not line.half_open:
                 sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._flowing.wait()
+            if not line.half_open:
+                reset(line)  # what breaks at one end breaks at the other
 
     def _hold_up(self) -> None:
         with self._lock:
