@@ -8,6 +8,7 @@ held while a page is rendered or a server is asked.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
@@ -22,6 +23,7 @@ NAMES = {  # so that a migration can name what it alters, on every database
     "pk": "pk_%(table_name)s",
 }
 SQLITE_BUSY_MS = 10_000
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
