@@ -11,7 +11,7 @@ from flask_migrate import Migrate
 from redis import RedisError
 
 from cloudpilot import recovery, redis_server
-from cloudpilot.db import db, reading, transaction
+from cloudpilot.db import MIGRATIONS, db, reading, transaction
 from cloudpilot.domain import audit, membership, passwords, people
 from cloudpilot.domain.audit import Action
 from cloudpilot.errors import CloudPilotError
@@ -22,12 +22,11 @@ from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.settings import MisconfiguredError, Settings
 
 CODE_BYTES = 12
-MIGRATIONS = str(Path(__file__).parent / "migrations")
 
 
 def register(app: Flask) -> None:
     """Make the commands known: `db` is Flask-Migrate's."""
-    Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
+    Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)
     app.cli.add_command(setup_code)
     app.cli.add_command(reset_owner)
     app.cli.add_command(reseal)

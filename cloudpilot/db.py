@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
@@ -34,6 +35,7 @@ GIVEN_UP = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class UtcDateTime(TypeDecorator[datetime]):

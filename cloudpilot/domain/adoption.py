@@ -48,7 +48,7 @@ class Found:
     is_signed  the recovery key of this panel has signed it
     objects    by what they are: see objects.NAMES
     beside     what else belongs to it: signatures, by whatever key
-    signature  the text of what may be one
+    signature  the texts of what may be one, see signatures.joined
     """
 
     manifest: Manifest
@@ -100,8 +100,8 @@ def adopt(session: Session, vault_id: UUID, found: Found) -> Backup | None:
 
 
 def replace(session: Session, vault_id: UUID, found: Found) -> Backup:
-    """What was taken over unverified, told and laid anew by what is signed; it is there again, if
-    the other was deleted."""
+    """What was taken over unverified, told and laid anew by what is signed, or has lain behind it;
+    it is there again, if the other was deleted."""
     backup = session.get_one(Backup, found.manifest.folder.backup)
     for copy in list(backup.copies):
         session.execute(delete(VaultObject).where(VaultObject.copy_id == copy.id))
@@ -117,9 +117,19 @@ def replace(session: Session, vault_id: UUID, found: Found) -> Backup:
 
 def is_its_place(session: Session, found: Found) -> bool:
     """Whether the backup of this id was taken over from the same folder."""
+    place = f"{found.manifest.folder.name}/"
+    return all(key.startswith(place) for key in _keys(session, found))
+
+
+def is_laid(session: Session, found: Found) -> bool:
+    """Whether the backup of this id consists of the same upload, or did before it was deleted."""
+    return found.objects[ARCHIVE].key in _keys(session, found)
+
+
+def _keys(session: Session, found: Found) -> list[str]:
     backup = session.get_one(Backup, found.manifest.folder.backup)
-    keys = select(VaultObject.key).where(VaultObject.copy_id.in_(one.id for one in backup.copies))
-    return all(key.startswith(f"{found.manifest.folder.name}/") for key in session.scalars(keys))
+    rows = VaultObject.copy_id.in_(one.id for one in backup.copies)
+    return list(session.scalars(select(VaultObject.key).where(rows)))
 
 
 def describe(session: Session, backup: Backup, told: Manifest) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, and_, false, func, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, and_, delete, false, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cloudpilot import clock
@@ -130,6 +130,24 @@ def to_go(session: Session, vault_id: UUID) -> Sequence[PanelExport]:
     kept |= {one.id for one in there[-1:]}  # it may be on its way
     going = [one for one in there if one.id not in kept]
     return [one for one in going if one.stored_at or not one.of_old_panel]
+
+
+def prune(session: Session, vault_id: UUID) -> None:
+    """Rows of what is gone go, too: nothing there is found by them any more. The newest stay, of
+    whatever became of them: the last one's failure is shown, and what is due is told by those of
+    the last day."""
+    of_vault = PanelExport.vault_id == vault_id
+    newest = select(PanelExport.id).where(of_vault)
+    newest = newest.order_by(PanelExport.created_at.desc(), PanelExport.id).limit(KEPT)
+    session.execute(
+        delete(PanelExport).where(
+            of_vault,
+            PanelExport.gone_at.is_not(None),
+            PanelExport.created_at <= clock.now() - EVERY,
+            PanelExport.id.not_in(newest),
+        ),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def is_any_late(session: Session, key: recovery.PanelKey) -> bool:

@@ -8,7 +8,7 @@ docs/adopting.md
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from cloudpilot.domain.objects import NAMES
 from cloudpilot.errors import ManifestRefused
 
 FORMAT = 1
+BETWEEN = "\x1e"  # it stands in no JSON, and a false text that has it is several false ones
 _PURPOSE = b"cloudpilot/signature/1\n"
 _OF_KEYS = b"cloudpilot/key-of-signatures/1"
 
@@ -49,6 +50,24 @@ def make(key: bytes, said: Mapping[str, Any]) -> bytes:
     signed = json.dumps(said, ensure_ascii=True, separators=(",", ":"))
     outer = {"format": FORMAT, "key": key_id(key), "hmac": _mark(key, signed), "signed": signed}
     return json.dumps(outer, indent=1).encode()
+
+
+def joined(texts: Iterable[str]) -> str | None:
+    """What may be signatures of one upload as one text, as much as is kept; none if there is none.
+
+    >>> apart(joined(["a", "b"]))
+    ['a', 'b']
+    """
+    kept = list[str]()
+    for one in texts:
+        if one and len(one) + sum(map(len, kept)) <= told.BYTES_AT_MOST:
+            kept.append(one)
+    return BETWEEN.join(kept) or None
+
+
+def apart(text: str | None) -> list[str]:
+    """What was joined."""
+    return text.split(BETWEEN) if text else []
 
 
 def opened(key: bytes, text: bytes, folder: Folder, now: datetime) -> Signed:

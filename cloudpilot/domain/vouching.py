@@ -31,15 +31,16 @@ def judge(session: Session, backup: Backup, key: bytes | None) -> bool:
     """Whether it is signed by that key; what is told of it is then what was signed. Else its row
     says why not."""
     text = session.scalar(select(Backup.signature).where(Backup.id == backup.id))
-    why = NO_KEY if text else adoption.NO_SIGNATURE
-    if key and text:
+    texts = signatures.apart(text)
+    whys = [] if key and texts else [NO_KEY if texts else adoption.NO_SIGNATURE]
+    for one in texts if key else ():
         try:
-            _believe(session, backup, key, text)
+            _believe(session, backup, key or b"", one)
         except ManifestRefused as refused:
-            why = str(refused)
+            whys.append(str(refused))
         else:
             return True
-    backup.unverified_why = why
+    backup.unverified_why = whys[-1]
     return False
 
 

@@ -18,8 +18,10 @@ class ExportDamaged(CloudPilotError):
 
 
 class ExportOfOtherVersion(CloudPilotError):
+    """Newer than this panel; what is older is updated while it is brought back."""
+
     code = "EXPORT_OF_OTHER_VERSION"
-    remedy = "Install the version of CloudPilot that is named over an empty database, import there, then update: an update keeps everything."
+    remedy = "Install the version of CloudPilot that is named, or a newer one, over an empty database, and import there."
     http_status = 409
 
 

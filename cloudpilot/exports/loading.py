@@ -1,10 +1,11 @@
 """Loading an export into an empty panel: all of it, proven, or nothing."""
 
 import json
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, insert, select, text, update
+from sqlalchemy import exists, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,30 +14,31 @@ from cloudpilot.domain import beginning
 from cloudpilot.domain.people import SetupCode
 from cloudpilot.domain.rest import Import
 from cloudpilot.errors import ExportDamaged, ExportOfOtherVersion, PanelNotEmpty
+from cloudpilot.exports.filling import Filling, Taking
 from cloudpilot.exports.lines import FORMAT, VERSION, Digest, Unpacked, panel_version
-from cloudpilot.exports.tables import THERE_BEFORE, Exported, exported
-from cloudpilot.exports.values import instant, read
+from cloudpilot.exports.older import Older
+from cloudpilot.exports.tables import THERE_BEFORE, exported
+from cloudpilot.exports.updating import is_before
+from cloudpilot.exports.values import instant
 from cloudpilot.recovery import Reader, RecoveryKey
 from cloudpilot.secrets import Sealer
-
-ROWS_AT_ONCE = 500
 
 
 def load(session: Session, sealer: Sealer, key: RecoveryKey, source: Reader) -> Import:
     """Put all of an export into this panel, sealed with its own key; it is at rest then.
 
     The caller commits: what was read is believed only once this returns. Raises PanelNotEmpty,
-    RecoveryKeyWrong, ExportDamaged, ExportOfOtherVersion.
+    RecoveryKeyWrong, ExportDamaged, ExportOfOtherVersion, ExportFailed.
     """
     _claim(session)
-    rows = _Rows(session, sealer, recovery.manifest_key(key.secret))
-    unpacked = Unpacked(rows.take)
-    try:
-        recovery.decrypt(key.secret, source, unpacked)
-        unpacked.finish()
-        first = rows.finish()
-    except (IntegrityError, DataError, OverflowError) as error:
-        raise ExportDamaged("The rows of the export do not belong together.") from error
+    with closing(_Rows(session, sealer, recovery.manifest_key(key.secret))) as rows:
+        unpacked = Unpacked(rows.take)
+        try:
+            recovery.decrypt(key.secret, source, unpacked)
+            unpacked.finish()
+            first = rows.finish()
+        except (IntegrityError, DataError, OverflowError) as error:
+            raise ExportDamaged("The rows of the export do not belong together.") from error
     return beginning.take_over(session, _at(first["made_at"]), str(first["panel"]))
 
 
@@ -51,15 +53,14 @@ def _claim(session: Session) -> None:
 
 
 class _Rows:
-    """Takes the lines of an export and puts them into the database."""
+    """Takes the lines of an export, and sees that they are all of it."""
 
     def __init__(self, session: Session, sealer: Sealer, key: bytes) -> None:
-        self._session, self._sealer, self._key = session, sealer, key
+        self._session, self._key = session, key
+        self._today = Filling(session, sealer)
+        self._into: Taking = self._today
         self._first: dict[str, Any] | None = None
-        self._tables = {one.name: one for one in exported()}
-        self._counts = dict.fromkeys(self._tables, 0)
-        self._waiting: list[dict[str, Any]] = []
-        self._of: Exported | None = None
+        self._counts: dict[str, int] = {}
         self._digest, self._is_over = Digest(), False
 
     def take(self, one: bytes) -> None:
@@ -77,40 +78,43 @@ class _Rows:
             self._row(value)
 
     def finish(self) -> dict[str, Any]:
-        """It was all: its first line. Raises ExportDamaged if it was not."""
+        """It was all, and counts: its first line. Raises ExportDamaged if it was not."""
         if self._first is None or not self._is_over:
             raise ExportDamaged("The last line of the export is missing.")
+        self._into.finish()
         return self._first
+
+    def close(self) -> None:
+        """Nothing is left of it but what is in the database."""
+        self._into.close()
 
     def _begin(self, value: dict[str, Any]) -> None:
         if value.get("format") != FORMAT:
             raise ExportDamaged("This is no export of a CloudPilot panel.")
-        ours = self._session.scalar(text("SELECT version_num FROM alembic_version"))
-        if value.get("version") != VERSION or value.get("revision") != ours:
+        ours = str(self._session.scalar(text("SELECT version_num FROM alembic_version")))
+        revision, names = value.get("revision"), value.get("counts")
+        is_older = revision != ours and is_before(revision, ours)
+        if value.get("version") != VERSION or not (is_older or revision == ours):
             raise ExportOfOtherVersion(
-                f"It was made by CloudPilot {value.get('panel')}, whose database is at"
-                f" {value.get('revision')}; this is {panel_version()}, at {ours}."
+                f"It was made by CloudPilot {value.get('panel')}, whose database is at {revision};"
+                f" this is {panel_version()}, at {ours}, and does not know that."
             )
         _at(value.get("made_at"))
-        self._first = value
+        if is_older:
+            if not isinstance(names, dict):
+                raise ExportDamaged("It does not say what it has.")
+            self._into = older = Older(self._today, ours, names.keys())
+            older.begin(str(revision))
+        self._first, self._counts = value, dict.fromkeys(self._into.names, 0)
 
     def _row(self, value: dict[str, Any]) -> None:
-        table = self._tables.get(str(value.get("table")))
-        if table is None or "row" not in value:
+        name = value.get("table")
+        if not isinstance(name, str) or name not in self._counts or "row" not in value:
             raise ExportDamaged("A line of it is no row of a table that panels have.")
-        if table is not self._of or len(self._waiting) >= ROWS_AT_ONCE:
-            self._insert()
-        self._of = table
-        self._waiting.append(read(table, self._sealer, value["row"]))
-        self._counts[table.name] += 1
-
-    def _insert(self) -> None:
-        if self._of is not None and self._waiting:
-            self._session.execute(insert(self._of.rows), self._waiting)
-        self._waiting = []
+        self._into.take(name, value["row"])
+        self._counts[name] += 1
 
     def _end(self, value: dict[str, Any]) -> None:
-        self._insert()
         if value != self._digest.end(self._key, self._counts):
             raise ExportDamaged("Its last line does not fit what came before it.")
         if self._first is None or self._first.get("counts") != self._counts:

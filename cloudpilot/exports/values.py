@@ -1,11 +1,11 @@
 """What a row is as JSON, and back. Who reads an export may not trust what is in it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Boolean, ColumnClause, Enum, Integer, Uuid
+from sqlalchemy import JSON, Boolean, ColumnClause, Enum, Integer, TableClause, Uuid
 from sqlalchemy.orm import DeclarativeBase
 
 from cloudpilot.db import UtcDateTime
@@ -42,16 +42,24 @@ def opened(exported: Exported, sealer: Sealer, row: dict[str, Any]) -> list[str]
     return stuck
 
 
-def read(exported: Exported, sealer: Sealer, row: Mapping[str, Any]) -> dict[str, Any]:
+def read(exported: Exported, sealer: Sealer, row: Any) -> dict[str, Any]:
     """The columns of a row that was exported, sealed anew; raises ExportDamaged."""
-    if not isinstance(row, dict) or set(row) != set(exported.columns):
-        raise ExportDamaged(f"A row of {exported.name} has other columns than it should.")
-    values = {}
-    for column in exported.rows.columns:
-        values[column.name] = _value(exported.name, column, row[column.name])
+    values = typed(exported.rows, row, exported.sealed)
     for name, sealed in exported.sealed.items():
         values[name] = _sealed(sealer, _place(sealed, values["id"]), row[name])
     return values
+
+
+def typed(rows: TableClause, row: Any, but: Collection[str] = ()) -> dict[str, Any]:
+    """The columns of a row as a database takes them, without those of `but`; raises
+    ExportDamaged."""
+    if not isinstance(row, dict) or set(row) != set(rows.columns.keys()):
+        raise ExportDamaged(f"A row of {rows.name} has other columns than it should.")
+    return {
+        one.name: _value(rows.name, one, row[one.name])
+        for one in rows.columns
+        if one.name not in but
+    }
 
 
 def _value(table: str, column: ColumnClause[Any], value: Any) -> Any:
@@ -65,7 +73,7 @@ def _value(table: str, column: ColumnClause[Any], value: Any) -> Any:
 
 def _typed(kind: Any, value: Any) -> Any:
     if isinstance(kind, Uuid):
-        return UUID(value)
+        return UUID(_text(value))
     if isinstance(kind, UtcDateTime):
         return instant(value)
     if isinstance(kind, Enum):
@@ -74,7 +82,7 @@ def _typed(kind: Any, value: Any) -> Any:
     wanted = bool if isinstance(kind, Boolean) else int if isinstance(kind, Integer) else None
     if wanted and type(value) is not wanted:
         raise TypeError(value)
-    return value if wanted or isinstance(value, dict) else _text(value)
+    return value if wanted else _text(value)
 
 
 def instant(value: str) -> datetime:
@@ -85,8 +93,10 @@ def instant(value: str) -> datetime:
     return at
 
 
-def _text(value: str) -> str:
+def _text(value: object) -> str:
     """What every database takes: no NUL, nothing that is no character."""
+    if not isinstance(value, str):
+        raise TypeError(value)
     if "\x00" in value:
         raise ValueError("There is a NUL in it.")
     value.encode()

@@ -95,7 +95,7 @@ def _all(
     yield line(first)
     for table in tables:
         written.counts[table.name] = 0
-        for row in _rows(connection, table):
+        for row in rows(connection, table):
             written.stuck += opened(table, sealer, row)
             written.counts[table.name] += 1
             yield line({"table": table.name, "row": row})
@@ -105,10 +105,11 @@ def _count(connection: Connection, table: Exported) -> int:
     return connection.scalar(select(func.count()).select_from(table.table)) or 0
 
 
-def _rows(connection: Connection, table: Exported) -> Iterator[dict[str, Any]]:
-    rows = select(*(table.table.columns[name] for name in table.columns))
+def rows(connection: Connection, table: Exported) -> Iterator[dict[str, Any]]:
+    """Its rows, in the order in which they are numbered; what is sealed is as it stands there."""
+    every = select(*(table.table.columns[name] for name in table.columns))
     if table.name in NUMBERED:
-        rows = rows.order_by(table.table.columns["id"])
-    found = connection.execute(rows, execution_options={"yield_per": ROWS_AT_ONCE})
+        every = every.order_by(table.table.columns["id"])
+    found = connection.execute(every, execution_options={"yield_per": ROWS_AT_ONCE})
     for row in found.mappings():
         yield dict(row)

@@ -42,7 +42,9 @@ from cloudpilot.vaults.base import StoredObject, Vault
 SECONDS = 60  # of one job, a folder more or less
 SIGNED_SECONDS = 300
 TWICE = "A backup of this id lies in another folder, too: which is the right one is not known."
-SIGNATURES_AT_MOST = 3  # of one upload that are read beside those by the name of our own key
+# Of one upload, that are read beside those by the name of our own key: the newest, and the oldest,
+# since the right one is laid there right after the proof.
+SIGNATURES_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +133,16 @@ def _again(session: Session, where: Where, found: Found) -> tuple[Fate, str]:
         return (Fate.SIGNED if signed else Fate.KNOWN), ""
     if not adoption.is_its_place(session, found):
         return Fate.REFUSED, TWICE
-    backup = session.get_one(Backup, folder.backup)
-    if backup.deleted_at:
+    backup, is_same = session.get_one(Backup, folder.backup), adoption.is_laid(session, found)
+    if backup.deleted_at and not is_same:  # it lay behind the one that somebody has deleted
+        backup, fate = adoption.replace(session, where.id, found), Fate.UNVERIFIED
+    elif backup.deleted_at:
         return Fate.KNOWN, ""
-    backup.signature = found.signature
+    else:
+        fate = Fate.KNOWN
+        backup.signature = found.signature if is_same else backup.signature
     vouching.judge(session, backup, where.key)
-    return Fate.KNOWN, ""
+    return fate, ""
 
 
 def _go_on_later(run: Run) -> None:
@@ -175,14 +181,14 @@ def _attempt(where: Where, there: Lying[StoredObject], attempt: UUID) -> Found:
     if overwritten:
         return overwritten
     beside = _beside(there, attempt)
-    newest = _newest_text(where, there.signatures(attempt))
+    texts = _texts(where, there.signatures(attempt))
     body = small(where.vault, there.manifest(attempt))
     manifest = manifests.parse(body, there.folder, clock.now())
     names = there.objects(attempt, manifest.archive)
     objects = {name: laid(where.vault, one.key) for name, one in names.items()}
     if objects[ARCHIVE].size != manifest.made.size:
         raise ManifestRefused("The archive is not of the size that its manifest says.")
-    return Found(manifest, attempt, objects, newest, beside=beside)
+    return Found(manifest, attempt, objects, texts, beside=beside)
 
 
 def _opened(where: Where, there: Lying[StoredObject], attempt: UUID) -> Iterator[Found]:
@@ -205,12 +211,15 @@ def _beside(there: Lying[StoredObject], attempt: UUID) -> list[Laid]:
     return [Laid(one.key, one.size, one.etag, one.version) for one in there.signatures(attempt)]
 
 
-def _newest_text(where: Where, files: Sequence[StoredObject]) -> str | None:
-    """Of the newest of these that can be read."""
-    for one in files[:SIGNATURES_AT_MOST]:
+def _texts(where: Where, files: Sequence[StoredObject]) -> str | None:
+    """Those of them that can be read, together, the oldest first: which is right only a key tells
+    that somebody may type later."""
+    newest, others = files[:SIGNATURES_AT_MOST], files[SIGNATURES_AT_MOST:]
+    texts = list[str]()
+    for one in reversed([*newest, *others[-SIGNATURES_AT_MOST:]]):
         with suppress(ManifestRefused):
-            return small(where.vault, one).decode("utf-8", "replace")
-    return None
+            texts.append(small(where.vault, one).decode("utf-8", "replace"))
+    return signatures.joined(texts)
 
 
 def laid(vault: Vault, key: str) -> Laid:

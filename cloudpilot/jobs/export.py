@@ -94,6 +94,8 @@ def _let_old_go(vault: Vault, run: Run) -> list[str]:
             said.append(f"{one.key} stays for now: {error}")
         else:
             said.append(f"{one.key} is gone.")
+    with transaction() as session:
+        panel_exports.prune(session, uploads.vault_of(run))
     return said
 
 

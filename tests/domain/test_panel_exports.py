@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock, recovery
@@ -125,3 +126,29 @@ def test_of_what_is_there_the_newest_seven_stay(core: Flask) -> None:
         going = panel_exports.to_go(session, vault.id)
         assert [one.id for one in going] == [rows[-1].id, rows[-2].id, failed.id]
         assert not {coming.id, other.id} & {one.id for one in going}
+
+
+def test_rows_of_what_is_gone_go_but_for_the_newest(core: Flask) -> None:
+    with transaction() as session:
+        vault, other = add_vault(session), add_vault(session, "other")
+        gone: dict[str, Any] = {"gone_at": clock.now(), "recipient": "r"}
+        failed = gone | {"stored_at": None, "error_code": "VAULT_DENIED"}
+        old = [add_export(session, vault, timedelta(days=days), **gone) for days in (30, 40)]
+        old.append(add_export(session, vault, timedelta(days=29), **failed))
+        stay = [
+            add_export(session, vault, timedelta(days=50), recipient="r"),  # it lies there still
+            # As the panel before this one has left it: it may be whole.
+            add_export(session, vault, timedelta(days=60), stored_at=None, recipient="r"),
+            add_export(session, other, timedelta(days=70), **gone),
+        ]
+        days = range(2, 2 + KEPT)
+        stay += [add_export(session, vault, timedelta(days=one), **failed) for one in days]
+        panel_exports.prune(session, vault.id)
+        left = set(session.scalars(select(PanelExport.id)))
+        assert left == {one.id for one in stay}
+        # Of a day of failures, one an hour, all are needed to tell when the next is due.
+        stay += [add_export(session, vault, timedelta(hours=n), **failed) for n in range(20)]
+        panel_exports.prune(session, vault.id)
+        left = set(session.scalars(select(PanelExport.id)))
+        assert left == {one.id for one in stay if one not in stay[3 : 3 + KEPT]}
+        assert not {one.id for one in old} & left

@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -191,13 +192,16 @@ def not_unpacked(key: RecoveryKey, data: bytes) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("what", [{"revision": "b7e2c95a1d04"}, {"version": 2}])
-def test_one_of_another_version_says_which_is_needed(
+@pytest.mark.parametrize(
+    "what", [{"revision": "0123456789ab"}, {"revision": None}, {"revision": []}, {"version": 2}]
+)
+def test_one_of_a_newer_version_says_which_is_needed(
     target: Any, key: RecoveryKey, what: dict[str, Any]
 ) -> None:
     first, *rows, _ = rows_of(GOOD["data"], key)
     data = forged(key, [first | what | {"panel": "9.9.9"}, *rows])
     assert "CloudPilot 9.9.9" in refused(target, key, data, ExportOfOtherVersion)
+    assert "or a newer one" in ExportOfOtherVersion.remedy
 
 
 def changed(**what: Any) -> Callable[[list[Any]], list[Any]]:
@@ -216,6 +220,17 @@ def without(rows: list[Any], name: str) -> list[Any]:
     return [row for row in rows if row.get("table") != name]
 
 
+# An older one, at which what is exported was the same as today.
+OLDER = "6c1f08d2b9e7"
+
+
+def counted(rows: list[Any]) -> list[Any]:
+    """As if its first line had known of them."""
+    found = Counter(row["table"] for row in rows[1:])
+    return [rows[0] | {"counts": dict.fromkeys(rows[0]["counts"], 0) | found}, *rows[1:]]
+
+
+@pytest.mark.parametrize("of", [{}, {"revision": OLDER}])
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -226,7 +241,10 @@ def without(rows: list[Any], name: str) -> list[Any]:
         (changed(host_keys={"a\0b": [1]}), "a NUL in host_keys"),
         (changed(port="22"), "a port that cannot be"),
         (changed(port=2**70), "do not belong together"),
-        (changed(privilege="god"), "a privilege that cannot be"),
+        (changed(name={"clear": "a"}), "a name that cannot be"),
+        (changed(name=["a"]), "a name that cannot be"),
+        (changed(id=7), "a id that cannot be"),
+        (changed(privilege="god"), "that cannot be"),
         (changed(created_at="2026-11-29T08:00:00"), "a created_at that cannot be"),
         (changed(created_at="yesterday"), "a created_at that cannot be"),
         (changed(id="1"), "a id that cannot be"),
@@ -238,18 +256,29 @@ def without(rows: list[Any], name: str) -> list[Any]:
         (lambda rows: [*rows, {"table": ["servers"], "row": {}}], "no row of a table"),
         (lambda rows: [*rows, {"table": "servers", "row": []}], "other columns"),
         (lambda rows: [*rows, {"table": "servers"}], "no row of a table"),
-        (lambda rows: [*rows, rows[-1]], "do not belong together"),
-        (lambda rows: without(rows, "people"), "do not belong together"),
+        (lambda rows: counted([*rows, rows[-1]]), "do not belong together"),
+        (lambda rows: counted(without(rows, "people")), "do not belong together"),
         (lambda rows: without(rows, "servers"), "more or fewer rows"),
         (lambda rows: [rows[0] | {"made_at": "once"}, *rows[1:]], "when it was made"),
         (lambda rows: [rows[0] | {"made_at": None}, *rows[1:]], "when it was made"),
     ],
 )
 def test_rows_that_cannot_be_are_refused(
-    target: Any, key: RecoveryKey, spoil: Callable[[list[Any]], list[Any]], said: str
+    target: Any,
+    key: RecoveryKey,
+    of: dict[str, str],
+    spoil: Callable[[list[Any]], list[Any]],
+    said: str,
 ) -> None:
-    *rows, _ = rows_of(GOOD["data"], key)
-    assert said in refused(target, key, forged(key, spoil(rows)), ExportDamaged)
+    first, *rows, _ = rows_of(GOOD["data"], key)
+    data = forged(key, spoil([first | of, *rows]))
+    assert said in refused(target, key, data, ExportDamaged)
+
+
+def test_an_older_one_says_which_tables_it_has(target: Any, key: RecoveryKey) -> None:
+    first, *rows, _ = rows_of(GOOD["data"], key)
+    data = forged(key, [first | {"revision": OLDER, "counts": None}, *rows])
+    assert "does not say what it has" in refused(target, key, data, ExportDamaged)
 
 
 def test_nothing_comes_after_the_last_line(target: Any, key: RecoveryKey) -> None:

@@ -159,6 +159,77 @@ def test_false_signatures_beside_it_hide_none(
     assert (reached.signed, reached.unverified) == (1, 0), reached
 
 
+def typed(made: RecoveryKey, vault_id: UUID) -> tuple[int, int]:
+    """How many are signed, and not, by a key that this panel has not."""
+    with transaction() as session:
+        return vouching.judge_all(session, vault_id, recovery.manifest_key(made.secret))
+
+
+def test_a_typed_key_finds_its_signature_among_false_ones(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    [own] = [one.key for one in objects(backup_id) if one.name.startswith("signature-")]
+    for n in range(7):
+        false = f"{PREFIX}/{own.rpartition('/')[0]}/signature-{n:016x}.json"
+        store.replace(false, b" " * (told.BYTES_AT_MOST - n % 2) if n > 3 else b"{}")
+    lose()
+    assert searches.progress(search(vault_id)).unverified == 1
+    assert typed(recovery.new(), vault_id) == (0, 1)
+    assert typed(made, vault_id) == (1, 0)
+    assert not found(backup_id).is_unverified
+
+
+def test_a_typed_key_reaches_behind_a_false_upload_once_that_is_deleted(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    its = {one.key for one in objects(backup_id)}
+    lay_copy(store, backup_id, "/".join(next(iter(its)).split("/")[:3]), UUID(int=1))
+    lose()
+    search(vault_id)
+    assert typed(made, vault_id) == (0, 1)
+    assert not {one.key for one in objects(backup_id)} & its
+    delete_it(backup_id)
+    reached = searches.progress(search(vault_id))
+    assert (reached.unverified, reached.refused) == (1, 0)
+    assert {one.key for one in objects(backup_id)} == its
+    assert found(backup_id).deleted_at is None
+    assert typed(made, vault_id) == (1, 0)
+
+
+def test_what_is_laid_there_later_takes_no_signature_from_it(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    made = make_key(core)
+    backup_id = signed_backup(site_id, vault_id)
+    its = {one.key for one in objects(backup_id)}
+    lose()
+    search(vault_id)
+    lay_copy(store, backup_id, "/".join(next(iter(its)).split("/")[:3]), UUID(int=1))
+    assert searches.progress(search(vault_id)).known == 1
+    assert {one.key for one in objects(backup_id)} == its
+    assert typed(made, vault_id) == (1, 0)
+
+
+def test_what_was_deleted_stays_so_if_it_is_found_again(
+    core: Flask, site_id: UUID, vault_id: UUID, store: Store
+) -> None:
+    """A store that lists for a while what it has deleted."""
+    backup_id = back_up(site_id, vault_id)
+    drive()
+    kept = {one.key: store.body(f"{PREFIX}/{one.key}") for one in objects(backup_id)}
+    lose()
+    search(vault_id)
+    delete_it(backup_id)
+    for key, body in kept.items():
+        store.replace(f"{PREFIX}/{key}", body)
+    assert searches.progress(search(vault_id)).known == 1
+    assert found(backup_id).deleted_at
+
+
 def lay_copy(store: Store, backup_id: UUID, place: str, attempt: UUID) -> None:
     """Somebody lays the same there, as of another upload, with a false signature."""
     for one in objects(backup_id):

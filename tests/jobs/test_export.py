@@ -1,6 +1,7 @@
 """The panel's own export as the queue makes it: into a real store, and open again with its key."""
 
 import gzip
+from datetime import timedelta
 from io import BytesIO
 from uuid import UUID
 
@@ -144,10 +145,16 @@ def test_the_oldest_go_and_nothing_else_does(
     with transaction() as session:  # another panel's, of which this one has no row
         [row] = session.scalars(select(PanelExport))
         session.delete(row)
+    with transaction() as session:
+        past = [PanelExport(vault_id=vault_id, key=f"{n}", recipient="r") for n in range(3)]
+        for one in past:
+            one.created_at, one.gone_at = clock.now() - timedelta(days=9), clock.now()
+        session.add_all(past)
     for _ in range(4):
         last = exported(vault_id)
         assert last.status is Status.COMPLETED
     assert "is gone." in last.log
+    assert not {one.id for one in past} & {row.id for row in rows()}
     mine = [row.key for row in rows() if row.gone_at is None]
     assert len(mine) == 2
     assert there(vault_id) == sorted([*mine, first.options["key"]])
