@@ -121,11 +121,11 @@ def _close(session: Session) -> None:
 
 @event.listens_for(Engine, "handle_error")
 def _distrust_after_an_interruption(context: ExceptionContext) -> None:
-    """A job that takes too long is interrupted, maybe while it waits for the database: then its
-    connection is in the middle of a statement, and nobody may use it again."""
-    dialect, error = context.dialect, context.original_exception
-    was_sent = context.execution_context is not None or context.statement is None
-    if was_sent and not isinstance(error, dialect.loaded_dbapi.Error):
+    """A job that takes too long is interrupted, maybe while it waits for PostgreSQL: then its
+    connection is in the middle of a statement, and nobody may use it again. (What SQLite does is
+    over before a signal is heard.)"""
+    is_theirs = isinstance(context.original_exception, context.dialect.loaded_dbapi.Error)
+    if context.dialect.name == "postgresql" and not is_theirs:
         context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
 
 
