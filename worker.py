@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import Any
 
 from rq import SimpleWorker, Worker
 
@@ -32,7 +33,11 @@ from cloudpilot.scheduling.scheduler import Clock
 from cloudpilot.settings import MisconfiguredError, Settings, from_environment
 
 WORKERS = 2  # that do all kinds of work, beside the one that looks and the one that is kept free
-WORKER_OPTIONS = {"worker_ttl": 30, "job_monitoring_interval": 3, "maintenance_interval": 15}
+WORKER_OPTIONS: dict[str, Any] = {
+    "worker_ttl": 30,
+    "job_monitoring_interval": 3,
+    "maintenance_interval": 15,
+}
 FILES = 8192  # that the process that looks may have open
 PAUSE_SECONDS = 1  # before a process that died is replaced
 

@@ -99,7 +99,15 @@ def over_ssh(world: World, pipe: str, archive: Path) -> None:
     key.write_text(world.sshd.private_key.reveal())
     key.chmod(0o600)
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-q"]
-    login = ["ssh", "-i", key, *options, "-p", str(world.sshd.port), f"{world.sshd.user}@127.0.0.1"]
+    login = [
+        "ssh",
+        "-i",
+        str(key),
+        *options,
+        "-p",
+        str(world.sshd.port),
+        f"{world.sshd.user}@127.0.0.1",
+    ]
     command = f"{tar} -C {world.files} . | {pipe.format(archive)} && sync {archive}"
     subprocess.run([*login, command], check=True, stdout=subprocess.DEVNULL)
     archive.unlink()

@@ -1,12 +1,13 @@
 """Dumps against the plain tools: `make bench` runs it; `python -m bench.dumps` alone."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from bench.figures import say, timed
-from bench.runs import done
+from bench.runs import done, nothing
 from bench.watching import Watched, watched
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.detached import Place
@@ -116,7 +117,7 @@ def run(
         place,
         script.backup(what),
         what.secrets(),
-        meanwhile=lambda: look and watched(seen, mark, home),
+        meanwhile=partial(watched, seen, mark, home) if look else nothing,
     )
     seen.archive = int(report.result["size"])
     detached.remove(session, place.root, place.backup_id)

@@ -111,7 +111,7 @@ class Restic:
 
     def _restic(self, *words: str) -> None:
         environ = {"RESTIC_PASSWORD": "bench", "RESTIC_CACHE_DIR": f"{self.repository}.cache"}
-        command = ["restic", "--quiet", "--repo", self.repository, *words]
+        command = ["restic", "--quiet", "--repo", str(self.repository), *words]
         subprocess.run(command, check=True, env=os.environ | environ)
 
 

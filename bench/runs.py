@@ -13,13 +13,17 @@ from cloudpilot.secrets import Secret
 PAUSE = 0.05  # seconds between two looks
 
 
+def nothing() -> None:
+    """Only wait."""
+
+
 def done(
     session: Session,
     place: Place,
     files: Mapping[str, bytes],
     secrets: Mapping[str, Secret] = MappingProxyType({}),
     *,
-    meanwhile: Callable[[], object] = lambda: None,
+    meanwhile: Callable[[], None] = nothing,
 ) -> Report:
     """To its end, which has to be a good one."""
     detached.launch(session, place, files, secrets)

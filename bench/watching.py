@@ -26,7 +26,8 @@ class Watched:
 
 def watched(seen: Watched, mark: str, folder: Path) -> None:
     """Look once at all processes that have this mark."""
-    of_all, unnamed = 0, {}
+    of_all = 0
+    unnamed: dict[int, int] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if f"CLOUDPILOT_RUN={mark}".encode() not in (process / "environ").read_bytes():

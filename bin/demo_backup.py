@@ -5,15 +5,17 @@ import time
 from contextlib import suppress
 from uuid import UUID
 
+from sqlalchemy import select
+
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import backups, databases, destinations, overview, requests, runs
+from cloudpilot.domain import backups, databases, destinations, requests, runs
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Offsite
 from cloudpilot.domain.requests import Wish
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
 from cloudpilot.domain.sites import Site
-from cloudpilot.domain.status import Status
+from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import BackupInProgress, CloudPilotError
 from cloudpilot.jobs import queue, work
 from cloudpilot.kinds import BackupType
@@ -87,7 +89,8 @@ def say(text: str) -> None:
 def _under_way() -> list[Run]:
     """What is at work on the server now."""
     with reading() as session:
-        return [run for run in overview.active_runs(session) if run.kind.is_on_server]
+        rows = select(Run).where(Run.status.in_(ACTIVE), Run.kind.in_(work.KINDS))
+        return list(session.scalars(rows))
 
 
 def _progress(run: Run) -> str:
