@@ -162,8 +162,10 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
         error_code=error.code,
         error_detail=str(error),
     )
-    refused = isinstance(error, VaultDenied | VaultMissing) and not objects_of(session, run)
-    return [] if refused or is_old else [_follow(session, run, RunKind.ABANDON)]
+    # Refused at the first question nothing was begun; later an answer may have been lost before.
+    refused = isinstance(error, VaultDenied | VaultMissing) and not run.attempts
+    nothing = refused and not objects_of(session, run)
+    return [] if nothing or is_old else [_follow(session, run, RunKind.ABANDON)]
 
 
 def is_of_old_panel(session: Session, run: Run) -> bool:

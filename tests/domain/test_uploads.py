@@ -250,6 +250,17 @@ def test_where_nothing_was_begun_nothing_is_taken_back(backup_id: UUID) -> None:
         assert following.kind is RunKind.ABANDON
 
 
+def test_where_an_answer_was_lost_before_what_it_may_have_begun_is_taken_back(
+    backup_id: UUID,
+) -> None:
+    with transaction() as session:
+        run = asked(session, backup_id)
+        lost = VaultUnreachable("No answer.")
+        runs.put_off(session, run, lost, next_look_at=clock.now())
+        [following] = outcomes.not_uploaded(session, run, VaultDenied("No."))
+        assert following.kind is RunKind.ABANDON
+
+
 def test_what_is_being_deleted_neither_goes_on_nor_fails(backup_id: UUID) -> None:
     with transaction() as session:
         backup, _, person = of(session, backup_id)
