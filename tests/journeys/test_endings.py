@@ -74,11 +74,20 @@ def test_a_worker_whose_job_hangs_ends_in_time_and_gives_the_run_back(
     assert_whole(world, run_id)
 
 
+def horses(world: World) -> list[int]:
+    """The processes of jobs: each is the first of a group of its own."""
+    found = []
+    for pid in world.processes.children("worker"):
+        with suppress(ProcessLookupError):
+            found += [pid] if os.getpgid(pid) == pid else []
+    return found
+
+
 def test_a_job_that_does_not_listen_is_killed(world: World) -> None:
     address = world.sshd.address
     with proxied(address.host, address.port) as proxy:
         hanging_start(world, proxy)
-        [horse] = [pid for pid in world.processes.children("worker") if os.getpgid(pid) == pid]
+        [horse] = until(lambda: horses(world), lambda found: len(found) == 1)  # others have ended
         os.kill(horse, signal.SIGSTOP)  # as one that waits for a name server in C
         assert ends(world, "worker", the_first_alone) < AT_MOST + 1
         assert not is_there(horse)

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-JOURNEYS = ("tests/journeys/", "tests/chaos/")
+JOURNEYS = (
+    "tests/journeys/",
+    "tests/chaos/",
+    # Types a signed address as a person does: who looks for such in all processes would see it.
+    "tests/downloads/test_members.py::test_a_large_file_in_a_vault_comes_without_the_panel",
+)
 
 
 class Together(LoadScopeScheduling):
