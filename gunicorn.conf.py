@@ -3,11 +3,10 @@
 import os
 import sys
 
-from cloudpilot.settings import MisconfiguredError, from_environment
+from cloudpilot.settings import MisconfiguredError, from_environment, listening
 
 wsgi_app = "wsgi:app"
-everywhere = "0.0.0.0"  # noqa: S104  (a PaaS reaches the process from outside its container)
-bind = f"{os.environ.get('CLOUDPILOT_BIND', everywhere)}:{os.environ.get('PORT', '5000')}"
+bind, _faults = listening(os.environ)
 worker_class = "gthread"
 threads = 16
 workers = 1  # more of them are more processes: start `web` as often as wanted
@@ -21,7 +20,10 @@ control_socket_disable = True
 
 def on_starting(_server: object) -> None:
     """Ends the start: a worker that cannot begin would be started again and again."""
+    faults = list(_faults)
     try:
         from_environment(os.environ)
-    except MisconfiguredError as faults:
-        sys.exit(str(faults))
+    except MisconfiguredError as found:
+        faults.insert(0, str(found))
+    if faults:
+        sys.exit("\n".join(faults))
