@@ -13,6 +13,9 @@ workers = 1  # more of them are more processes: start `web` as often as wanted
 # A request that is under way at SIGTERM may go on for so long. A PaaS kills after thirty seconds; a
 # download that has not ended by then breaks off, and its reader sees that it did.
 graceful_timeout = 20
+# Load balancers keep idle connections for 60 to 90 seconds, to use them again. Who closes first, at
+# the moment a request comes, has lost it: that must not be us. An idle one holds no thread.
+keepalive = 95
 accesslog = "/dev/null"
 worker_tmp_dir = "/dev/shm"  # noqa: S108  (a disk that is busy must not make a heartbeat late)
 control_socket_disable = True

@@ -2,23 +2,30 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 from honcho.environ import parse_procfile
 
 from cloudpilot import ROOT
 from cloudpilot.options import OPTIONS
-from cloudpilot.settings import from_environment
+from cloudpilot.settings import Settings, from_environment
 from tests.support import postgres
 from tests.support.database import SECRET_KEY
+from tests.support.panel import running
 
 APP = json.loads((ROOT / "app.json").read_text())
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
+A_BALANCER_KEEPS = 90  # seconds, an idle connection
 WHOLE = {
     "DATABASE_URL": "sqlite:///nowhere.db",
     "REDIS_URL": "unix:///nowhere",
@@ -119,6 +126,32 @@ def test_the_demo_with_a_wrong_setting_ends_with_a_sentence(
     home = {"CLOUDPILOT_HOME": str(tmp_path)}
     [fault] = ended([sys.executable, "-m", "bin.demo"], home | wrong).splitlines()
     assert fault.startswith(f"{next(iter(wrong))} is wrong: ")
+
+
+def test_idle_connections_of_a_load_balancer_hold_no_thread_and_no_restart(
+    core: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    """Kept for longer than a load balancer keeps them, or it would use one that is just closed."""
+    said = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    assert said["keepalive"] > A_BALANCER_KEEPS
+    environ = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    with running(WHOLE | environ, tmp_path, "web") as processes, ExitStack() as idle:
+        for _number in range(3 * said["threads"]):
+            connection = HTTPConnection("127.0.0.1", processes.port, timeout=10)
+            idle.callback(connection.close)
+            assert asked(connection) == "keep-alive"
+        began = time.monotonic()
+        assert processes.stop("web") == 0
+        assert time.monotonic() - began < said["graceful_timeout"] / 2
+
+
+def asked(connection: HTTPConnection) -> str | None:
+    """Whether it stays, after one request."""
+    connection.request("GET", "/healthz")
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 200
+    return answer.getheader("Connection")
 
 
 def ended(command: list[str], environ: dict[str, str]) -> str:
