@@ -150,7 +150,11 @@ def check_redis() -> None:
 @click.command("export", cls=_Command)
 @click.argument("file", default="-")
 def export(file: str) -> None:
-    """Write all of the panel to FILE, or out with -, encrypted for its recovery key."""
+    """Write all of the panel to FILE, or out with -, encrypted for its recovery key.
+
+    A FILE that is there is replaced once the export is whole.
+    """
+    was_there = Path(file).is_file()
     try:
         written = _export(file)
     except CloudPilotError as error:
@@ -158,6 +162,8 @@ def export(file: str) -> None:
     with transaction() as session:
         audit.record(session, audit.COMMAND_LINE, Action.PANEL_EXPORTED, rows=written.counts)
     click.echo(f"{sum(written.counts.values())} rows.", err=True)
+    if was_there and file != "-":
+        click.echo(f"{file} was there before: it has been replaced.", err=True)
     if written.stuck:
         click.echo(f"Left sealed, since no key opens it: {', '.join(written.stuck)}.", err=True)
 
