@@ -66,6 +66,7 @@ from cloudpilot.errors.on_server import (
     SecretKeyWrong,
     StillThere,
     ToolMissing,
+    WriteDenied,
 )
 from cloudpilot.errors.reaching import (
     AddressRefused,
@@ -192,4 +193,5 @@ __all__ = [
     "VaultMissing",
     "VaultRefused",
     "VaultUnreachable",
+    "WriteDenied",
 ]
