@@ -10,6 +10,7 @@ Each may be started as often as wanted, on as many machines as wanted, and kille
 """
 
 import gc
+import logging
 import multiprocessing
 import os
 import resource
@@ -17,17 +18,20 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
+from redis.exceptions import RedisError
 from rq import SimpleWorker, Worker
 
-from cloudpilot import create_core, domain, log, redis_server
+from cloudpilot import create_core, domain, redis_server
 from cloudpilot.db import db
-from cloudpilot.jobs import leaving, looks, runs, workers  # noqa: F401  (before the fork: their pages are shared)
+from cloudpilot.jobs import leaving, looks, runs, waiting, workers  # noqa: F401  (before the fork: their pages are shared)
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
+from cloudpilot.log import configure
 from cloudpilot.scheduling import tick  # noqa: F401
 from cloudpilot.scheduling.scheduler import Clock
 from cloudpilot.settings import MisconfiguredError, Settings, from_environment
@@ -39,7 +43,10 @@ WORKER_OPTIONS: dict[str, Any] = {
     "maintenance_interval": 15,
 }
 FILES = 8192  # that the process that looks may have open
-PAUSE_SECONDS = 1  # before a process that died is replaced
+PAUSE_SECONDS, LONGEST_PAUSE = 1, 5  # before a process that died is replaced
+LIVED_SECONDS = 10  # who has lived for so long did not die of how it began
+
+log = logging.getLogger("worker")
 
 
 def _may_open_many() -> None:
@@ -77,6 +84,8 @@ def serve_clock(settings: Settings) -> None:
 
 
 def _serve(settings: Settings, kind: type[Worker | SimpleWorker], *queues: str) -> None:
+    waiting.in_one_line()
+    waiting.for_redis(settings)
     app = create_core(settings)
     connection = app.extensions["redis"]
     with app.app_context():
@@ -96,13 +105,37 @@ def _forget_connections() -> None:
     db.engine.dispose(close=False)
 
 
+@dataclass(slots=True)
+class _Post:
+    """One of the children, and when another takes its place."""
+
+    start: Callable[[Settings], None]
+    child: BaseProcess | None = None
+    pause: float = 0
+    changes_at: float = 0  # time.monotonic: of a child, its start; of none, the next one's
+
+    def fill(self, settings: Settings) -> None:
+        """Begin a child if there is none and it is time for one."""
+        if self.child is None and time.monotonic() >= self.changes_at:
+            self.child, self.changes_at = _child(self.start, settings), time.monotonic()
+
+    def leave(self) -> None:
+        """It has died. What ends by itself again and again has a reason that stays for a while."""
+        if self.child is None or self.child.is_alive():
+            return
+        self.child.join()
+        has_lived = time.monotonic() - self.changes_at > LIVED_SECONDS
+        again = has_lived or (self.child.exitcode or 0) < 0  # killed: that is nothing of ours
+        self.pause = PAUSE_SECONDS if again else min(2 * self.pause or PAUSE_SECONDS, LONGEST_PAUSE)
+        self.child, self.changes_at = None, time.monotonic() + self.pause
+
+
 def serve_all(settings: Settings) -> None:
     """All of it as children of this process; one that dies is replaced."""
     domain.load()
     gc.collect()
     gc.freeze()  # or the first collection in each child would copy what they share
-    starts: list[Callable[[Settings], None]] = [serve_looks, serve_asked, *[serve_work] * WORKERS]
-    children = {_child(start, settings): start for start in starts}
+    posts = [_Post(start) for start in (serve_looks, serve_asked, *[serve_work] * WORKERS)]
     told: set[BaseProcess] = set()
     ends_at = 0.0  # time.monotonic; 0: nobody wants it to end
 
@@ -112,17 +145,17 @@ def serve_all(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    while children:
-        wait([child.sentinel for child in children], timeout=PAUSE_SECONDS / 4)
-        for child in [child for child in children if not child.is_alive()]:
-            start = children.pop(child)
-            child.join()
+    while True:
+        for post in posts:
+            post.leave()
             if not ends_at:
-                time.sleep(PAUSE_SECONDS)  # Redis may be away: not as fast as we can
-            if not ends_at:
-                children[_child(start, settings)] = start
+                post.fill(settings)
+        children = [post.child for post in posts if post.child]
         if ends_at:
+            if not children:
+                return
             _tell(children, told, is_late=time.monotonic() > ends_at)
+        wait([child.sentinel for child in children], timeout=PAUSE_SECONDS / 4)
 
 
 def _tell(children: Iterable[BaseProcess], told: set[BaseProcess], *, is_late: bool) -> None:
@@ -135,6 +168,22 @@ def _tell(children: Iterable[BaseProcess], told: set[BaseProcess], *, is_late: b
             child.terminate()
 
 
+def _played(role: Callable[[Settings], None], settings: Settings) -> None:
+    """A role until its end. What ends it otherwise is one line of the log, and status 1."""
+    try:
+        role(settings)
+    except RedisError as error:
+        waiting.told.tell(f"Redis does not answer: {type(error).__name__}")
+    except MisconfiguredError as fault:
+        log.error("%s", fault)  # noqa: TRY400  (it says all that there is to say)
+    except Exception:
+        log.exception("%s has ended", role.__name__)
+    else:
+        return
+    sys.stderr.flush()
+    os._exit(1)  # a look that hangs would keep the process
+
+
 def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess:
     parent = os.getpid()
 
@@ -142,7 +191,7 @@ def _child(start: Callable[[Settings], None], settings: Settings) -> BaseProcess
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to pass on
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         leaving.end_with_parent(parent)
-        start(settings)
+        _played(start, settings)
 
     child = multiprocessing.get_context("fork").Process(target=run, name=start.__name__)
     child.start()
@@ -163,14 +212,14 @@ def main(arguments: list[str]) -> None:
     role = ROLES.get(arguments[0] if arguments else "")
     if role is None:
         sys.exit(f"usage: worker.py [{'|'.join(name for name in ROLES if name)}]")
-    log.configure()
+    configure()
     try:
         settings = from_environment(os.environ)
-        log.configure(known=settings.secrets())
+        configure(known=settings.secrets())
         redis_server.check(settings)
     except MisconfiguredError as faults:
         sys.exit(str(faults))
-    role(settings)
+    _played(role, settings)
 
 
 if __name__ == "__main__":

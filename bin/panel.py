@@ -13,7 +13,9 @@ from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Message
 
+from cloudpilot import parsers
 from cloudpilot.embedded import redis_command
+from cloudpilot.settings import unusable
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_PORT = 5000
@@ -37,8 +39,11 @@ class Panel:
     def prepared(cls, name: str) -> "Panel":
         """A panel whose data is in `var/<name>`, on the first free port from 5000 (or PORT)."""
         home = Path(os.environ.get("CLOUDPILOT_HOME") or ROOT / "var" / name).resolve()
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        port = int(os.environ.get("PORT") or _free_port(FIRST_PORT))
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            sys.exit(unusable(home, error))
+        port = _port()
         ours = {
             "CLOUDPILOT_HOME": str(home),
             "CLOUDPILOT_BIND": os.environ.get("CLOUDPILOT_BIND", "127.0.0.1"),
@@ -109,6 +114,15 @@ class _Log:
         if " stopped (rc=" in text and not self._ending:
             print(f"{text}: everything ends. The log is {self._file.name}", flush=True)
         self._ending = self._ending or "SIG" in text or "stopped" in text
+
+
+def _port() -> int:
+    if not (given := os.environ.get("PORT")):
+        return _free_port(FIRST_PORT)
+    try:
+        return parsers.port(given, 1)
+    except ValueError as fault:
+        sys.exit(f"PORT is wrong: {fault}")
 
 
 def _free_port(first: int) -> int:

@@ -3,25 +3,49 @@
 import secrets as randomness
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 from flask import Flask, current_app, url_for
 from flask_migrate import Migrate
 from redis import RedisError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from cloudpilot import recovery, redis_server
-from cloudpilot.db import MIGRATIONS, db, reading, transaction
+from cloudpilot.db import MIGRATIONS, db, lacks_tables, reading, transaction
 from cloudpilot.domain import audit, membership, passwords, people
 from cloudpilot.domain.audit import Action
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.exports import files, loading, writing
 from cloudpilot.exports.writing import Written
 from cloudpilot.jobs import sealing
+from cloudpilot.redaction import redacted
 from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.settings import MisconfiguredError, Settings
 
 CODE_BYTES = 12
+
+
+class _Command(click.Command):
+    """What a database has against it is said in one sentence, as an error of the command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (OperationalError, ProgrammingError) as error:
+            if lacks_tables(error):
+                first = "The database lacks tables: first run `flask --app wsgi db upgrade`."
+                raise click.ClickException(first) from error
+            if isinstance(error, OperationalError):
+                raise refused(error) from error
+            raise
+
+
+def refused(error: OperationalError) -> click.ClickException:
+    """The database cannot be reached, or does not do what it should; without its password."""
+    settings: Settings = current_app.extensions["settings"]
+    first = str(error.orig).strip().partition("\n")[0]
+    return click.ClickException(f"DATABASE_URL: {redacted(first, settings.secrets())}")
 
 
 def register(app: Flask) -> None:
@@ -36,7 +60,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(load)
 
 
-@click.command("setup-code")
+@click.command("setup-code", cls=_Command)
 def setup_code() -> None:
     """Print a new code that creates the owner; nothing once there is an owner.
 
@@ -55,7 +79,7 @@ def setup_code() -> None:
         click.echo(code.reveal())
 
 
-@click.command("reset-owner")
+@click.command("reset-owner", cls=_Command)
 @click.argument("email", required=False)
 def reset_owner(email: str | None) -> None:
     """Print a link that gives an owner a new password, good once and for a day.
@@ -76,7 +100,7 @@ def reset_owner(email: str | None) -> None:
         click.echo(settings.url.rstrip("/") + url_for("links.show", token=token.reveal()))
 
 
-@click.command("reseal")
+@click.command("reseal", cls=_Command)
 def reseal() -> None:
     """Seal under the newest secret key what an older one has sealed; then old keys can go.
 
@@ -111,17 +135,26 @@ def redis_certificate() -> None:
 
 @click.command("check-redis")
 def check_redis() -> None:
-    """Fail if Redis shows a certificate that is not trusted. Part of the release phase."""
+    """Fail if Redis shows a certificate that is not trusted. Part of the release phase.
+
+    One that does not answer is no failure: it may be back when the processes start, who wait.
+    """
     try:
-        redis_server.check(current_app.extensions["settings"])
+        trouble = redis_server.check(current_app.extensions["settings"])
     except MisconfiguredError as fault:
         raise click.ClickException(str(fault)) from fault
+    if trouble:
+        click.echo(f"{trouble}. The release goes on: all processes wait for it.", err=True)
 
 
-@click.command("export")
+@click.command("export", cls=_Command)
 @click.argument("file", default="-")
 def export(file: str) -> None:
-    """Write all of the panel to FILE, or out with -, encrypted for its recovery key."""
+    """Write all of the panel to FILE, or out with -, encrypted for its recovery key.
+
+    A FILE that is there is replaced once the export is whole.
+    """
+    was_there = Path(file).is_file()
     try:
         written = _export(file)
     except CloudPilotError as error:
@@ -129,6 +162,8 @@ def export(file: str) -> None:
     with transaction() as session:
         audit.record(session, audit.COMMAND_LINE, Action.PANEL_EXPORTED, rows=written.counts)
     click.echo(f"{sum(written.counts.values())} rows.", err=True)
+    if was_there and file != "-":
+        click.echo(f"{file} was there before: it has been replaced.", err=True)
     if written.stuck:
         click.echo(f"Left sealed, since no key opens it: {', '.join(written.stuck)}.", err=True)
 
@@ -144,7 +179,7 @@ def _export(file: str) -> Written:
     return writing.write(db.engine, sealer, whom, sys.stdout.buffer)
 
 
-@click.command("import")
+@click.command("import", cls=_Command)
 @click.argument("file", type=click.File("rb"))
 def load(file: IO[bytes]) -> None:
     """Bring back the panel that FILE is an export of; into an empty panel only.

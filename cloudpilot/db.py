@@ -15,7 +15,7 @@ from typing import Any
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, Dialect, Engine, ExceptionContext, MetaData, TypeDecorator, event
 from sqlalchemy import DateTime as _DateTime
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,9 @@ GIVEN_UP = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+# Undefined table and column, as PostgreSQL numbers them and SQLite says it.
+NOT_MIGRATED = {"42P01", "42703"}
+NOT_MIGRATED_WORDS = ("no such table", "no such column")
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -117,6 +120,12 @@ def _close(session: Session) -> None:
         session.close()
     except SQLAlchemyError as error:
         log.warning("a connection to the database is given up: %s", type(error).__name__)
+
+
+def lacks_tables(error: DBAPIError) -> bool:
+    """Whether the migrations have not been run, or not all of them."""
+    code = getattr(error.orig, "sqlstate", None)
+    return code in NOT_MIGRATED or str(error.orig).startswith(NOT_MIGRATED_WORDS)
 
 
 @event.listens_for(Engine, "handle_error")

@@ -86,10 +86,11 @@ def distrust(error: BaseException) -> str | None:
     return None
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings) -> str | None:
     """Raises MisconfiguredError if Redis shows a certificate that is not to be believed.
 
     A Redis that does not answer is no fault of the settings: it is waited for, but not here.
+    Returned is a sentence that says so.
     """
     try:
         with client(settings, **IMPATIENT) as redis:
@@ -98,6 +99,8 @@ def check(settings: Settings) -> None:
         why = distrust(error)
         if why:
             raise MisconfiguredError(advice(settings, why)) from error
+        return f"Redis does not answer: {type(error).__name__}"
+    return None
 
 
 def advice(settings: Settings, why: str) -> str:

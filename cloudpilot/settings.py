@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from cloudpilot import parsers
 from cloudpilot.options import OPTIONS
 from cloudpilot.secrets import Secret
 
@@ -58,11 +59,34 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     """The settings of this process; raises MisconfiguredError that names every fault."""
     given = {name: value for name, value in environ.items() if value}
     if home := given.get("CLOUDPILOT_HOME"):
-        given = _embedded(Path(home).resolve()) | given
+        try:
+            given = _embedded(Path(home).resolve()) | given
+        except OSError as error:
+            raise MisconfiguredError(unusable(home, error)) from error
     values, faults = _read(given)
     if faults:
         raise MisconfiguredError("\n".join(faults))
     return Settings(**values, home=Path(home).resolve() if home else None)
+
+
+def unusable(home: str | Path, error: OSError) -> str:
+    """The sentence for a CLOUDPILOT_HOME in which nothing can be kept."""
+    return f"CLOUDPILOT_HOME is wrong: {error.filename or home}: {error.strerror}."
+
+
+def listening(environ: Mapping[str, str]) -> tuple[str, list[str]]:
+    """What gunicorn is to bind, and a sentence for each fault in what says so."""
+    everywhere = "0.0.0.0"  # noqa: S104  (a PaaS reaches the process from outside its container)
+    host, port, faults = environ.get("CLOUDPILOT_BIND") or everywhere, 0, []
+    try:
+        port = parsers.port(environ.get("PORT") or "5000")
+    except ValueError as fault:
+        faults.append(f"PORT is wrong: {fault}")
+    try:
+        host = parsers.own_address(host)
+    except ValueError as fault:
+        faults.append(f"CLOUDPILOT_BIND is wrong: {fault}")
+    return f"{host}:{port}", faults
 
 
 def _read(given: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

@@ -49,7 +49,17 @@ def test_every_fault_is_named_at_once() -> None:
     [
         ("DATABASE_URL", "mysql://host/name"),
         ("DATABASE_URL", "panel.db"),
+        ("DATABASE_URL", "postgresql://u:p@host:notaport/name"),
+        ("DATABASE_URL", "postgres://u:p@host:99999/name"),
+        ("DATABASE_URL", "postgresql+psycopg://[::1]:0/name"),
         ("REDIS_URL", "host:6379"),
+        ("REDIS_URL", "redis://host:99999/0"),
+        ("REDIS_URL", "redis://:half#of-a-password@host:1/0"),
+        ("REDIS_URL", "redis://host:1/abc"),
+        ("REDIS_URL", "redis://[host:1/0"),
+        ("REDIS_URL", "redis://host:1/0?db=one"),
+        ("REDIS_URL", "redis://host:1/0?nothing=1"),
+        ("REDIS_URL", "unix://"),
         ("CLOUDPILOT_URL", "backups.example.com"),
         ("CLOUDPILOT_TRUSTED_PROXIES", "one"),
         ("CLOUDPILOT_TRUSTED_PROXIES", "1.5"),
@@ -58,12 +68,38 @@ def test_every_fault_is_named_at_once() -> None:
         ("CLOUDPILOT_LOOK_SECONDS", "601"),
         ("CLOUDPILOT_LOOK_SECONDS_AT_MOST", "3600"),
         ("CLOUDPILOT_LEASE_SECONDS", "241"),
+        ("CLOUDPILOT_SECRET_KEY", "k" * 44),
+        ("CLOUDPILOT_METRICS_TOKEN", "abcdefg" * 6),
         ("CLOUDPILOT_SECRET_KEYS_OLD", "short"),
     ],
 )
 def test_what_is_wrong_stops_the_start_with_a_sentence(name: str, value: str) -> None:
-    with pytest.raises(MisconfiguredError, match=rf"^{name} is wrong: .*\.$"):
+    with pytest.raises(MisconfiguredError, match=rf"^{name} is wrong: .*\.$") as fault:
         from_environment(WHOLE | {name: value})
+    assert "half" not in str(fault.value)  # of a password
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://u:p/#:p@host:5432/name?sslmode=require"),
+        ("DATABASE_URL", "postgresql://[::1]:65535/name"),
+        ("DATABASE_URL", "postgresql:///name?host=/run/postgresql"),
+        ("REDIS_URL", "rediss://:p%23@[::1]:6380"),
+        ("REDIS_URL", "redis://host:6379/15?socket_timeout=3"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=3"),
+        ("CLOUDPILOT_SECRET_KEY", "abcdefgh" * 4),
+        ("CLOUDPILOT_SECRET_KEYS_OLD", "k" * 44),  # once it was taken: what it sealed must open
+    ],
+)
+def test_what_is_unusual_is_taken(name: str, value: str) -> None:
+    from_environment(WHOLE | {name: value})
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", __file__])
+def test_a_home_that_cannot_be_made_is_said(home: str) -> None:
+    with pytest.raises(MisconfiguredError, match=rf"^CLOUDPILOT_HOME is wrong: {home}: [A-Z].*\.$"):
+        from_environment({"CLOUDPILOT_HOME": home})
 
 
 @pytest.mark.parametrize("seconds", ["41.9", "4", "0"])

@@ -149,7 +149,7 @@ def _of_path(path: Mapping[str, Any], into: str) -> list[Obstacle]:
     if into and path["kind"] != "absent":
         return [Obstacle("INVALID_CONFIG", f"{target} is there already: choose another folder.")]
     if not path["writable"]:
-        return [Obstacle("PERMISSION_DENIED", f"Nothing may be written beside {target}.")]
+        return [Obstacle("WRITE_DENIED", f"Nothing may be written beside {target}.")]
     return []
 
 

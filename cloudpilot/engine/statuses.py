@@ -39,6 +39,7 @@ from cloudpilot.errors import (
     VaultDenied,
     VaultMissing,
     VaultUnreachable,
+    WriteDenied,
 )
 
 BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
@@ -77,6 +78,7 @@ BY_EXIT_STATUS: Mapping[int, type[CloudPilotError]] = {
     114: ArchiveMissing,
     115: IndexMissing,
     116: DownloadFailed,
+    117: WriteDenied,
     127: ToolMissing,  # the shell's own: no such command
 }
 

@@ -66,6 +66,7 @@ from cloudpilot.errors.on_server import (
     SecretKeyWrong,
     StillThere,
     ToolMissing,
+    WriteDenied,
 )
 from cloudpilot.errors.reaching import (
     AddressRefused,
@@ -82,6 +83,7 @@ from cloudpilot.errors.recovery import (
     ExportDamaged,
     ExportFailed,
     ExportOfOtherVersion,
+    ExportPathWrong,
     NotTakenOver,
     PanelAtRest,
     PanelNotEmpty,
@@ -134,6 +136,7 @@ __all__ = [
     "ExportDamaged",
     "ExportFailed",
     "ExportOfOtherVersion",
+    "ExportPathWrong",
     "FormExpired",
     "HostKeyChanged",
     "HostKeyUnknown",
@@ -190,4 +193,5 @@ __all__ = [
     "VaultMissing",
     "VaultRefused",
     "VaultUnreachable",
+    "WriteDenied",
 ]

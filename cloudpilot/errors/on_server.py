@@ -39,6 +39,11 @@ class PermissionDenied(CloudPilotError):
     http_status = 502
 
 
+class WriteDenied(PermissionDenied):
+    code = "WRITE_DENIED"
+    remedy = "Let the user write to what is named, for example `setfacl -m u:cloudpilot:rwX PATH`, or choose another directory."
+
+
 class PrivilegeMissing(CloudPilotError):
     code = "PRIVILEGE_MISSING"
     remedy = "Run the set-up command from the server's page again: it gives back what the panel was allowed to read."

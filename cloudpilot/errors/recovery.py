@@ -45,6 +45,12 @@ class ExportFailed(CloudPilotError):
     http_status = 503
 
 
+class ExportPathWrong(ExportFailed):
+    code = "EXPORT_PATH_WRONG"
+    remedy = "Name a file in a folder that is there and that you may write to; a file that has this name is replaced."
+    http_status = 422
+
+
 class NotTakenOver(CloudPilotError):
     """The panel before this one was asked for it, and may have done it."""
 

@@ -1,5 +1,6 @@
 """Exports as files: nothing of one is shown or sent before it is whole."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from typing import IO
 
 from sqlalchemy import Engine
 
-from cloudpilot.errors import ExportFailed
+from cloudpilot.errors import ExportFailed, ExportPathWrong
 from cloudpilot.exports.writing import For, Written, write
 from cloudpilot.secrets import Sealer
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def name(made_at: datetime) -> str:
@@ -42,11 +45,19 @@ def spooled(engine: Engine, sealer: Sealer, whom: For) -> tuple[IO[bytes], Writt
 
 
 def saved(engine: Engine, sealer: Sealer, whom: For, to: Path) -> Written:
-    """An export as a file for its owner alone, there once it is whole; raises ExportFailed."""
+    """An export as a file for its owner alone, there once it is whole: until then the file that had
+    its name is as it was. Raises ExportFailed; ExportPathWrong before anything is written."""
     draft = to.with_name(f"{to.name}.{os.getpid()}.part")
+    try:
+        if to.exists() and not to.is_file():
+            raise ExportPathWrong(f"{to} is there, and is no file.")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        if error.errno in FULL:
+            raise _failed(error) from error
+        raise ExportPathWrong(f"{to} cannot be written: {error.strerror}.") from error
     with _told():
         try:
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 written = write(engine, sealer, whom, file)
                 file.flush()
@@ -62,4 +73,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ExportFailed(f"The export could not be written: {error.strerror}.") from error
+        raise _failed(error) from error
+
+
+def _failed(error: OSError) -> ExportFailed:
+    return ExportFailed(f"The export could not be written: {error.strerror}.")

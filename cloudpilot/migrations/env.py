@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from alembic import context
 from flask import current_app
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from cloudpilot.cli import refused
 
 migrate = current_app.extensions["migrate"]
 database = migrate.db
@@ -18,7 +21,11 @@ def run() -> None:
     if given is not None:
         walk(given)
         return
-    with database.engine.connect().execution_options(writes=True) as connection:
+    try:
+        connection = database.engine.connect()
+    except OperationalError as error:
+        raise refused(error) from error
+    with connection.execution_options(writes=True):
         walk(connection)
 
 

@@ -65,7 +65,7 @@ def test_what_goes_into_a_folder_is_told_with_it() -> None:
         (path(kind="other"), "", ["PATH_MISSING"]),
         (path(), "/back", ["INVALID_CONFIG"]),
         (path(kind="absent"), "/back", []),
-        (path(writable=False), "", ["PERMISSION_DENIED"]),
+        (path(writable=False), "", ["WRITE_DENIED"]),
     ],
 )
 def test_what_stands_in_the_way_of_a_path(

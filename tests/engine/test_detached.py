@@ -23,6 +23,7 @@ from cloudpilot.errors import (
     RunKilled,
     RunLost,
     RunStopped,
+    WriteDenied,
 )
 from cloudpilot.reports import Report
 from tests.engine.conftest import Backups, script_of
@@ -351,7 +352,7 @@ def test_what_may_not_be_removed_is_reported(plain_backups: Backups) -> None:
     foreign = Path(place.backup_directory, "foreign")
     foreign.mkdir()
     (foreign / "file").touch()
-    with pytest.raises(PermissionDenied, match="foreign"):
+    with pytest.raises(WriteDenied, match="foreign"):
         detached.remove(plain_backups.session, place.root, place.backup_id)
     assert foreign.exists()
     (foreign / "file").unlink()
@@ -419,7 +420,7 @@ def test_a_backup_directory_is_made_with_all_above_it(
 def test_a_folder_that_we_may_not_make_is_said(plain_backups: Backups) -> None:
     if not IS_ROOT:
         must_run("root", "the account may be allowed anything")
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(WriteDenied, match="cannot be created"):
         detached.launch(
             plain_backups.session, Place("/root-of-nobody/x", "b", "r"), script_of(ONCE)
         )

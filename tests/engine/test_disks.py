@@ -258,6 +258,16 @@ def test_a_disk_that_is_mounted_read_only_has_its_own_name(backups: Backups, dis
             small.start(filled(disk.with_name("site"), 1))
 
 
+@pytest.mark.parametrize("root", ["root", "with/folders/above"])
+def test_so_has_one_on_which_the_directory_is_still_to_be_made(
+    backups: Backups, disk: Path, root: str
+) -> None:
+    with mounted(disk, "50m", "mode=755,ro"):
+        away = Backups(backups.session, disk / root)
+        with pytest.raises(BackupDirReadOnly, match=f"The disk of {disk}/{root} is mounted"):
+            away.start(disk)
+
+
 @contextmanager
 def failing(where: Path, megabytes: int = 60) -> Iterator[None]:
     """A disk that the system makes read-only once it has met an error on it."""

@@ -1,5 +1,7 @@
 """`flask --app wsgi export` and `import`, as somebody types them who has lost a panel."""
 
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,35 @@ def test_it_comes_out_where_a_pipe_takes_it(small: Flask, key: RecoveryKey) -> N
     said = run(small, "export")
     assert said.exit_code == 0
     assert said.stdout_bytes.startswith(b"age-encryption.org/v1\n")
+
+
+@pytest.mark.parametrize("there", ["none/x.age", "file/x.age", ""])
+def test_a_place_where_no_file_can_be_is_said(small: Flask, tmp_path: Path, there: str) -> None:
+    (tmp_path / "file").touch()
+    said = run(small, "export", str(tmp_path / there))
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "[EXPORT_PATH_WRONG]" in said.stderr
+    assert "Name a file in a folder that is there" in said.stderr
+    assert "space" not in said.stderr
+
+
+def test_an_export_takes_the_place_of_a_file_once_it_is_whole(small: Flask, tmp_path: Path) -> None:
+    file = tmp_path / "panel.age"
+    file.write_bytes(b"the one before")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))
+    try:
+        said = run(small, "export", str(file))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert (said.exit_code, "File too large. Free some space" in said.stderr) == (1, True)
+    assert (list(tmp_path.glob("panel.age*")), file.read_bytes()) == ([file], b"the one before")
+    said = run(small, "export", str(file))
+    assert f"{file} was there before: it has been replaced." in said.stderr
+    assert file.read_bytes().startswith(b"age-encryption.org/v1\n")
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_wrong_is_said_with_what_to_do(small: Flask, new: New, tmp_path: Path) -> None:

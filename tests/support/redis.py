@@ -27,9 +27,9 @@ def running(home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def server(home: Path) -> Iterator[int]:
+def server(home: Path, port: int = 0) -> Iterator[int]:
     """One that listens on a port of loopback, and keeps nothing."""
-    port = free_port()
+    port = port or free_port()
     words = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(home))
     process = subprocess.Popen([redis_command(Path("/"))[0], *words], stdout=subprocess.DEVNULL)
     try:

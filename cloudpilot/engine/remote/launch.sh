@@ -24,10 +24,16 @@ not_removed() {
 
 # make_root ROOT: ours and written by nobody else, or refused; 0700 if it is new.
 make_root() {
-  local above=${1%/*}
+  local above=${1%/*} said
   if ! [ -e "$1" ] && ! [ -L "$1" ]; then
-    (umask 022 && mkdir -p -- "${above:-/}") || fail 77 "$above cannot be created by $(id -un)."
-    [ -w "${above:-/}" ] || fail 77 "$1 cannot be created: $(id -un) may not write to ${above:-/}."
+    said=$(umask 022 && mkdir -p -- "${above:-/}" 2>&1) || {
+      [[ $said != *': Read-only file system' ]] || fail 112 "The disk of $1 is mounted read-only."
+      fail 117 "$above cannot be created by $(id -un)."
+    }
+    if ! [ -w "${above:-/}" ]; then # not even for root, if the disk is read-only
+      ! is_read_only "${above:-/}" || fail 112 "The disk of $1 is mounted read-only."
+      fail 117 "$1 cannot be created: $(id -un) may not write to ${above:-/}."
+    fi
     mkdir -- "$1" 2>/dev/null # or another launch has, at this very moment
   fi
   own_directory "$1"

@@ -27,13 +27,13 @@ lets_in() {
 # comes first. Without LINE, those lines go.
 edit() {
   local new whole=1 status
-  new=$(mktemp "$file.XXXXXXXX") || fail 77 "$(id -un) may not write beside $file."
+  new=$(mktemp "$file.XXXXXXXX") || fail 117 "$(id -un) may not write beside $file."
   if [ -s "$file" ] && [ -n "$(tail -c 1 -- "$file")" ]; then whole=0; fi
   OLD=$1 LINE=${2:-} WHOLE=$whole awk "$AWK" "$file" >"$new" && chmod --reference="$file" -- "$new" &&
     sync -- "$new" && mv -fT -- "$new" "$file"
   status=$?
   rm -f -- "$new"
-  ((status == 0)) || fail 77 "$file cannot be written by $(id -un)."
+  ((status == 0)) || fail 117 "$file cannot be written by $(id -un)."
   if command -v restorecon >/dev/null; then restorecon "$file" 2>/dev/null; fi
 }
 

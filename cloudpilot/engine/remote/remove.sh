@@ -36,7 +36,7 @@ delete() {
   error=$(rm -rf --one-file-system -- "$1" 2>&1) && return
   error=${error%%$'\n'*}
   case $error in
-    *': Permission denied' | *': Operation not permitted') fail 77 "${error#rm: }." ;;
+    *': Permission denied' | *': Operation not permitted') fail 117 "${error#rm: }." ;;
     *': Read-only file system') fail 112 "The disk of $1 is mounted read-only." ;;
     *) fail 80 "${error#rm: }." ;;
   esac

@@ -30,7 +30,7 @@ mark() {
   touch -- "$1/stop" 2>/dev/null && return
   ! no_room "${1%/*}" || fail 71 "The disk of ${1%/*} is full: not even the mark to stop can be left there."
   ! is_read_only "${1%/*}" || fail 112 "The disk of ${1%/*} is mounted read-only."
-  fail 77 "The mark to stop cannot be left in $1."
+  fail 117 "The mark to stop cannot be left in $1."
 }
 
 stop "$@"

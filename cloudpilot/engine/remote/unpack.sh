@@ -154,7 +154,7 @@ make_stagings() {
     time=$(as_rights stat -c %.9Y -- "${staged%/*}")
     printf '%s\0%s\0' "$staged" "$time" >>"$kept/stagings" || fail_to_note
     sync "$kept/stagings" || fail_to_note
-    as_rights mkdir -m 700 -- "$staged" 2>work/trouble || fail 77 "$(tail -n 1 work/trouble)"
+    as_rights mkdir -m 700 -- "$staged" 2>work/trouble || fail 117 "$(tail -n 1 work/trouble)"
     as_rights touch --date="@$time" -- "${staged%/*}"
   done
 }
