@@ -16,6 +16,7 @@ class Report:
     total: int | None = None  # bytes; None while unknown
     log: str = ""  # its last lines, safe to show
     over: bool = False
+    ended_ago: int = 0  # seconds since then, by the clock of who has done it; 0 while unknown
     error: CloudPilotError | None = None  # why it failed; only when over
     result: Mapping[str, str] = field(default_factory=dict)  # counts, sizes, names; only when over
     census: tuple[str, ...] = ()  # what is in its dumps, as census.pl says it; only when over

@@ -51,6 +51,11 @@ class Lying(Generic[One]):
             same.append(one)
             same.sort(key=lambda each: each.modified_at, reverse=True)
 
+    def newest(self) -> datetime | None:
+        """When the newest object of those that are looked at was made."""
+        named = (same[0].modified_at for names in self.attempts.values() for same in names.values())
+        return max(named, default=None)
+
     def with_manifests(self) -> list[UUID]:
         """The attempts that may be whole, the newest first; raises ManifestRefused if there is
         none, or more than anybody has made."""

@@ -151,10 +151,10 @@ def _database(value: object) -> dict[str, Any]:
     return {
         "id": str(told.identity(value["id"])),
         "engine": Engine(value["engine"]).value,
-        "where": plain(told.text(value["where"]), TEXT_AT_MOST),
-        "user": plain(told.text(value["user"]), TEXT_AT_MOST),
+        "where": told.short(value["where"], TEXT_AT_MOST),
+        "user": told.short(value["user"], TEXT_AT_MOST),
         "all_but": value["all_but"] is True,
-        "names": [plain(told.text(one), TEXT_AT_MOST) for one in told.listed(value, "names", 1000)],
+        "names": [told.short(one, TEXT_AT_MOST) for one in told.listed(value, "names", 1000)],
     }
 
 

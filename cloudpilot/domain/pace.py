@@ -6,6 +6,7 @@ BACK_OFF_AT_MOST = timedelta(hours=1)
 SILENCE_AT_MOST = timedelta(minutes=5)
 FARTHEST = timedelta(minutes=30)  # work on a server is never left alone for so long
 FARTHEST_OF_ALL = timedelta(hours=2)  # nor is anything, by us: we back off, and lease, for an hour
+NEWS = timedelta(minutes=1)  # so long what was seen is taken for how it stands
 YOUNG = timedelta(seconds=60)
 RATE_AT_MOST = 2**50  # bytes a second: faster than anything, and a column holds it
 RATE_WINDOW = 5  # looks over which a rate is smoothed
@@ -25,6 +26,22 @@ def pause_before_next_look(
     if watched or age < YOUNG:
         return fastest
     return max(fastest, min(slowest, age / 20))
+
+
+def is_old(seen: timedelta | None, overdue: timedelta, pause: timedelta) -> bool:
+    """Whether what is known of work that goes on is no news any more: nobody has looked.
+
+    seen     how long ago it was seen at work; None of what nobody looks at
+    overdue  since when somebody should have looked
+    pause    between two looks, as a rule
+
+    >>> second, minute = timedelta(seconds=1), timedelta(minutes=1)
+    >>> is_old(61 * second, -minute, second), is_old(61 * second, -minute, minute)
+    (True, False)
+    >>> is_old(None, 61 * second, second), is_old(None, second, second)
+    (True, False)
+    """
+    return overdue > NEWS or (seen is not None and seen > max(NEWS, 2 * pause))
 
 
 def ends_within(done: int, total: int | None, rate: int, seconds: float) -> bool:

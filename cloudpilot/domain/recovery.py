@@ -27,7 +27,7 @@ class PanelKey(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     recipient: Mapped[str]  # public: "age1…"
     manifest_key: Mapped[str]  # sealed at `manifest_key_place`; base64 of 32 bytes
-    # Argon2id of its last characters, until somebody has typed them.
+    # Argon2id of its last characters: for who types them, and types them again.
     ending_hash: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey(Person.id))
@@ -77,12 +77,13 @@ def add(
 
 
 def confirm(session: Session, key: PanelKey) -> None:
-    """Somebody has it: from now on it counts. Raises InvalidState if a newer one was made."""
-    newest = unconfirmed(session)
+    """Somebody has it: from now on it counts, if it did not before. Raises InvalidState if a newer
+    one was made."""
+    newest = session.scalar(_newest())
     if newest is None or newest.id != key.id:
-        raise InvalidState("Meanwhile another recovery key was made, or this one was confirmed.")
-    waiting = update(PanelKey).where(PanelKey.id == key.id)
-    session.execute(waiting.values(confirmed_at=clock.now(), ending_hash=None))
+        raise InvalidState("Meanwhile another recovery key was made.")
+    waiting = update(PanelKey).where(PanelKey.id == key.id, PanelKey.confirmed_at.is_(None))
+    session.execute(waiting.values(confirmed_at=clock.now()))
 
 
 def _newest() -> Select[PanelKey]:

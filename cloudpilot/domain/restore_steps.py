@@ -1,7 +1,7 @@
 """How a restore goes: begun, saved, done, put back, forgotten; each step in one transaction."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -162,20 +162,25 @@ def _give_up_waiting(session: Session, backup: Backup, error: CloudPilotError, w
 
 def done(session: Session, run: Run) -> list[Run]:
     """It is in its place; what was there before is kept for a time."""
-    return _completed(session, of_run(session, run))
+    return _completed(session, run)
 
 
 def stands(session: Session, run: Run) -> list[Run]:
     """It had been done when its run was lost, and what it has restored in place is for good: it
     was not put back."""
-    return _completed(session, of_run(session, run), error_code=None, error_detail=None)
+    return _completed(session, run, error_code=None, error_detail=None)
 
 
-def _completed(session: Session, restore: Restore, **also: Any) -> list[Run]:
-    now = clock.now()
-    kept: dict[str, Any] = {"finished_at": now, "kept_until": now + KEPT}
+def _completed(session: Session, run: Run, **also: Any) -> list[Run]:
+    # Its end may be known late: what is kept is kept from then on.
+    kept: dict[str, Any] = {"finished_at": _ended(run), "kept_until": clock.now() + KEPT}
+    restore = of_run(session, run)
     restore.move(session, RestoreStatus.COMPLETED, **kept, **also)
     return []
+
+
+def _ended(run: Run) -> datetime:
+    return run.finished_at or clock.now()
 
 
 def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
@@ -183,7 +188,7 @@ def failed(session: Session, run: Run, error: CloudPilotError) -> list[Run]:
     restore = of_run(session, run)
     also = {"error_code": error.code, "error_detail": str(error)}
     if run.sent_at is None:
-        ended = {"finished_at": clock.now(), "logins": None}
+        ended = {"finished_at": _ended(run), "logins": None}
         restore.move(session, RestoreStatus.FAILED, because=error, **ended, **also)
         return []
     restore.move(session, RestoreStatus.UNDOING, because=error, **also)
@@ -218,7 +223,7 @@ def put_back(session: Session, run: Run) -> list[Run]:
     """All is as it was; what the restore has left on the server goes."""
     restore = of_run(session, run)
     after = RestoreStatus.FAILED if restore.error_code else RestoreStatus.UNDONE
-    restore.move(session, after, finished_at=clock.now(), kept_until=None, logins=None)
+    restore.move(session, after, finished_at=_ended(run), kept_until=None, logins=None)
     return [add_run(session, restore, RunKind.CLEAR, run.requested_by)]
 
 

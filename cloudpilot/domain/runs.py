@@ -6,7 +6,7 @@ one that dies is replaced when the time has come again.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -207,6 +207,15 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
         execution_options={"synchronize_session": False},
     )
     session.refresh(run)
+
+
+def ended_at(run: Run, report: Report) -> datetime:
+    """When the work that a look has found over came to its end: not when somebody looked, which
+    may be long after it. Never before it was last seen at work, whatever the server's clock says;
+    to be asked before the look is noted."""
+    now = clock.now()
+    known = [now - timedelta(seconds=report.ended_ago), run.started_at, run.seen_at]
+    return min(now, max(instant for instant in known if instant))
 
 
 def put_off(

@@ -3,7 +3,7 @@ that any job goes on with it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -38,7 +38,8 @@ class Progress:
     cursor   the last folder that was looked at; they come in the order of their names
     servers  how many servers those are of that were found
     server   the id of the last of them
-    whys     of folders that were not understood, the first: the folder and a sentence
+    whys     of folders that were not understood, the first: the folder, a sentence, and when the
+             newest object there was made, or nothing
     """
 
     cursor: str = ""
@@ -55,12 +56,15 @@ class Progress:
         """How many backups have got rows."""
         return self.signed + self.unverified
 
-    def after(self, folder: Folder, fate: Fate, why: str = "") -> "Progress":
-        """One folder further; `why` it was refused."""
+    def after(
+        self, folder: Folder, fate: Fate, why: str = "", made_at: datetime | None = None
+    ) -> "Progress":
+        """One folder further; `why` it was refused, and when what lies there was made."""
         counted = {fate.value: getattr(self, fate.value) + 1}
         new = replace(self, cursor=folder.name, **counted)
         if fate is Fate.REFUSED:
-            return replace(new, whys=[*self.whys, [folder.name, why]][:WHYS_KEPT])
+            made = f"{made_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if made_at else ""
+            return replace(new, whys=[*self.whys, [folder.name, why, made]][:WHYS_KEPT])
         if fate is Fate.KNOWN or str(folder.server) == self.server:
             return new
         return replace(new, servers=self.servers + 1, server=str(folder.server))

@@ -72,6 +72,28 @@ def apart(text: str | None) -> list[str]:
 
 def opened(key: bytes, text: bytes, folder: Folder, now: datetime) -> Signed:
     """What it says, if this key has signed it and it is of this folder; raises ManifestRefused."""
+    try:
+        return _opened(key, text, folder, now)
+    except ManifestRefused as refused:
+        raise ManifestRefused(_of_signature(str(refused))) from refused
+
+
+def _of_signature(why: str) -> str:
+    """Said on the page of a backup, what is wrong with its signature must not be taken for what is
+    wrong with it.
+
+    >>> _of_signature("It is no JSON."), _of_signature("What should be an id is none.")
+    ('Its signature is no JSON.', 'Its signature cannot be used: what should be an id is none.')
+    """
+    if why.startswith(("Its signature ", "It is signed ")):
+        return why
+    if why.startswith("It "):
+        return f"Its signature {why[3:]}"
+    why = why.removeprefix("The manifest cannot be used: ")
+    return f"Its signature cannot be used: {why[:1].lower()}{why[1:]}"
+
+
+def _opened(key: bytes, text: bytes, folder: Folder, now: datetime) -> Signed:
     outer = told.read(text)
     if outer.get("format") != FORMAT:
         raise ManifestRefused("Its signature is of a format that this version does not know.")

@@ -50,7 +50,15 @@ def moment(value: object, now: datetime) -> datetime:
 
 def name(value: object) -> str:
     """A name as it may be shown: what cannot be seen is written as an escape."""
-    return plain(text(value), NAME_LENGTH) or "(no name)"
+    return short(value, NAME_LENGTH) or "(no name)"
+
+
+def short(value: object, most: int) -> str:
+    """Text of so many characters at most, as it may be shown: cut, a longer one would be taken for
+    another. What only its escapes make longer is cut."""
+    if len(text(value)) > most:
+        raise ManifestRefused("It has a name that is longer than any that CloudPilot writes.")
+    return plain(text(value), most)
 
 
 def mapping(said: Mapping[str, Any], key: str) -> Mapping[str, Any]:

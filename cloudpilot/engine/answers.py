@@ -13,6 +13,7 @@ from cloudpilot.text import decode, lines
 LIVES = frozenset({"alive", "dead", "rebooted", "none", "gone"})
 NUMBER_AT_MOST = 2**63 - 1  # what a column of the database takes
 WANTS_AT_MOST = 8  # lines
+AGO_AT_MOST = 10 * 366 * 24 * 3600  # seconds: nobody's work ended before
 LOST = "The process is gone and left no word."
 REBOOTED = "The server was restarted while it was at work."
 INCOMPLETE = "The script ended without saying that its work is complete."
@@ -59,6 +60,7 @@ def parse(answer: bytes) -> Report:
         total=total,
         log=redacted("\n".join(words.all("L"))),
         over=over,
+        ended_ago=_ago(words),
         error=_why(words, life, status, result) if over else None,
         result=result if over else {},
         census=tuple(words.all("C")) if over else (),
@@ -87,6 +89,17 @@ def _why(
     if "stop" in words.by_tag:
         return RunStopped(STOPPED)
     return RunLost(REBOOTED if life == "rebooted" else LOST)
+
+
+def _ago(words: _Words) -> int:
+    """How many seconds ago its last word was written, by one clock: that it differs from ours, or
+    was set meanwhile, makes no end that has yet to come.
+
+    >>> [_ago(_sorted(f"now 100\\nended {at}".splitlines())) for at in ("93", "107", "", "x")]
+    [7, 0, 0, 0]
+    """
+    now, ended = number(words.last("now")), number(words.last("ended"))
+    return 0 if now is None or ended is None else max(0, min(now - ended, AGO_AT_MOST))
 
 
 def _progress(text: str) -> tuple[str, int, int | None]:

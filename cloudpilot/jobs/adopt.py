@@ -83,7 +83,7 @@ def words(reached: Progress) -> str:
     new = f"{reached.signed:,} signed, {reached.unverified:,} unverified"
     rest = f"{reached.known:,} were known, {reached.refused:,} folders were not understood."
     found = f"{reached.found:,} new backups of {reached.servers:,} servers: {new}. {rest}"
-    return "\n".join([found, *(f"{folder}: {why}" for folder, why in reached.whys)])
+    return "\n".join([found, *(f"{folder}: {why}" for folder, why, *_ in reached.whys)])
 
 
 def _looked_at(
@@ -106,7 +106,7 @@ def _looked_at(
             fate, why = Fate.REFUSED, TWICE
         else:
             fate, why = _fate(session, where, found, why)
-        new = reached.after(there.folder, fate, why)
+        new = reached.after(there.folder, fate, why, there.newest())
         searches.note(row, new)
         return new
 

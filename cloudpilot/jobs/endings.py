@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,7 @@ from cloudpilot.domain import (
     uploads,
 )
 from cloudpilot.domain.archives import Made
+from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import RunKind
@@ -25,6 +27,7 @@ from cloudpilot.kinds import RunKind
 class Ending:
     """How a run has ended: with `error`, or well.
 
+    at        when the work ended
     made      the archive, if one was made
     warnings  what was left out of it
     leave     do not have removed or put back what may lie on the server: nobody knows what it is,
@@ -32,6 +35,7 @@ class Ending:
     stands    what was to be put back had been done for good
     """
 
+    at: datetime
     made: Made | None
     error: CloudPilotError | None
     warnings: Sequence[str] = ()
@@ -53,6 +57,7 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
         return []  # it was streamed to an upload that has failed
     if ending.made:
         following = outcomes.completed(session, backup, ending.made, list(ending.warnings))
+        _ended_then(backup, ending)
         if ending.leave:
             restore_steps.saved_for_old_panel(session, backup)
         waiting = proofs.archive_is_known(session, backup)
@@ -62,8 +67,18 @@ def _made(session: Session, run: Run, ending: Ending) -> list[Run]:
     restore_steps.not_saved(session, backup, ending.error)
     if ending.leave:
         outcomes.lost(session, backup, ending.error)
-        return []
-    return outcomes.failed(session, backup, ending.error, sent=run.sent_at is not None)
+        following = []
+    else:
+        sent = run.sent_at is not None
+        following = outcomes.failed(session, backup, ending.error, sent=sent)
+    _ended_then(backup, ending)
+    return following
+
+
+def _ended_then(backup: Backup, ending: Ending) -> None:
+    """It took as long as its making, also if that is known much later."""
+    if backup.finished_at:  # else it is on its way to its vault
+        backup.finished_at = ending.at
 
 
 def _snapshot_made(session: Session, run: Run, ending: Ending) -> list[Run]:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import current_app
@@ -86,9 +86,10 @@ def settle(run: Run, report: Report, pause: timedelta) -> None:
     """Write down what the work said; if it is over, how it ended."""
     with transaction() as session:
         row = runs.find(session, run.id)
+        ended_at = runs.ended_at(row, report)
         runs.note(session, row, report, next_look_at=clock.now() + pause)
         if row.status is Status.RUNNING and report.over:
-            _end(session, row, report)
+            _end(session, row, report, at=ended_at)
 
 
 def complete(run: Run, report: Report) -> None:
@@ -195,20 +196,31 @@ def _may_pass(run: Run, error: CloudPilotError) -> bool:
     return error.transient and run.attempts + 1 < settings().start_attempts
 
 
-def _end(session: Session, run: Run, report: Report, *, leave: bool = False) -> None:
-    """Move the run and what hangs on it, in one transaction."""
+def _end(
+    session: Session,
+    run: Run,
+    report: Report,
+    *,
+    leave: bool = False,
+    at: datetime | None = None,
+) -> None:
+    """Move the run and what hangs on it, in one transaction.
+
+    at  when it ended, if that is known and not just now
+    """
     made, error = _outcome(run, report)
+    at = at or clock.now()
     run.move(
         session,
         Status.FAILED if error else Status.COMPLETED,
         because=error,
-        finished_at=clock.now(),
+        finished_at=at,
         error_code=error.code if error else None,
         error_detail=str(error) if error else None,
     )
     leave = leave or run.of_old_panel
     stands = report.result.get("stands") == "1"
-    ending = Ending(made, error, report.warnings, leave, stands)
+    ending = Ending(at, made, error, report.warnings, leave, stands)
     for following in endings.follow(session, run, ending):
         queue.ring(session, following)
 

@@ -6,7 +6,7 @@ Redis that was emptied, one is set by who misses it: from then on it is waited f
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -40,11 +40,11 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What one round trip to Redis has found.
+    """What two round trips to Redis have found.
 
     ages     seconds since each part was seen
     queues   how many jobs wait in each queue
-    workers  how many have signed on for each queue and not off
+    workers  how many serve each queue; one that was killed counts for a minute and a half
     distrust what is wrong with the certificate of Redis, if that is why it was not asked
     """
 
@@ -123,19 +123,29 @@ def _asked(connection: Redis) -> Pulse:
         for name in QUEUES:
             asked.llen(f"rq:queue:{name}")
         for name in QUEUES:
-            asked.scard(f"rq:workers:{name}")
-        numbers: Sequence[int] = asked.execute()
+            asked.smembers(f"rq:workers:{name}")
+        answers = asked.execute()
+    numbers: Sequence[int] = answers[: len(Part) + len(QUEUES)]
     left = dict(zip(Part, numbers, strict=False))
     missed = [part for part, milliseconds in left.items() if milliseconds < 0]
-    if missed:
-        with connection.pipeline(transaction=False) as marks:
-            for part in missed:
-                marks.set(_key(part), "missed", nx=True, px=KEEP_MS)
-            marks.execute()
     ages = {part: (KEEP_MS - ms) / 1000 if ms >= 0 else 0.0 for part, ms in left.items()}
-    of_queues = numbers[len(Part) :]
-    waiting = dict(zip(QUEUES, of_queues, strict=False))
-    return Pulse(True, ages, waiting, dict(zip(QUEUES, of_queues[len(QUEUES) :], strict=True)))
+    waiting = dict(zip(QUEUES, numbers[len(Part) :], strict=True))
+    signed_on: Sequence[Collection[bytes]] = answers[len(numbers) :]
+    return Pulse(True, ages, waiting, _alive(connection, signed_on, missed))
+
+
+def _alive(
+    connection: Redis, signed_on: Sequence[Collection[bytes]], missed: Sequence[Part]
+) -> dict[str, int]:
+    """How many serve each queue: who was killed has not signed off, but its own key goes when
+    nothing is heard of it. The same round trip marks what was missed."""
+    with connection.pipeline(transaction=False) as asked:
+        for keys in signed_on:
+            asked.exists(*keys or ("rq:workers:nobody",))
+        for part in missed:
+            asked.set(_key(part), "missed", nx=True, px=KEEP_MS)
+        counts: Sequence[int] = asked.execute()
+    return dict(zip(QUEUES, counts, strict=False))
 
 
 def _key(part: Part) -> str:

@@ -1,7 +1,7 @@
 """How values are said on a page: sizes, times, durations; and where static files are."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,12 +11,17 @@ from jinja2 import StrictUndefined
 
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
-from cloudpilot.domain import goodness, index, removals
+from cloudpilot.domain import goodness, index, pace, removals
 from cloudpilot.domain.chains import WHY_FULL
 from cloudpilot.domain.retention import policy_sentence
+from cloudpilot.domain.runs import Run
+from cloudpilot.domain.status import Status
 from cloudpilot.domain.trees import WHY_WHOLE
+from cloudpilot.kinds import RunKind
 from cloudpilot.sizes import human_bytes
 from cloudpilot.web import pictures, verdict, words
+
+CLOUDS_PAUSE = timedelta(minutes=1)  # between two looks at what a cloud makes; see jobs.snapshot
 
 
 def exact_bytes(count: int) -> str:
@@ -92,6 +97,25 @@ def exact_time(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def as_of(run: Run) -> datetime | None:
+    """When it was last seen at work, if that is no news any more; None while it is, or if it does
+    not run. A speed of then is nobody's speed now."""
+    if run.status is not Status.RUNNING:
+        return None
+    now, limits = clock.now(), current_app.extensions["settings"]
+    begun = run.started_at or run.created_at
+    seen = now - (run.seen_at or begun) if run.kind.goes_on_alone else None
+    pause = pace.pause_before_next_look(
+        now - begun,
+        watched=False,
+        fastest=timedelta(seconds=limits.look_seconds),
+        slowest=timedelta(seconds=limits.look_seconds_at_most),
+    )
+    if run.kind is RunKind.SNAPSHOT:
+        pause = CLOUDS_PAUSE
+    return (run.seen_at or begun) if pace.is_old(seen, now - run.next_look_at, pause) else None
+
+
 def percent(done: int, total: int) -> int:
     """Never more than 100, and 100 only when all of it is done.
 
@@ -123,6 +147,7 @@ def register(app: Flask) -> None:
         share=pictures.share,
         serious=goodness.is_serious,
         stage=words.stage,
+        as_of=as_of,
         kind=words.kind,
         brand=words.brand,
         holds=words.holds,

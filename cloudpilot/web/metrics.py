@@ -69,7 +69,8 @@ class _Collector:
         text = "Since clock, workers (looks, work, asked) and a whole tick were seen."
         yield _by("seconds_since_seen", text, ("part",), _one(seen.ages))
         yield _by("queue_length", "Jobs that wait.", ("queue",), _one(seen.queues))
-        yield _by("workers", "Workers that have signed on.", ("queue",), _one(seen.workers))
+        text = "Workers that serve it; one that was killed counts for a minute and a half."
+        yield _by("workers", text, ("queue",), _one(seen.workers))
 
 
 def _one(values: Mapping[Any, float]) -> dict[Any, float]:

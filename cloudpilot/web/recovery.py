@@ -101,7 +101,8 @@ def _make(form: ProofForm) -> Response:
 
 def _confirm(form: EndingForm) -> str:
     with reading() as session:
-        key = keys.unconfirmed(session)
+        # Sent twice, as by a double click, it is in use by then.
+        key = keys.unconfirmed(session) or keys.current(session)
     if key is None or not passwords.matches(key.ending_hash, form.ending.value):
         raise InvalidConfig(
             "These are not the last characters of the key that was made last. If you do not have"

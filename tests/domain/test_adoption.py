@@ -337,10 +337,12 @@ def test_a_search_counts_what_it_finds() -> None:
     reached = reached.after(a_folder(), Fate.SIGNED).after(last, Fate.REFUSED, "It is no JSON.")
     assert (reached.found, reached.signed, reached.servers) == (3, 2, 2)
     assert (reached.known, reached.refused, reached.cursor) == (1, 1, last.name)
-    assert reached.whys == [[last.name, "It is no JSON."]]
+    assert reached.whys == [[last.name, "It is no JSON.", ""]]
+    reached = reached.after(last, Fate.REFUSED, "x", datetime(2026, 11, 20, 10, tzinfo=UTC))
+    assert reached.whys[1] == [last.name, "x", "2026-11-20 10:00:00 UTC"]
     for _ in range(60):
         reached = reached.after(last, Fate.REFUSED, "x")
-    assert (reached.refused, len(reached.whys)) == (61, searches.WHYS_KEPT)
+    assert (reached.refused, len(reached.whys)) == (62, searches.WHYS_KEPT)
 
 
 def test_types_have_their_own_archives(vault_id: UUID) -> None:

@@ -84,7 +84,8 @@ def test_names_are_shown_as_they_are() -> None:
     found = manifests.parse(body(FOLDER, plan=plan), FOLDER, NOW)
     assert found.server_name == "a\\x1b[31m\\u202egpj.exe\\x0a<b>\\ud800\\ue0041"
     assert found.site_name == "(no name)"
-    assert len(name("x" * 1_000)) == 100
+    assert name("x" * 100) == "x" * 100
+    assert len(name("\x1b" * 100)) == 100
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,12 @@ def test_names_are_shown_as_they_are() -> None:
         {"plan": {"server": []}},
         {"plan": {"site": {"id": str(uuid4()), "name": "x"}}},
         {"plan": {"site": "shop"}},
+        {"plan": {"site": {"id": str(FOLDER.site), "name": "x" * 101}}},
+        {"plan": {"site": {"id": str(FOLDER.site), "name": "x" * 100_000}}},
+        {"plan": {"server": {"id": str(FOLDER.server), "name": " " * 101}}},
+        {"plan": {"databases": [DATABASE | {"where": "x" * 301}]}},
+        {"plan": {"databases": [DATABASE | {"user": "x" * 301}]}},
+        {"plan": {"databases": [DATABASE | {"names": ["x" * 301]}]}},
         {"plan": {"type": "everything"}},
         {"plan": {"type": "snapshot"}},
         {"plan": {"type": ["files"]}},

@@ -60,7 +60,7 @@ def test_a_key_counts_once_somebody_has_shown_that_they_have_it(sealer: Sealer, 
         assert keys.unconfirmed(session) is None
         assert keys.manifest_key(session, sealer) == recovery.manifest_key(made.secret)
     assert current is not None
-    assert (current.recipient, current.ending_hash) == (made.recipient, None)
+    assert (current.recipient, current.ending_hash) == (made.recipient, "hash")
 
 
 def test_until_the_next_key_is_confirmed_the_former_one_counts(sealer: Sealer, make: Make) -> None:
@@ -79,8 +79,11 @@ def test_only_the_newest_can_be_confirmed(sealer: Sealer, make: Make) -> None:
     _, first = make()
     with transaction() as session:
         keys.confirm(session, first)
-    with pytest.raises(InvalidState, match="another recovery key"), transaction() as session:
-        keys.confirm(session, first)
+        since = getattr(keys.current(session), "confirmed_at", None)
+    assert since
+    with transaction() as session:
+        keys.confirm(session, first)  # again, which changes nothing
+        assert getattr(keys.current(session), "confirmed_at", None) == since
     _, second = make()
     make()
     with pytest.raises(InvalidState, match="another recovery key"), transaction() as session:

@@ -373,6 +373,20 @@ def test_done_undone_and_cleared(backup_id: UUID) -> None:
         assert servers.of_ids(session, [restore.server_id])
 
 
+def test_it_has_ended_when_its_run_has_and_what_was_there_is_kept_from_now_on(
+    backup_id: UUID,
+) -> None:
+    """Its end may be seen long after it."""
+    with transaction() as session:
+        restore, run = begun(session, backup_id)
+        ended(session, run)
+        run.finished_at = clock.now() - timedelta(hours=3)
+        restore_steps.done(session, run)
+        assert restore.finished_at == run.finished_at
+        assert restore.kept_until
+        assert restore.kept_until > clock.now() + restore_steps.KEPT - timedelta(minutes=1)
+
+
 def test_what_was_there_before_is_forgotten_once(backup_id: UUID) -> None:
     with transaction() as session:
         restore, run = begun(session, backup_id)
@@ -439,7 +453,7 @@ def test_what_was_done_for_good_before_its_run_was_lost_is_done(backup_id: UUID)
         ended(session, run, RunLost("Gone."))
         [undoing] = restore_steps.failed(session, run, RunLost("Gone."))
         ended(session, undoing)
-        assert endings.follow(session, undoing, Ending(None, None, stands=True)) == []
+        assert endings.follow(session, undoing, Ending(clock.now(), None, None, stands=True)) == []
         assert (restore.status, restore.error_code) == (RestoreStatus.COMPLETED, None)
         assert restore.is_kept
 

@@ -84,8 +84,17 @@ def test_one_of_another_place_is_none() -> None:
         {"objects": signatures.objects(LAID | {INDEX: Laid("elsewhere/x", 1, "", "", "")})},
         {"objects": signatures.objects(LAID) | {ARCHIVE: {"key": "x"}}},
         {"attempt": "x"},
+        {"plan": {"type": "everything"}},
+        {"plan": 5},
+        {"format": 7},
+        {"result": {}},
     ):
-        assert refused(signatures.make(KEY, said(**wrong)))
+        assert refused(signatures.make(KEY, said(**wrong))).startswith("Its signature ")
+    assert refused(b"[]") == "Its signature is no JSON object."
+    with pytest.raises(
+        ManifestRefused, match=r"^Its signature is of another backup than its place"
+    ):
+        signatures.opened(KEY, text, a_folder(), clock.now())
     large = signatures.objects(LAID)
     large[ARCHIVE]["size"] = "4711"
     assert "not in its place" in refused(signatures.make(KEY, said(objects=large)))

@@ -104,6 +104,20 @@ def test_work_outlives_the_connection_that_started_it(server: Sshd, place: Place
     assert (report.error, report.log, report.result) == (None, "bye", {"complete": "1"})
 
 
+def test_a_look_that_comes_late_says_how_long_ago_it_ended(
+    session: Session, launched: Launched
+) -> None:
+    place = launched(WAITS)
+    assert detached.look(session, place).ended_ago == 0
+    run_file(place, "go").touch()
+    assert over(session, place).ended_ago <= 5
+    said = run_file(place, "exit").stat().st_mtime
+    os.utime(run_file(place, "exit"), (said, said - 107))
+    assert 107 <= detached.look(session, place).ended_ago <= 115
+    os.utime(run_file(place, "exit"), (said, said + 500))  # its clock was set back
+    assert detached.look(session, place).ended_ago == 0
+
+
 def test_a_claim_that_nobody_works_on_is_taken_up(session: Session, place: Place) -> None:
     run = Path(place.run_directory)
     run.mkdir(parents=True)

@@ -421,3 +421,32 @@ def test_room_is_held_against_the_last_backup(last: Last | None, level: str, wor
     assert line.level == level
     assert line.detail.startswith(words)
     assert ("took 900.0 MB" in line.detail) == (level == "failed")
+
+
+@pytest.mark.parametrize("options", ["mode=755", "mode=755,nr_inodes=90"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_fills_a_disk_is_looked_for_on_that_disk(
+    session: Session, tmp_path: Path, options: str, exists: bool
+) -> None:
+    """Not on the one that / is on; the command is run as it would be pasted."""
+    disk = tmp_path / "it's a disk"
+    disk.mkdir()
+    with mounted(disk, "20m", options):
+        (disk / "what fills it").mkdir()
+        (disk / "root").mkdir(mode=0o700)
+        root = disk / "root" / ("" if exists else "backups")
+        found = facts.check(session, str(root))
+        line = line_of(found, "space")
+        assert line
+        assert line.level == "failed"
+        command = line.remedy.split("`")[1]
+        said = subprocess.run(["bash", "-c", command], check=True, capture_output=True, text=True)
+    assert f"{disk}/what fills it" in said.stdout
+    assert said.stderr == ""
+
+
+def test_a_name_that_cannot_be_pasted_is_in_no_command() -> None:
+    answer = [f"now {NOW}", "blocks 25 5000000 4096", "directory ours", "end"]
+    line = line_of(judged(answer, root="/srv/`reboot`"), "space")
+    assert line
+    assert line.remedy == "Free space, or choose a larger disk."

@@ -62,6 +62,34 @@ def test_a_backup_follows_its_run(started: Run) -> None:
     assert run_of(started.id).status is backup_of(started.id).status is Status.COMPLETED
 
 
+@pytest.mark.parametrize("error", [None, DiskFull("0 B left.")])
+def test_what_is_seen_to_have_ended_later_has_ended_then(
+    started: Run, moment: Moment, error: CloudPilotError | None
+) -> None:
+    """Nobody looked for two minutes; the work took seven seconds."""
+    begun = run_of(started.id).started_at
+    assert begun
+    moment.at = begun + timedelta(seconds=117)
+    report = Report(over=True, ended_ago=110, result=RESULT, error=error)
+    lifecycle.settle(run_of(started.id), report, NOW)
+    assert run_of(started.id).finished_at == begun + timedelta(seconds=7)
+    assert backup_of(started.id).finished_at == begun + timedelta(seconds=7)
+
+
+@pytest.mark.parametrize(("ago", "after"), [(0, 60), (10, 50), (30, 40), (10**8, 40)])
+def test_nothing_has_ended_before_it_was_last_seen_at_work(
+    started: Run, moment: Moment, ago: int, after: int
+) -> None:
+    """Whatever the server's clock did meanwhile."""
+    begun = run_of(started.id).started_at
+    assert begun
+    moment.at = begun + timedelta(seconds=40)
+    lifecycle.settle(run_of(started.id), Report(stage="archive"), NOW)
+    moment.at = begun + timedelta(seconds=60)
+    lifecycle.settle(run_of(started.id), Report(over=True, ended_ago=ago, result=RESULT), NOW)
+    assert backup_of(started.id).seconds == after
+
+
 @pytest.mark.parametrize("missing", ["sha256", "size", "tar_bytes"])
 def test_an_end_without_a_whole_result_is_a_failure(started: Run, missing: str) -> None:
     result = {key: value for key, value in RESULT.items() if key != missing}

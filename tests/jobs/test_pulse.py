@@ -14,6 +14,7 @@ from cloudpilot.jobs import pulse, queue, workers
 from cloudpilot.jobs.pulse import BANNER_SECONDS, MONITOR_SECONDS, QUEUES, Part
 from cloudpilot.jobs.queue import LOOKS, PATIENT, PLANNED, TICKS, WORK, JsonJob, JsonQueue
 from cloudpilot.scheduling.scheduler import Clock
+from worker import WORKER_OPTIONS
 
 
 def age(part: Part, seconds: float) -> None:
@@ -83,6 +84,33 @@ def test_what_waits_is_counted(core: Flask) -> None:
     assert pulse.take().queues == dict.fromkeys(QUEUES, 0) | {LOOKS: 1}
 
 
+def test_workers_that_were_killed_are_not_counted(core: Flask) -> None:
+    """They do not sign off; their keys are gone after a minute and a half."""
+    redis = queue.redis()
+    names = ("alive", "dead")
+    both = [
+        workers.Forking(
+            [JsonQueue(name, connection=redis) for name in (WORK, PLANNED)],
+            name=name,
+            connection=redis,
+            job_class=JsonJob,
+            queue_class=JsonQueue,
+            serializer="json",
+            **WORKER_OPTIONS,
+        )
+        for name in names
+    ]
+    for each in both:
+        each.register_birth()
+        each.heartbeat()
+    nobody = dict.fromkeys(QUEUES, 0)
+    assert pulse.take().workers == nobody | {WORK: 2, PLANNED: 2}
+    assert all(0 < redis.ttl(each.key) <= 90 for each in both)
+    redis.delete(both[1].key)  # what its end is, when nothing was heard of it
+    assert redis.scard(f"rq:workers:{WORK}") == 2
+    assert pulse.take().workers == nobody | {WORK: 1, PLANNED: 1}
+
+
 @pytest.fixture
 def silent_redis(core: Flask) -> Iterator[Flask]:
     """One that takes connections and never answers."""
@@ -115,7 +143,7 @@ def db_of(app: Flask) -> str:
     return f"unix://{pool.connection_kwargs['path']}"
 
 
-def test_a_page_pays_one_round_trip(core: Flask) -> None:
+def test_a_page_pays_two_round_trips(core: Flask) -> None:
     for each in Part:
         pulse.note(queue.redis(), each)
     pulse.take()

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from cloudpilot import clock
 from cloudpilot.db import reading
 from cloudpilot.domain.copies import CopyStatus
 from cloudpilot.domain.runs import Run
@@ -176,11 +177,17 @@ def test_killed_with_everything_down_it_is_found_again(world: World) -> None:
     queue.redis().flushall()
     world.release()
     directory = world.archive(run_id).parent / f"run-{run_id}"
-    until((directory / "result").exists, bool, seconds=30)
+    until((directory / "exit").exists, bool, seconds=30)
+    said_at = (directory / "exit").stat().st_mtime
+    until(lambda: clock.now().timestamp() - said_at, lambda age: age > 5)
     assert world.run(run_id).status is Status.RUNNING  # nobody has looked: nobody says otherwise
     world.processes.start("worker", "clock")
-    world.ended(run_id)
+    run = world.ended(run_id)
     assert_whole(world, run_id)
+    # That nobody looked is no part of how long it took.
+    assert run.finished_at
+    assert abs(run.finished_at.timestamp() - said_at) < 2
+    assert world.backup(run_id).finished_at == run.finished_at
 
 
 @pytest.mark.parametrize(

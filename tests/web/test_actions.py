@@ -1,5 +1,6 @@
 """What forms do: with and without htmx, right and wrong, and what they refuse."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
-from cloudpilot.domain.servers import Server
+from cloudpilot.domain.servers import BACKUP_ROOT, SAFE_BACKUP_ROOT, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
 from cloudpilot.kinds import Compression, Role, RunKind
@@ -450,4 +451,20 @@ def test_the_command_is_for_the_server_s_own_user(owner: Browser) -> None:
         location = owner.post("/servers/new", **SERVER | {"username": name}).answer.location
         page = owner.get(location)
         assert f" {name} " in page.one("textarea", id="setup-command").text
-        assert ("It refuses root" in page.text) is (name == "root")
+        assert ("refuses root" in page.text) is (name == "root")
+        assert ("It creates the user" in page.text) is (name != "root")
+
+
+@pytest.mark.parametrize("root", [SAFE_BACKUP_ROOT, BACKUP_ROOT, "/mnt/disk/backups"])
+def test_what_is_said_of_the_command_is_what_it_does(owner: Browser, root: str) -> None:
+    """It makes one directory, whichever the server's backups go to."""
+    location = owner.post("/servers/new", **SERVER | {"backup_root": root}).answer.location
+    said = re.sub(r"\s+", " ", owner.get(location).one("main").text)
+    assert "makes /var/backups/cloudpilot" in said
+    other = f"Backups of this server go to {root}, which the command does not make"
+    assert (other in said) is (root != SAFE_BACKUP_ROOT)
+    assert ("the first Check has them go to" in said) is (root == BACKUP_ROOT)
+
+
+def test_the_form_says_what_becomes_of_tmp(owner: Browser) -> None:
+    assert "empty /tmp at a reboot" in owner.get("/servers/new").text

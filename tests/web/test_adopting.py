@@ -17,6 +17,7 @@ from cloudpilot.domain.restores import Restore
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.searches import Progress
 from cloudpilot.domain.status import Status
+from cloudpilot.domain.vaults import Vault
 from cloudpilot.kinds import Role, RunKind
 from cloudpilot.secrets import Secret
 from tests.domain.test_signatures import found_with
@@ -76,6 +77,11 @@ def test_a_search_is_asked_for_once_and_followed(owner: Browser, vault_id: UUID)
         (Progress(known=1), "1 backup was known already"),
         (Progress(), "Nothing was found"),
         (Progress(refused=70, whys=[["a/b/c", HOSTILE]]), "And 69 more"),
+        (Progress(refused=1, whys=[["a/b/c", "x"]]), '<dt class="mono">a/b/c/</dt>'),
+        (
+            Progress(refused=1, whys=[["a/b/c", "x", "2026-11-20"]]),
+            "newest object is of 2026-11-20.",
+        ),
     ],
 )
 def test_what_was_found_is_said(
@@ -91,6 +97,14 @@ def test_what_was_found_is_said(
     page = owner.get(f"/vaults/{vault_id}/adopt").text
     assert said in page
     assert "<script>alert" not in page
+
+
+def test_a_folder_that_was_not_understood_has_its_whole_key(owner: Browser, vault_id: UUID) -> None:
+    """So that it is found by who looks into the bucket."""
+    with transaction() as session:
+        session.get_one(Vault, vault_id).prefix = "old/panel"
+    found = Progress(refused=1, whys=[["a/b/c", "It is no JSON."]])
+    test_what_was_found_is_said(owner, vault_id, found, ">old/panel/a/b/c/<")
 
 
 def test_a_vault_that_does_not_answer_is_said(owner: Browser, vault_id: UUID) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -208,6 +209,33 @@ def test_progress_says_what_is_done_and_what_is_left(app: Flask, owner: Browser)
     assert progress.text == progress.attrs["aria-label"] == "Packing"
     assert page.all("span", title="1,203,111,936 bytes")
     assert page.one("section", id=f"backup-{ids['backup']}-status").attrs["data-announce"]
+
+
+def test_progress_that_nobody_has_looked_at_is_no_news(app: Flask, owner: Browser) -> None:
+    """No worker runs: what it was at is told with its time, and no speed."""
+    ids = build(app, "running")
+    with app.app_context(), transaction() as session:
+        run = session.get_one(Run, ids["run"])
+        run.seen_at = seen_at = clock.now() - timedelta(seconds=62)
+    for path in (f"/backups/{ids['backup']}", f"/runs/{ids['run']}", "/activity", "/"):
+        page = owner.get(path)
+        said = re.sub(r"\s+", " ", page.one("main").text)
+        assert "38 %" in said
+        assert f"as of {seen_at:%Y-%m-%d %H:%M:%S} UTC" in said
+        assert not re.search(r"/s\b|\d s left", said)
+        assert page.one("progress").attrs["class"] == "still"
+
+
+@pytest.mark.parametrize(("late", "is_old"), [(50, False), (70, True)])
+def test_what_no_worker_takes_up_does_not_move(
+    app: Flask, owner: Browser, late: int, is_old: bool
+) -> None:
+    ids = build(app, "checking")
+    with app.app_context(), transaction() as session:
+        session.get_one(Run, ids["run"]).next_look_at = clock.now() - timedelta(seconds=late)
+    page = owner.get(f"/runs/{ids['run']}")
+    assert ("as of 20" in page.text) is is_old
+    assert ("class" in page.one("progress").attrs) is is_old
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,28 @@ def test_it_is_replaced_and_the_former_counts_until_then(owner: Browser) -> None
     assert "encrypted for the former one" in page.text
     owner.post("/recovery/confirm", ending=second[-8:])
     assert recipient() == recovery.read(second).recipient
-    assert "last characters" in owner.post("/recovery/confirm", 422, ending=second[-8:]).text
+    assert "last characters" in owner.post("/recovery/confirm", 422, ending=first[-8:]).text
+
+
+def test_a_key_that_is_confirmed_twice_is_in_use(owner: Browser) -> None:
+    """A double click: the second answer is what is shown."""
+    shown = made(owner)
+    for _ in range(2):
+        owner.post("/recovery/confirm", ending=shown[-8:])
+        assert recipient() == recovery.read(shown).recipient
+    owner.post("/recovery/confirm", 422, ending="QQQQQQQQ")
+    made(owner)  # what was typed for the former one says nothing of this
+    owner.post("/recovery/confirm", 422, ending=shown[-8:])
+
+
+def test_two_confirmations_at_once_are_one(owner: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = made(owner)
+    with reading() as session:
+        waiting = keys.unconfirmed(session)
+    owner.post("/recovery/confirm", ending=shown[-8:])
+    monkeypatch.setattr(keys, "unconfirmed", lambda _: waiting)  # as the other one has read it
+    owner.post("/recovery/confirm", ending=shown[-8:])
+    assert recipient() == recovery.read(shown).recipient
 
 
 def test_whoever_asks_gives_their_password(owner: Browser) -> None:

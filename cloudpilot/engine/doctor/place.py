@@ -43,9 +43,9 @@ def space(found: Found) -> Line:
     detail = f"{_size(found.free)} free on {found['file_system'] or 'unknown'}."
     if len(inodes) == 2 and inodes[1] and inodes[0] < INODES_AT_LEAST:
         detail += " No inodes are left: not one more file can be made."
-        remedy = f"Find where most files are: {command('du', '--inodes', '-xd', '3', '/')}"
+        remedy = f"Find where most files are{_looked_through(found, 'du --inodes -xd 3')}"
         return Line("space", "failed", title, detail, remedy, steady=False)
-    remedy = "Free space, or choose a larger disk: `du -xhd 2 / | sort -h | tail`"
+    remedy = f"Free space, or choose a larger disk{_looked_through(found, 'du -xhd 2')}"
     if not found["blocks"]:
         return Line("space", "warning", title, "How much is free is not known.", remedy)
     if found.free < SPARE:
@@ -57,6 +57,15 @@ def space(found: Found) -> Line:
     if found.free < SPACE_AT_LEAST:
         return Line("space", "warning", title, detail, remedy, steady=False)
     return Line("space", "ok", title, detail, steady=False)
+
+
+def _looked_through(found: Found, how: str) -> str:
+    """A command about the disk in question, not about the one that `/` is on: from where it is
+    mounted, which the machine knows."""
+    is_there = found["directory"] not in {None, "absent", "hidden"}
+    place = command(found.asked.root if is_there else found["above"] or "/").strip("`")
+    mounted = f'"$(df --output=target {place} | tail -n 1)"'
+    return f": `{how} {mounted} | sort -h | tail`" if place else "."
 
 
 def inodes(found: Found) -> int | None:

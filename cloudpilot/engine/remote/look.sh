@@ -15,6 +15,7 @@ look() {
   tagged want wants
   if [ -e exit ]; then
     tagged exit exit
+    printf 'ended %s\n' "$(stat -c %Y exit 2>/dev/null)" # by the clock that says what `now` is
     redacted E error
     tagged R result
     census 2>/dev/null

@@ -37,7 +37,8 @@ class ServerForm(Form):
         "Backup directory",
         servers.valid_backup_root,
         default=BACKUP_ROOT,
-        hint="Where archives are kept on the server; a Check says whether they are safe there.",
+        hint="Where archives are kept on the server; a Check says whether they are safe there."
+        " Many servers empty /tmp at a reboot.",
     )
     backups_at_once = Text(
         "Backups at once",
