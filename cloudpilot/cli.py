@@ -1,6 +1,7 @@
 """Commands of `flask --app wsgi …`: migrations, the set-up code, ways back in, new keys."""
 
 import secrets as randomness
+import shutil
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -176,7 +177,11 @@ def _export(file: str) -> Written:
         return files.saved(db.engine, sealer, whom, Path(file))
     if sys.stdout.isatty():
         raise click.ClickException("Name a FILE: what is encrypted is nothing for a screen.")
-    return writing.write(db.engine, sealer, whom, sys.stdout.buffer)
+    # Whole before the first byte: whoever takes it slowly must keep no transaction open.
+    whole, written = files.spooled(db.engine, sealer, whom)
+    with whole:
+        shutil.copyfileobj(whole, sys.stdout.buffer)
+    return written
 
 
 @click.command("import", cls=_Command)

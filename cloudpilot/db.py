@@ -157,8 +157,8 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     if not type(connection).__module__.startswith("psycopg"):
         return
     # Not among the words of the connection: some poolers refuse what they do not know there.
-    for name, value in GIVEN_UP.items():
-        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(GIVEN_UP))
+    connection.execute(f"SELECT {calls}", [word for pair in GIVEN_UP.items() for word in pair])
     connection.commit()
 
 

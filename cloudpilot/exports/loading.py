@@ -45,6 +45,8 @@ def load(session: Session, sealer: Sealer, key: RecoveryKey, source: Reader) -> 
 def _claim(session: Session) -> None:
     """This panel is empty, and nobody else fills it or becomes its owner meanwhile."""
     if session.get_bind().dialect.name == "postgresql":
+        # What is read, and updated elsewhere first, may take its time between two statements.
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         session.execute(text("LOCK TABLE people, imports IN EXCLUSIVE MODE"))
     session.execute(update(SetupCode).values(used_at=clock.now()))
     for one in exported():

@@ -1,10 +1,12 @@
 """`flask --app wsgi export` and `import`, as somebody types them who has lost a panel."""
 
 import resource
+import shutil
 import signal
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from click.testing import Result
@@ -12,12 +14,15 @@ from flask import Flask
 from sqlalchemy import select
 
 from cloudpilot import recovery
-from cloudpilot.db import reading, transaction
+from cloudpilot.db import GIVEN_UP, db, reading, transaction
 from cloudpilot.domain import recovery as keys
 from cloudpilot.domain.audit import AuditEntry
 from cloudpilot.domain.servers import Server
+from cloudpilot.exports import loading
 from cloudpilot.recovery import RecoveryKey
+from tests.exports.conftest import export
 from tests.support.rows import add_person, add_server
+from tests.support.until import pause
 
 New = Callable[[], Any]
 
@@ -66,6 +71,39 @@ def test_it_comes_out_where_a_pipe_takes_it(small: Flask, key: RecoveryKey) -> N
     said = run(small, "export")
     assert said.exit_code == 0
     assert said.stdout_bytes.startswith(b"age-encryption.org/v1\n")
+
+
+def test_who_takes_it_slowly_keeps_no_transaction_open(
+    small: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is whole before the first byte goes out."""
+
+    def take(whole: IO[bytes], _to: IO[bytes]) -> None:
+        assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert whole.read().startswith(b"age-encryption.org/v1\n")
+
+    monkeypatch.setattr(shutil, "copyfileobj", take)
+    said = run(small, "export")
+    assert said.exit_code == 0, said.output
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the new one is the other
+def test_an_import_may_wait_for_what_it_reads(
+    small: Flask, new: New, key: RecoveryKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = export(small)
+    monkeypatch.setitem(GIVEN_UP, "idle_in_transaction_session_timeout", "300ms")
+
+    class Slow(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            pause(1)
+            return super().read(size)
+
+    with new() as app:
+        with transaction() as session:
+            loading.load(session, app.extensions["sealer"], key, Slow(data))
+        with reading() as session:
+            assert len(session.scalars(select(Server)).all()) == 2
 
 
 @pytest.mark.parametrize("there", ["none/x.age", "file/x.age", ""])
