@@ -41,13 +41,7 @@ def main() -> None:
 def of_mariadb(session: Session, home: Path) -> None:
     """Against mariadb-dump."""
     with mariadb.running() as server:
-        text = TEXT.replace("n", "seq")
-        server.sql("create database bench")
-        server.sql(
-            "create table t (n int primary key, a text, b double, c char(32));"
-            f"insert into t select seq, {text} from seq_1_to_{ROWS}",
-            "bench",
-        )
+        fill(server)
         options = "--single-transaction --quick --hex-blob --routines --events"
         tool = f"mariadb-dump --no-defaults -S {server.socket} -uroot {options} bench"
         compare("MariaDB", session, home, server, [f"{tool} {pipe}" for pipe in PIPES])
@@ -56,16 +50,24 @@ def of_mariadb(session: Session, home: Path) -> None:
 def of_postgresql(session: Session, home: Path) -> None:
     """Against pg_dump, and against its own format, which packs."""
     with postgresql.running() as server:
-        text = TEXT.replace("md5(n", "md5(''||n")
-        server.sql("create database bench")
-        server.sql(
-            "create table t (n int primary key, a text, b double precision, c char(40));"
-            f"insert into t select n, {text} from generate_series(1, {ROWS}) n",
-            "bench",
-        )
+        fill(server)
         tool = f"pg_dump -h {server.home} -p {server.port} -U owner bench"
         others = [f"{tool} {pipe}" for pipe in PIPES] + [f"{tool} -Fc >/dev/null"]
         compare("PostgreSQL", session, home, server, others)
+
+
+def fill(server: MariaDb | PostgreSql) -> None:
+    """Make the database `bench`, with about 300 MB of text in one table."""
+    if isinstance(server, MariaDb):
+        columns, text = "b double, c char(32)", TEXT.replace("n", "seq")
+        rows = f"select seq, {text} from seq_1_to_{ROWS}"
+    else:
+        columns, text = "b double precision, c char(40)", TEXT.replace("md5(n", "md5(''||n")
+        rows = f"select n, {text} from generate_series(1, {ROWS}) n"
+    server.sql("create database bench")
+    server.sql(
+        f"create table t (n int primary key, a text, {columns}); insert into t {rows}", "bench"
+    )
 
 
 def compare(

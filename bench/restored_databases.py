@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from bench.dumps import ROWS, TEXT
+from bench.dumps import fill
 from bench.figures import say, timed
 from bench.runs import done
 from cloudpilot.engine import restoring, script
@@ -67,13 +67,7 @@ def of_mariadb(databases: Databases) -> None:
     """Against `gzip -dc | mariadb`."""
     server = databases.server
     assert isinstance(server, MariaDb)
-    text = TEXT.replace("n", "seq")
-    server.sql("create database bench")
-    server.sql(
-        "create table t (n int primary key, a text, b double, c char(32));"
-        f"insert into t select seq, {text} from seq_1_to_{ROWS}",
-        "bench",
-    )
+    fill(server)
     login = f"--no-defaults -S {server.socket} -uroot"
     pack = f"mariadb-dump {login} --single-transaction --quick bench | gzip"
     back = f"mariadb {login} -e 'create database hand' && gzip -dc FILE | mariadb {login} hand"
@@ -85,13 +79,7 @@ def of_postgresql(databases: Databases) -> None:
     """Against `gzip -dc | psql`."""
     server = databases.server
     assert isinstance(server, PostgreSql)
-    text = TEXT.replace("md5(n", "md5(''||n")
-    server.sql("create database bench")
-    server.sql(
-        "create table t (n int primary key, a text, b double precision, c char(40));"
-        f"insert into t select n, {text} from generate_series(1, {ROWS}) n",
-        "bench",
-    )
+    fill(server)
     login = f"-h {server.home} -p {server.port} -U owner"
     pack = f"pg_dump {login} bench | gzip"
     back = f"createdb {login} hand && gzip -dc FILE | psql -q {login} -v ON_ERROR_STOP=1 hand"

@@ -40,7 +40,6 @@ SILENT_THREADS = 64  # at most, of these: for servers that did not answer the la
 ROUND_SECONDS = 1  # what takes longer goes on beside the next rounds
 DEAD_SECONDS = 2  # within which a connection that has died while nobody used it is noticed
 PATIENCE = timedelta(seconds=1)  # until one takes over what another process has a connection for
-
 STUCK_SECONDS = 900  # no look takes so long: it waits for what never comes, a dead database's word
 
 
