@@ -9,7 +9,15 @@ from flask import Flask
 from sqlalchemy import select
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import chains, requests, schedules, slots, starting, status_address
+from cloudpilot.domain import (
+    chains,
+    requests,
+    scheduled,
+    schedules,
+    slots,
+    starting,
+    status_address,
+)
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.schedules import Schedule
@@ -200,3 +208,19 @@ def test_a_schedule_that_comes_rarely_is_late_after_twelve_hours(
         assert often.late_at
         assert often.next_run_at
         assert often.late_at - often.next_run_at == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, 0), (3, 3), (12, scheduled.LATE_SHOWN)])
+def test_all_late_ones_are_counted_and_the_latest_shown(
+    core: Flask, moment: Moment, count: int, shown: int
+) -> None:
+    with transaction() as session:
+        server = add_server(session)
+        made = [add_schedule(session, server, None, HOURLY) for _ in range(count + 1)]
+        for number, schedule in enumerate(made[:count]):
+            schedule.late_at = NOON - timedelta(minutes=number + 1)
+        made[-1].late_at = NOON + timedelta(minutes=1)
+        by_lateness = [schedule.id for schedule in reversed(made[:count])]
+    with reading() as session:
+        total, rows = scheduled.late(session)
+    assert (total, [row.schedule.id for row in rows]) == (count, by_lateness[:shown])
