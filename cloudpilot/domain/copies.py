@@ -1,6 +1,6 @@
 """Copies: every place where a backup lies is a row, and what may be said follows from the rows."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -116,8 +116,9 @@ def due_to_go(session: Session, limit: int) -> list[UUID]:
     return list(session.scalars(rows.order_by(Copy.remove_at).limit(limit)))
 
 
-def root_on_server(session: Session, backup_id: UUID) -> str | None:
-    """The directory of the copy on the server, whatever its state; of all columns this one alone,
-    since it is asked for at each look."""
-    rows = select(Copy.root).where(Copy.backup_id == backup_id, Copy.place == Place.SERVER)
-    return session.scalar(rows.limit(1))
+def roots_on_servers(session: Session, backup_ids: Collection[UUID]) -> dict[UUID, str]:
+    """By backup: the directory of its copy on the server, whatever the state of that; of all
+    columns this one alone, since it is asked for at each look."""
+    rows = select(Copy.backup_id, Copy.root)
+    there = rows.where(Copy.backup_id.in_(backup_ids), Copy.place == Place.SERVER)
+    return {backup_id: root for backup_id, root in session.execute(there) if root}

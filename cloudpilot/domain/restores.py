@@ -5,6 +5,7 @@ it backs up what is there (safe mode), then does its work beside what is there, 
 its place at the end. What was there before is kept for a time: Undo puts it back. docs/restore.md
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -150,6 +151,12 @@ def of_run(session: Session, run: Run) -> Restore:
     if restore is None:
         raise NotFound("There is no such restore.")
     return restore
+
+
+def roots(session: Session, restore_ids: Collection[UUID]) -> dict[UUID, str]:
+    """By restore: the directory on its server in which it has its own."""
+    rows = select(Restore.id, Restore.root).where(Restore.id.in_(restore_ids))
+    return {row.id: row.root for row in session.execute(rows)}
 
 
 def of_backup(session: Session, backup: Backup) -> list[Restore]:

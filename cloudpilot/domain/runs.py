@@ -180,7 +180,8 @@ def mark_sent(session: Session, run: Run) -> bool:
 
 
 def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) -> None:
-    """Take over what the work said about itself, unless the run has ended meanwhile.
+    """Take over what the work said about itself, unless the run has ended meanwhile; what was read
+    of it before stays as it was.
 
     Within a stage what is done never goes back.
     """
@@ -206,7 +207,6 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
         ),
         execution_options={"synchronize_session": False},
     )
-    session.refresh(run)
 
 
 def ended_at(run: Run, report: Report) -> datetime:

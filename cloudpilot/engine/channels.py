@@ -12,6 +12,7 @@ from cloudpilot.redaction import redacted
 from cloudpilot.text import decode, lines
 
 OUTPUT_AT_MOST = 1024 * 1024  # bytes of a program's standard output
+TOO_LONG = "The server's answer is longer than 1 MiB."
 ERRORS_KEPT = 8 * 1024  # bytes, the last ones, of its standard error
 SETTLES_WITHIN = 3
 Opened = TypeVar("Opened")
@@ -32,6 +33,14 @@ class Channel(Protocol):
     def recv_stderr_ready(self) -> bool: ...
     def recv_stderr(self, nbytes: int) -> bytes: ...
     def recv_exit_status(self) -> int: ...
+
+
+class Conversation(Channel, Protocol):
+    """One that is written to as well, and waited for."""
+
+    def settimeout(self, timeout: float) -> None: ...
+    def sendall(self, data: bytes) -> object: ...
+    def close(self) -> None: ...
 
 
 class Chunks:
@@ -110,10 +119,10 @@ def read(channel: Channel, deadline: float) -> tuple[bytes, bytes]:
             output += channel.recv(CHUNK)
         _hear(channel, errors)
         if len(output) > OUTPUT_AT_MOST:
-            raise CommandFailed("The server's answer is longer than 1 MiB.")
+            raise CommandFailed(TOO_LONG)
         if finished:
             return bytes(output), bytes(errors)
-        if not readable.poll(_remaining(deadline) * 1000):
+        if not readable.poll(remaining(deadline) * 1000):
             raise TimeoutError
 
 
@@ -145,7 +154,7 @@ def pieces(channel: Channel, silence: float) -> Generator[bytes, None, tuple[int
 
 def exit_status(channel: Channel, deadline: float) -> int:
     """Raises EOFError if the connection ended before the program did, and TimeoutError."""
-    if not channel.status_event.wait(_remaining(deadline)):
+    if not channel.status_event.wait(remaining(deadline)):
         raise TimeoutError
     status = channel.recv_exit_status()
     if status < 0:
@@ -172,5 +181,6 @@ def _there(channel: Channel) -> Iterator[bytes]:
         yield channel.recv(STREAMED)
 
 
-def _remaining(deadline: float) -> float:
+def remaining(deadline: float) -> float:
+    """Seconds until then."""
     return max(0.0, deadline - time.monotonic())

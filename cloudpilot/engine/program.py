@@ -23,12 +23,14 @@ class Program:
     files  by name; they travel inside the text and are written by the script's own `put`
     secrets  by name; they travel inside the text and are written nowhere: who needs them reads
            them from a pipe that the function `secrets` fills, a line `NAME BASE64` for each
+    stays  it reads questions where it came from, and answers them: see remote/answer.sh
     """
 
     name: str
     args: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    stays: bool = False
 
     def text(self) -> bytes:
         """What bash reads from its standard input.
@@ -46,9 +48,11 @@ class Program:
             source("words.sh"),
             source("ending.sh"),
             source("common.sh"),
+            source("answer.sh") if self.stays else b"",
             source(f"{self.name}.sh"),
-            # Its commands must not read what follows here as their input.
-            b"}\ncloudpilot_main </dev/null\nexit\n",
+            b"}",
+            # Its commands must not read what follows here as their input; what it is asked does.
+            b"cloudpilot_main; exit\n" if self.stays else b"cloudpilot_main </dev/null\nexit\n",
         )
         return b"\n".join(parts)
 
@@ -65,9 +69,22 @@ def quoted_words(command: str, words: tuple[str, ...]) -> bytes:
     >>> print(quoted_words("set --", ("it's", "$HOME")).decode())
     set -- 'it'"'"'s' '$HOME'
     """
-    if any("\0" in word for word in words):
+    return _encoded(" ".join((command, *map(quote, words))))
+
+
+def question(token: str, words: tuple[str, ...]) -> bytes:
+    """What a program that stays reads, see remote/answer.sh; raises InvalidConfig for a NUL.
+
+    >>> question("f00d", ("/srv", "it's"))
+    b"f00d\\x002\\x00/srv\\x00it's\\x00"
+    """
+    return b"".join(_encoded(word) + b"\0" for word in (token, str(len(words)), *words))
+
+
+def _encoded(text: str) -> bytes:
+    if "\0" in text:
         raise InvalidConfig("No name may hold a NUL character.")
-    return " ".join((command, *map(quote, words))).encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _put(name: str, content: bytes) -> bytes:

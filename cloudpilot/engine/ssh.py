@@ -1,9 +1,8 @@
-"""SSH to a server: whose host key it has, and running one program at a time there."""
+"""An open connection to a server, over which programs run there, one at a time."""
 
-import io
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Lock
@@ -13,70 +12,19 @@ from typing import Self
 import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 
-from cloudpilot import outbound
-from cloudpilot.engine import channels, unreached
+from cloudpilot.engine import channels
 from cloudpilot.engine.address import Address
 from cloudpilot.engine.channels import Chunks
 from cloudpilot.engine.program import Program
 from cloudpilot.engine.statuses import failure
-from cloudpilot.errors import (
-    CloudPilotError,
-    HostKeyChanged,
-    HostKeyUnknown,
-    SshAuthFailed,
-    SshUnreachable,
-)
-from cloudpilot.secrets import Secret
+from cloudpilot.engine.staying import Staying
+from cloudpilot.engine.unreached import BUSY, translated
 
-BUSY = paramiko.ChannelException  # no more sessions at the moment
-HANDSHAKE = 2  # times as long as any other step: it goes there and back several times
 SHELL = "bash -s"  # a constant: whatever the login shell is, it has nothing to interpret
 # What may be on its way without an answer: throughput is this by the time there and back. It is
 # also what a stream may take of memory, if whoever reads it is slow.
 WINDOW = 4 * 1024 * 1024
 PACKET = 128 * 1024  # bytes; paramiko's work is for each packet
-REKEY_BYTES = 2**30  # as RFC 4253, 9, recommends; paramiko does it after half of that
-CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")  # first: the fastest when tried
-# A peer that vanished without a word is noticed after about half a minute of silence.
-KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 4}
-IDLE_SECONDS = 30  # until one wakes up to see if it is wanted; paramiko does ten times a second
-
-
-def connect(address: Address, private_key: Secret, *, timeout: float = 5) -> "Session":
-    """An open session; the host key is judged before anything is said about who we are.
-
-    timeout  seconds for each step: finding an address, shaking hands, logging in
-
-    Raises AddressRefused, SshUnreachable (transient), HostKeyUnknown and HostKeyChanged with the
-    fingerprint that was offered, SshAuthFailed.
-    """
-    transport = _transport(address, timeout)
-    try:
-        with _translated(address):
-            transport.start_client(timeout=HANDSHAKE * timeout)
-            offered: str = transport.get_remote_server_key().fingerprint
-        _judge(address, offered)
-        _log_in(transport, address, private_key)
-    except CloudPilotError:
-        transport.close()
-        raise
-    transport.sock.settimeout(IDLE_SECONDS)
-    return Session(transport, address, offered)
-
-
-def refuses(address: Address, private_key: Secret, *, timeout: float = 5) -> bool:
-    """Whether the server, by its approved host key, says no to this key: the proof that it is out.
-
-    Raises what `connect` raises when nobody can say: not reached, another host key, a server that
-    takes the key and asks for more.
-    """
-    try:
-        connect(address, private_key, timeout=timeout).close()
-    except SshAuthFailed as error:
-        if error.refused:
-            return True
-        raise
-    return False
 
 
 class Session:
@@ -86,6 +34,7 @@ class Session:
         self.host_key = host_key  # the fingerprint that the server has shown
         self._transport, self._address = transport, address
         self._turn = Lock()
+        self._staying: Staying | None = None
 
     @property
     def alive(self) -> bool:
@@ -101,21 +50,29 @@ class Session:
         Raises what the program's exit status means, with the sentence that it said last on
         standard error; SshUnreachable when the connection breaks or time is up.
         """
-        deadline, start = time.monotonic() + timeout, self._transport.open_session
-        with self._turn, _translated(self._address):
-            try:
-                with channels.opened(partial(start, timeout=timeout), BUSY) as channel:
-                    _send(channel, program, timeout)
-                    output, errors = channels.read(channel, deadline)
-                    status = channels.exit_status(channel, deadline)
-            except BUSY:
-                raise  # the server has too many sessions at the moment; this one is in order
-            except (OSError, EOFError, paramiko.SSHException):
-                self.close()
-                raise
+        deadline = time.monotonic() + timeout
+        with self._used() as opened, opened(timeout) as channel:
+            _send(channel, program, timeout)
+            output, errors = channels.read(channel, deadline)
+            status = channels.exit_status(channel, deadline)
         if status:
             raise failure(status, channels.last_line(errors))
         return output
+
+    def ask(self, program: Program, words: tuple[str, ...], *, timeout: float = 10) -> bytes:
+        """Ask a program that stays. The first question begins it; it is over with the session, or
+        gives way to another one.
+
+        Raises what `run` raises.
+        """
+        deadline = time.monotonic() + timeout
+        with self._used() as opened:
+            if not (self._staying and self._staying.is_there(program)):
+                self._give_way()
+                channel = opened(timeout)
+                _send(channel, program, timeout)
+                self._staying = Staying(program, channel)
+            return self._staying.ask(words, deadline)
 
     def stream(self, program: Program, *, silence: float = 60) -> Iterator[bytes]:
         """Run `program` and yield its standard output while it comes, however long that is.
@@ -127,18 +84,10 @@ class Session:
 
         Raises what `run` raises.
         """
-        start = self._transport.open_session
-        with self._turn, _translated(self._address):
-            try:
-                with channels.opened(
-                    partial(start, WINDOW, PACKET, timeout=silence), BUSY
-                ) as channel:
-                    channel.in_buffer = _Unmoved()
-                    _send(channel, program, silence)
-                    status, errors = yield from channels.pieces(channel, silence)
-            except (OSError, EOFError, paramiko.SSHException):
-                self.close()
-                raise
+        with self._used() as opened, opened(silence, WINDOW, PACKET) as channel:
+            channel.in_buffer = _Unmoved()
+            _send(channel, program, silence)
+            status, errors = yield from channels.pieces(channel, silence)
         if status:
             raise failure(status, channels.last_line(errors))
 
@@ -147,6 +96,36 @@ class Session:
         with suppress(OSError):
             self._transport.sock.shutdown(socket.SHUT_RDWR)
         self._transport.close()
+
+    @contextmanager
+    def _used(self) -> Iterator[Callable[..., paramiko.Channel]]:
+        """By one thread at a time, which is given what opens a channel. What breaks in the middle
+        closes the session, since nothing is known about it any more."""
+        with self._turn, translated(self._address):
+            try:
+                yield self._opened
+            except BUSY:
+                raise  # the server has too many sessions at the moment; this one is in order
+            except (OSError, EOFError, paramiko.SSHException):
+                self.close()
+                raise
+
+    def _opened(self, timeout: float, *sizes: int) -> paramiko.Channel:
+        return channels.opened(partial(self._start, timeout, *sizes), BUSY)
+
+    def _start(
+        self, timeout: float, window: int | None = None, packet: int | None = None
+    ) -> paramiko.Channel:
+        try:
+            return self._transport.open_session(window, packet, timeout)
+        except BUSY:
+            self._give_way()  # it may be the only one that is let in
+            raise
+
+    def _give_way(self) -> None:
+        if self._staying:
+            self._staying.close()
+        self._staying = None
 
     def __enter__(self) -> Self:
         return self
@@ -174,75 +153,9 @@ class _Unmoved(BufferedPipe):  # type: ignore[type-arg]
         return self._buffer.first(limit)
 
 
-def _transport(address: Address, timeout: float) -> paramiko.Transport:
-    with _translated(address):
-        sock = outbound.connect(address.host, address.port, timeout, private=address.may_be_private)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for option, value in KEEPALIVE.items():
-                sock.setsockopt(socket.IPPROTO_TCP, option, value)
-            transport = paramiko.Transport(sock)
-        except OSError:
-            sock.close()
-            raise
-    security = transport.get_security_options()
-    security.ciphers = (*CIPHERS, *(one for one in security.ciphers if one not in CIPHERS))
-    transport.packetizer.REKEY_BYTES = REKEY_BYTES
-    transport.banner_timeout = transport.handshake_timeout = timeout
-    transport.auth_timeout = transport.channel_timeout = timeout
-    return transport
-
-
 def _send(channel: paramiko.Channel, program: Program, timeout: float) -> None:
     channel.settimeout(timeout)
     channel.exec_command(SHELL)
     channel.sendall(program.text())
-    channel.shutdown_write()
-
-
-def _judge(address: Address, offered: str) -> None:
-    if offered in address.host_keys:
-        return
-    if not address.host_keys:
-        raise HostKeyUnknown(
-            f"{address.host} shows the host key {offered}, which nobody has approved yet.", offered
-        )
-    raise HostKeyChanged(
-        f"{address.host} shows the host key {offered};"
-        f" approved was {', '.join(address.host_keys)}.",
-        offered,
-    )
-
-
-def _log_in(transport: paramiko.Transport, address: Address, private_key: Secret) -> None:
-    refused = f"{address.host} does not accept the panel's key for {address.username}."
-    try:
-        key = paramiko.Ed25519Key.from_private_key(io.StringIO(private_key.reveal()))
-    except (paramiko.SSHException, ValueError) as error:
-        raise SshAuthFailed(f"The panel's key for {address.host} is no ed25519 key.") from error
-    with _translated(address):
-        try:
-            transport.auth_publickey(address.username, key)
-        except paramiko.AuthenticationException as error:
-            # The same exception also stands for a connection that broke and for a timeout.
-            if not transport.is_active() or "timeout" in str(error).lower():
-                raise
-            answer = SshAuthFailed(refused)
-            answer.refused = True
-            raise answer from error
-    if not transport.is_authenticated():
-        raise SshAuthFailed(f"{address.host} asks {address.username} for more than a key.")
-
-
-@contextmanager
-def _translated(address: Address) -> Iterator[None]:
-    """What paramiko and the system say of a connection becomes SshUnreachable."""
-    where = f"{address.host}:{address.port}"
-    try:
-        yield
-    except TimeoutError as error:
-        raise SshUnreachable(f"{where} did not answer in time.") from error
-    except (OSError, EOFError, paramiko.SSHException, UnicodeError) as error:
-        why = unreached.reason(error, no_channel=isinstance(error, BUSY))
-        raise SshUnreachable(f"{where} cannot be reached: {why}.") from error
+    if not program.stays:
+        channel.shutdown_write()

@@ -1,6 +1,15 @@
 """Why a server cannot be talked to, in words of ours and of the system: never in a peer's."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import paramiko
+
+from cloudpilot.engine.address import Address
+from cloudpilot.errors import SshUnreachable
+
+BUSY = paramiko.ChannelException  # no more sessions at the moment
 
 # What paramiko's own words mean, by how they begin; nothing of what a peer has said is in them.
 _BEGINNINGS = {
@@ -30,3 +39,16 @@ def reason(error: Exception, *, no_channel: bool = False) -> str:
         return "it hung up"
     known = (text for words, text in _BEGINNINGS.items() if str(error).startswith(words))
     return next(known, "it could not be understood as SSH")
+
+
+@contextmanager
+def translated(address: Address) -> Iterator[None]:
+    """What paramiko and the system say of a connection becomes SshUnreachable."""
+    where = f"{address.host}:{address.port}"
+    try:
+        yield
+    except TimeoutError as error:
+        raise SshUnreachable(f"{where} did not answer in time.") from error
+    except (OSError, EOFError, paramiko.SSHException, UnicodeError) as error:
+        why = reason(error, no_channel=isinstance(error, BUSY))
+        raise SshUnreachable(f"{where} cannot be reached: {why}.") from error

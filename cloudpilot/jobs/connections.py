@@ -31,7 +31,7 @@ class Connections:
         self._lock = Lock()
 
     def get(self, who: Login) -> Session:
-        """A session for `who`; raises what engine.ssh.connect raises."""
+        """A session for `who`; raises what engine.connecting.connect raises."""
         if ssh := self._known(who):
             return ssh
         self.forget(who.server_id)

@@ -83,11 +83,19 @@ def begin(run: Run) -> None:
 
 
 def settle(run: Run, report: Report, pause: timedelta) -> None:
-    """Write down what the work said; if it is over, how it ended."""
+    """Write down what the work said; if it is over, how it ended.
+
+    While it goes on one statement does: nobody else has looked since this run was taken.
+    """
     with transaction() as session:
+        next_look_at = clock.now() + pause
+        if not report.over:
+            runs.note(session, run, report, next_look_at=next_look_at)
+            return
         row = runs.find(session, run.id)
         ended_at = runs.ended_at(row, report)
-        runs.note(session, row, report, next_look_at=clock.now() + pause)
+        runs.note(session, row, report, next_look_at=next_look_at)
+        session.refresh(row)
         if row.status is Status.RUNNING and report.over:
             _end(session, row, report, at=ended_at)
 

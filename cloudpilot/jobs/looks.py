@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
@@ -18,16 +18,18 @@ from datetime import timedelta
 from uuid import UUID
 
 from flask import Flask, current_app
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import transaction
 from cloudpilot.domain import leases, pace
 from cloudpilot.domain.runs import Run
+from cloudpilot.domain.servers import Server
 from cloudpilot.errors import CloudPilotError, SshUnreachable
 from cloudpilot.jobs import lifecycle, queue, work
 from cloudpilot.jobs.connections import Connections
-from cloudpilot.jobs.on_server import login
+from cloudpilot.jobs.on_server import login_of
 from cloudpilot.log import about
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,19 @@ class _Asked:
     at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What is asked of one server in a round, and all that was read for it beforehand.
+
+    roots  by run: the directory in which it works
+    """
+
+    server: Server
+    runs: Sequence[Run]
+    roots: Mapping[UUID, str]
+    watched: Collection[UUID]
+
+
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look")
 _in_hand: dict[Future[None], _Asked] = {}  # what has not ended
 _connections = Connections()
@@ -68,13 +83,15 @@ def _ask(*, silent: bool) -> list[Future[None]]:
     """Have as many servers asked as there are threads free: what is taken does not wait."""
     with transaction() as session:
         taken = _taken(session, _room(silent=silent), silent=silent)
+        servers = {row.id: row for row in _servers(session, taken)}
+        roots = work.roots(session, taken)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     by_server: dict[UUID, list[Run]] = defaultdict(list)
     for run in taken:
         by_server[run.at].append(run)
     watched = queue.watched(run.id for run in taken)
     asked = [
-        _pool.submit(_look_at, app, server_id, rows, watched)
+        _pool.submit(_look_at, app, _Questions(servers[server_id], rows, roots, watched))
         for server_id, rows in by_server.items()
     ]
     for future in asked:
@@ -90,6 +107,10 @@ def _end_if_stuck() -> None:
     if time.monotonic() - oldest > STUCK_SECONDS:
         log.error("a look has hung for %d seconds: this process ends", STUCK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _servers(session: Session, taken: Sequence[Run]) -> Sequence[Server]:
+    return session.scalars(select(Server).where(Server.id.in_({run.at for run in taken}))).all()
 
 
 def _room(*, silent: bool) -> int:
@@ -129,23 +150,23 @@ def _tell(future: Future[None]) -> None:
         log.error("looks of a server", exc_info=error)
 
 
-def _look_at(app: Flask, server_id: UUID, rows: Sequence[Run], watched: set[UUID]) -> None:
+def _look_at(app: Flask, questions: _Questions) -> None:
     """All runs of one server, one after the other, over one connection. Who does not answer is not
     asked for each of them."""
     unreached: SshUnreachable | None = None
     with app.app_context():
-        for run in rows:
+        for run in questions.runs:
             with about(run.id, run.kind):
                 if unreached:
                     _not_seen(run, unreached)
                 else:
-                    unreached = _tried(server_id, run, watched=run.id in watched)
+                    unreached = _tried(questions, run)
 
 
-def _tried(server_id: UUID, run: Run, *, watched: bool) -> SshUnreachable | None:
+def _tried(questions: _Questions, run: Run) -> SshUnreachable | None:
     """Look; returns why the server could not be reached, if that is so."""
     try:
-        _look(server_id, run, watched=watched)
+        _look(questions, run)
     except CloudPilotError as error:
         _not_seen(run, error)
         return error if isinstance(error, SshUnreachable) else None
@@ -161,15 +182,15 @@ def _not_seen(run: Run, error: CloudPilotError) -> None:
     lifecycle.give_up_if_silent(run)
 
 
-def _look(server_id: UUID, run: Run, *, watched: bool) -> None:
-    who = login(server_id)
-    ssh = _connections.get(who)
+def _look(questions: _Questions, run: Run) -> None:
+    who, where = login_of(questions.server), work.place(run, questions.roots)
+    ssh, watched = _connections.get(who), run.id in questions.watched
     began = time.monotonic()
     try:
-        work.look(ssh, run, watched=watched)
+        work.look(ssh, run, where, watched=watched)
     except SshUnreachable:
         # The connection may have died while nobody used it: one fresh one before we say so.
         _connections.forget(who.server_id)
         if time.monotonic() - began > DEAD_SECONDS:
             raise  # it lives, and does not answer
-        work.look(_connections.get(who), run, watched=watched)
+        work.look(_connections.get(who), run, where, watched=watched)

@@ -1,5 +1,8 @@
 """Making a backup: what the server is told, and where it works."""
 
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
 from sqlalchemy.orm import Session as OrmSession
 
 from cloudpilot.db import reading, transaction
@@ -19,12 +22,14 @@ from cloudpilot.reports import Report
 from cloudpilot.vaults import plans
 
 
-def place(run: Run) -> Place:
-    """Where on its server the run works."""
-    with reading() as session:
-        root = copies.root_on_server(session, run.backup_id) if run.backup_id else None
-    if root is None:
-        raise RunLost("The backup has no place on a server.")
+def roots(session: OrmSession, work: Sequence[Run]) -> Mapping[UUID, str]:
+    """By run: in which directory of its server its backup is."""
+    found = copies.roots_on_servers(session, {run.backup_id for run in work if run.backup_id})
+    return {run.id: found[run.backup_id] for run in work if run.backup_id in found}
+
+
+def place(run: Run, root: str) -> Place:
+    """The folder of the backup."""
     return Place(root, str(run.backup_id), str(run.id))
 
 

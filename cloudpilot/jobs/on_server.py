@@ -12,7 +12,8 @@ from cloudpilot.domain import audit
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.servers import Server
 from cloudpilot.engine.address import Address
-from cloudpilot.engine.ssh import Session, connect
+from cloudpilot.engine.connecting import connect
+from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import HostKeyUnknown, SshAuthFailed
 from cloudpilot.secrets import Sealer, Secret
 from cloudpilot.settings import Settings
@@ -33,7 +34,12 @@ class Login:
 def login(server_id: UUID) -> Login:
     """How to reach a server, as its row says now."""
     with reading() as session:
-        server = session.get_one(Server, server_id)
+        return login_of(session.get_one(Server, server_id))
+
+
+def login_of(server: Server) -> Login:
+    """How to reach the server of this row. Raises CannotOpenError if its key was sealed with
+    another of the panel's."""
     sealer: Sealer = current_app.extensions["sealer"]
     settings: Settings = current_app.extensions["settings"]
     accepted = (*server.host_keys, *server.expected_host_keys)
@@ -56,7 +62,7 @@ def login(server_id: UUID) -> Login:
 
 
 def opened(who: Login) -> Session:
-    """An open session; raises what engine.ssh.connect raises.
+    """An open session; raises what engine.connecting.connect raises.
 
     A host key that nobody has approved is kept, so that the server's page can show it; one that
     was announced replaces the approved ones.

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session as OrmSession
 
 from cloudpilot.db import reading
 from cloudpilot.domain import restore_sources, restores, uploads
@@ -26,11 +29,15 @@ from cloudpilot.secrets import Secret
 from cloudpilot.vaults.base import Vault
 
 
-def place(run: Run) -> Place:
+def roots(session: OrmSession, work: Sequence[Run]) -> Mapping[UUID, str]:
+    """By run: in which directory of its server its restore is."""
+    found = restores.roots(session, {run.restore_id for run in work if run.restore_id})
+    return {run.id: found[run.restore_id] for run in work if run.restore_id in found}
+
+
+def place(run: Run, root: str) -> Place:
     """The folder that all runs of a restore share."""
-    with reading() as session:
-        restore = restores.of_run(session, run)
-    return Place(restore.root, str(restore.id), str(run.id))
+    return Place(root, str(run.restore_id), str(run.id))
 
 
 def payload(run: Run) -> Payload:
@@ -124,9 +131,13 @@ class AfterIt:
 
     script: Callable[[str, Privilege, Sequence[Target]], dict[str, bytes]]
 
-    def place(self, run: Run) -> Place:
+    def roots(self, session: OrmSession, work: Sequence[Run]) -> Mapping[UUID, str]:
         """As above."""
-        return place(run)
+        return roots(session, work)
+
+    def place(self, run: Run, root: str) -> Place:
+        """As above."""
+        return place(run, root)
 
     def payload(self, run: Run) -> Payload:
         """The script, and the logins of the databases that it is about."""

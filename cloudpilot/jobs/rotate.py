@@ -16,8 +16,9 @@ from cloudpilot.domain.audit import Action, Actor
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
-from cloudpilot.engine import keypair, ssh
+from cloudpilot.engine import connecting, keypair
 from cloudpilot.engine.program import Program
+from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import InvalidState, KeyNotTaken, KeyStillAccepted
 from cloudpilot.jobs import lifecycle
 from cloudpilot.jobs.on_server import Login, login, opened
@@ -52,9 +53,9 @@ def _settle_which_is_the_key(run: Run) -> None:
     """If the key is refused and the other one is not, somebody has put things back by hand: then
     that is the key again, and this run has not changed it yet."""
     who = login(run.at)
-    if who.next_key is None or not ssh.refuses(who.address, who.private_key):
+    if who.next_key is None or not connecting.refuses(who.address, who.private_key):
         return
-    if not ssh.refuses(who.address, who.next_key):
+    if not connecting.refuses(who.address, who.next_key):
         with transaction() as session:
             server = session.get_one(Server, run.at, with_for_update=True)
             keys.swap(server, _sealer())
@@ -66,12 +67,12 @@ def _settle_which_is_the_key(run: Run) -> None:
             )
 
 
-def _take_away_the_other(server_id: UUID, session: ssh.Session) -> None:
+def _take_away_the_other(server_id: UUID, session: Session) -> None:
     other, who = _lines(server_id).other, login(server_id)
     if other is None or who.next_key is None:
         return
     session.run(Program("rekey", ("drop", other)))
-    if not ssh.refuses(who.address, who.next_key):
+    if not connecting.refuses(who.address, who.next_key):
         raise KeyStillAccepted(
             f"{who.address.host} still accepts a key that was taken out of"
             f" ~{who.address.username}/.ssh/authorized_keys."
@@ -80,7 +81,7 @@ def _take_away_the_other(server_id: UUID, session: ssh.Session) -> None:
         keys.forget_next(database.get_one(Server, server_id), other)
 
 
-def _let_in(server_id: UUID, session: ssh.Session) -> str:
+def _let_in(server_id: UUID, session: Session) -> str:
     """A new pair: kept first, so that whoever goes on from here knows it; then let in; tried.
 
     Returns the public key that is proven.
@@ -90,12 +91,12 @@ def _let_in(server_id: UUID, session: ssh.Session) -> str:
         keys.keep_next(database.get_one(Server, server_id), _sealer(), private_key, public_key)
     session.run(Program("rekey", ("add", _lines(server_id).key, public_key)))
     who = login(server_id)
-    if ssh.refuses(who.address, private_key):
+    if connecting.refuses(who.address, private_key):
         _give_up(who, public_key, session)
     return public_key
 
 
-def _give_up(who: Login, public_key: str, session: ssh.Session) -> None:
+def _give_up(who: Login, public_key: str, session: Session) -> None:
     session.run(Program("rekey", ("drop", public_key)))
     with transaction() as database:
         keys.forget_next(database.get_one(Server, who.server_id), public_key)

@@ -14,7 +14,7 @@ from cloudpilot.domain.audit import Action, Actor
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
-from cloudpilot.engine import pasted, ssh
+from cloudpilot.engine import connecting, pasted
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import (
     CommandFailed,
@@ -100,7 +100,7 @@ def _said_or_refused(run: Run, who: Login, session: Session) -> dict[str, bool]:
     except PrivilegeMissing as error:
         raise RemovalUnproven(f"{error} The panel cannot take itself off this server.") from error
     except (CommandFailed, InvalidConfig):  # it failed, or its last line is not whole
-        if not ssh.refuses(who.address, who.private_key):
+        if not connecting.refuses(who.address, who.private_key):
             raise
     return dict(WORD_LOST)
 
@@ -119,7 +119,7 @@ def _run_script(run: Run, session: Session) -> dict[str, bool]:
 def _prove(server_id: UUID) -> None:
     who = login(server_id)
     for key in (who.private_key, who.next_key):
-        if key and not ssh.refuses(who.address, key):
+        if key and not connecting.refuses(who.address, key):
             raise KeyStillAccepted(
                 f"{who.address.host} still lets the panel in as {who.address.username}."
             )

@@ -27,7 +27,7 @@ from cloudpilot.reports import Report
 PARALLEL = 4  # parts at once: more makes no fast link faster, and costs the server memory
 LOOKS_MISSED = 5  # the slowest ones, that may pass before a server is without signed requests
 
-place = make.place
+roots, place = make.roots, make.place
 
 
 def payload(run: Run) -> Payload:

@@ -1,13 +1,17 @@
 """Work that a server does: we start it, look at it and stop it, whatever kind it is."""
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session as OrmSession
 
 from cloudpilot import clock
-from cloudpilot.db import transaction
+from cloudpilot.db import reading, transaction
 from cloudpilot.domain import pace, runs
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
@@ -32,8 +36,11 @@ EARLY = timedelta(seconds=0.3)
 class Kind(Protocol):
     """What one kind of work is: a module of this package."""
 
-    def place(self, run: Run) -> Place:
-        """Where on its server the run works; raises RunLost."""
+    def roots(self, session: OrmSession, work: Sequence[Run]) -> Mapping[UUID, str]:
+        """By run: in which directory of its server it works; without those whose place is gone."""
+
+    def place(self, run: Run, root: str) -> Place:
+        """Where in that directory."""
 
     def payload(self, run: Run) -> Payload:
         """What is sent there to begin it."""
@@ -57,7 +64,7 @@ KINDS: Mapping[RunKind, Kind] = {
 def start(run: Run) -> None:
     """Send the work and see it begin."""
     kind = KINDS[run.kind]
-    where, payload = kind.place(run), kind.payload(run)
+    where, payload = place(run), kind.payload(run)
     with connected(run.at) as ssh:
         with transaction() as session:
             wanted = runs.mark_sent(session, run)
@@ -78,9 +85,30 @@ def start(run: Run) -> None:
         _settle(ssh, run, where, report, watched=True)
 
 
-def look(ssh: Session, run: Run, *, watched: bool) -> None:
+def roots(session: OrmSession, work: Sequence[Run]) -> dict[UUID, str]:
+    """By run: in which directory of its server it works; without those whose place is gone."""
+    by_kind: dict[RunKind, list[Run]] = defaultdict(list)
+    for run in work:
+        by_kind[run.kind].append(run)
+    found = (KINDS[kind].roots(session, some) for kind, some in by_kind.items())
+    return {run_id: root for by_run in found for run_id, root in by_run.items()}
+
+
+def place(run: Run, known: Mapping[UUID, str] | None = None) -> Place:
+    """Where on its server the run works; raises RunLost.
+
+    known  what `roots` has found, if that was asked for it just now
+    """
+    if known is None:
+        with reading() as session:
+            known = roots(session, [run])
+    if run.id not in known:
+        raise RunLost("It has no place on a server any more.")
+    return KINDS[run.kind].place(run, known[run.id])
+
+
+def look(ssh: Session, run: Run, where: Place, *, watched: bool) -> None:
     """Ask how it is going and write the answer down."""
-    where = KINDS[run.kind].place(run)
     if run.stop_requested_at:
         detached.stop(ssh, where)
     report = detached.look(ssh, where)
@@ -92,13 +120,13 @@ def look(ssh: Session, run: Run, *, watched: bool) -> None:
 def stop(run: Run) -> None:
     """End the work at the server, and see that it has ended."""
     with connected(run.at) as ssh:
-        look(ssh, run, watched=True)
+        look(ssh, run, place(run), watched=True)
 
 
 def end(run: Run) -> None:
     """End whatever of it there may be, for a run that was sent and never seen to begin."""
     with connected(run.at) as ssh:
-        detached.stop(ssh, KINDS[run.kind].place(run))
+        detached.stop(ssh, place(run))
 
 
 def queue_stop(run: Run) -> None:

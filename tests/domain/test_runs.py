@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
@@ -30,6 +31,12 @@ from cloudpilot.reports import Report
 from tests.support.rows import add_run, add_server, add_site
 
 MINUTE = timedelta(minutes=1)
+
+
+def note(session: Session, run: Run, report: Report) -> None:
+    """As a look does; then the row is read again."""
+    runs.note(session, run, report, next_look_at=clock.now())
+    session.refresh(run)
 
 
 def test_two_at_once_of_one_site_are_one(core: Flask) -> None:
@@ -137,7 +144,7 @@ def test_progress_never_goes_back_within_a_stage(core: Flask, make_run: UUID) ->
             ("finish", 0, None),
         ]:
             report = Report(stage=stage, done=done, total=total)
-            runs.note(session, run, report, next_look_at=clock.now())
+            note(session, run, report)
             seen.append((run.stage, run.done, run.total))
     assert seen == [
         ("measure", 0, None),
@@ -157,7 +164,7 @@ def test_the_rate_gives_the_time_left(core: Flask, make_run: UUID) -> None:
             run.seen_at = clock.now() - timedelta(seconds=10)
             session.flush()
             report = Report(stage="archive", done=done, total=10_000)
-            runs.note(session, run, report, next_look_at=clock.now())
+            note(session, run, report)
         assert run.rate in range(110, 121)  # 100 a second, then 200, smoothed
         assert run.seconds_left in range(58, 64)
 
@@ -169,7 +176,7 @@ def test_what_has_ended_takes_no_note_and_no_wish(core: Flask, make_run: UUID) -
         assert run.stop_requested_at is not None
         assert not runs.mark_sent(session, run)
         run.move(session, Status.FAILED)
-        runs.note(session, run, Report(stage="late", done=9), next_look_at=clock.now())
+        note(session, run, Report(stage="late", done=9))
         runs.put_off(session, run, SshUnreachable("late"), next_look_at=clock.now())
         assert (run.stage, run.done, run.error_code) == ("", 0, None)
         with pytest.raises(InvalidState):
@@ -184,7 +191,7 @@ def test_what_it_waits_for_is_said_until_it_answers(core: Flask, make_run: UUID)
         assert (run.attempts, run.error_code) == (1, "SSH_UNREACHABLE")
         assert "firewall" in run.remedy
         run.move(session, Status.RUNNING)
-        runs.note(session, run, Report(stage="archive"), next_look_at=clock.now())
+        note(session, run, Report(stage="archive"))
         assert (run.attempts, run.error_code) == (0, None)
 
 

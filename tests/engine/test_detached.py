@@ -13,7 +13,6 @@ import pytest
 
 from cloudpilot.engine import detached
 from cloudpilot.engine.detached import Place
-from cloudpilot.engine.program import Program
 from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import (
     BackupDirUnsafe,
@@ -449,7 +448,7 @@ def test_a_place_is_named_safely(parts: tuple[str, str, str]) -> None:
 
 
 def test_programs_do_not_depend_on_the_login_environment(session: Session) -> None:
-    assert session.run(Program("look", ("/nope", "b", "r"))).endswith(b"end\n")
+    assert session.ask(detached.LOOK, ("/nope", "b", "r")).endswith(b"end\n")
 
 
 def test_what_does_not_hear_that_it_shall_end_is_killed(

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from cloudpilot.engine import facts
+from cloudpilot.engine.connecting import connect
 from cloudpilot.engine.keypair import new_key
-from cloudpilot.engine.ssh import connect
 from cloudpilot.kinds import Privilege
 from tests.support.machine import Machine, machine
 

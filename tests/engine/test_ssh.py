@@ -1,4 +1,4 @@
-"""engine.ssh against a real sshd."""
+"""engine.ssh and engine.connecting against a real sshd."""
 
 import socket
 import time
@@ -14,9 +14,10 @@ import pytest
 
 from cloudpilot.engine import unreached
 from cloudpilot.engine.address import Address
+from cloudpilot.engine.connecting import connect
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.program import Program
-from cloudpilot.engine.ssh import Session, connect
+from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import (
     CommandFailed,
     DiskFull,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cloudpilot.engine.connecting import connect
 from cloudpilot.engine.program import Program
-from cloudpilot.engine.ssh import Session, connect
+from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import SshUnreachable
 from tests.engine.conftest import Backups
 from tests.support.proxy import always, proxied

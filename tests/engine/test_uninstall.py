@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from cloudpilot.engine import detached, ssh
+from cloudpilot.engine import connecting, detached
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import Removed, parse_removed, uninstall, uninstall_command
 from cloudpilot.errors import CloudPilotError
@@ -48,7 +48,7 @@ def test_nothing_of_the_panel_is_left(server: Machine, level: Privilege) -> None
         f" 2>/dev/null || true; getent passwd {USER} || true"
     )
     assert left == ""
-    assert ssh.refuses(server.address, server.private_key)
+    assert connecting.refuses(server.address, server.private_key)
     assert said(server, server.as_root(removing(server))) == ALL  # again
 
 
@@ -101,7 +101,7 @@ def test_what_another_panel_needs_stays(server: Machine) -> None:
     answer = server.as_root(removing(server))
     assert said(server, answer) == {"key", "tar"}
     assert "Another panel" in answer
-    assert ssh.refuses(server.address, server.private_key)
+    assert connecting.refuses(server.address, server.private_key)
 
 
 def test_nothing_goes_while_a_backup_is_made(server: Machine) -> None:
@@ -115,7 +115,7 @@ def test_nothing_goes_while_a_backup_is_made(server: Machine) -> None:
         place = server.start(session, Privilege.PLAIN, "/usr/bin/perl")
         refused = server.as_root(f"{removing(server)} 2>&1 || true")
         assert "A backup or a restore is at work in" in refused
-        assert not ssh.refuses(server.address, server.private_key)
+        assert not connecting.refuses(server.address, server.private_key)
         detached.stop(session, place)
 
 
@@ -125,7 +125,7 @@ def test_the_panel_may_do_it_itself_where_it_may_do_all(server: Machine) -> None
     with server.session() as session:
         answer = decode(session.run(program, timeout=30))
     assert said(server, answer) >= ALL - {"user"}
-    assert ssh.refuses(server.address, server.private_key)
+    assert connecting.refuses(server.address, server.private_key)
 
 
 @pytest.mark.parametrize("cut", [20, 200])
@@ -133,4 +133,4 @@ def test_a_command_that_was_cut_off_does_nothing(server: Machine, cut: int) -> N
     server.set_up()
     with suppress(CloudPilotError):
         server.as_root(f"{removing(server)[:-cut]} 2>&1 || true")
-    assert not ssh.refuses(server.address, server.private_key)
+    assert not connecting.refuses(server.address, server.private_key)

@@ -8,7 +8,7 @@ from cloudpilot.db import transaction
 from cloudpilot.domain import keys, requests, runs, servers
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.status import Status
-from cloudpilot.engine import ssh
+from cloudpilot.engine import connecting
 from cloudpilot.jobs import rotate
 from cloudpilot.jobs.on_server import connected, login
 from cloudpilot.secrets import Secret
@@ -34,8 +34,8 @@ def assert_one_key(prepared: Machine, server_id: UUID, former: Secret) -> None:
     """The key of the row is let in, the former is not, and the file holds nothing else of ours."""
     server = row(server_id)
     assert (server.next_public_key, server.next_private_key) == (None, None)
-    assert not ssh.refuses(address(server_id), login(server_id).private_key)
-    assert ssh.refuses(address(server_id), former)
+    assert not connecting.refuses(address(server_id), login(server_id).private_key)
+    assert connecting.refuses(address(server_id), former)
     assert prepared.as_root(f"cat {KEYS}") == f"{server.public_key}\n{FOREIGN}"
 
 

@@ -14,7 +14,7 @@ from cloudpilot.domain.audit import Action
 from cloudpilot.domain.restores import Restore, RestoreStatus
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
-from cloudpilot.engine import ssh
+from cloudpilot.engine import connecting
 from cloudpilot.engine.pasted import THINGS
 from cloudpilot.jobs import uninstall
 from cloudpilot.jobs.on_server import login
@@ -125,7 +125,7 @@ def assert_removed(prepared: Machine, server_id: UUID, run: Run) -> None:
     """Proven, and nothing of ours is left but the user, whom a stranger's key lets in."""
     assert run.status is Status.COMPLETED, (run.error_code, run.error_detail)
     assert row(server_id).removed_at
-    assert ssh.refuses(address(server_id), login(server_id).private_key)
+    assert connecting.refuses(address(server_id), login(server_id).private_key)
     assert prepared.as_root(f"cat {KEYS}") == f"{FOREIGN}\n"
     left = "ls -d /etc/sudoers.d/cloudpilot /usr/local/lib/cloudpilot /var/backups/cloudpilot"
     assert prepared.as_root(f"{left} 2>/dev/null || true") == ""

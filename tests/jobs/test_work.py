@@ -4,14 +4,17 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import runs
+from cloudpilot.domain.copies import Copy
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.engine import detached
-from cloudpilot.errors import DiskFull
+from cloudpilot.errors import DiskFull, RunLost
 from cloudpilot.jobs import lifecycle, work
+from cloudpilot.kinds import Place
 from cloudpilot.reports import Report
 
 NEARLY = Report(stage="archive", done=990, total=1_000)
@@ -37,7 +40,7 @@ def looked(run: Run, monkeypatch: pytest.MonkeyPatch, *said: Report) -> tuple[in
     monkeypatch.setattr(detached, "look", lambda *_: left.pop(0) if len(left) > 1 else left[0])
     pauses: list[float] = []
     monkeypatch.setattr(work.time, "sleep", pauses.append)
-    work.look(None, run, watched=False)  # type: ignore[arg-type]
+    work.look(None, run, work.place(run), watched=False)  # type: ignore[arg-type]
     with reading() as session:
         return 1 + len(pauses), runs.find(session, run.id)
 
@@ -70,3 +73,11 @@ def test_anything_else_is_looked_at_once(
 def test_what_lacks_requests_is_not_kept_waiting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     wants = Report(stage="archive", done=990, total=1_000, wants=(("archive", 65),))
     assert looked(run, monkeypatch, wants)[0] == 1
+
+
+def test_work_whose_place_is_gone_is_lost(run: Run) -> None:
+    assert work.place(run).run_id == str(run.id)
+    with transaction() as session:
+        session.execute(update(Copy).values(place=Place.VAULT))
+    with pytest.raises(RunLost):
+        work.place(run)

@@ -14,7 +14,7 @@ from cloudpilot.domain.audit import Action, AuditEntry
 from cloudpilot.domain.people import Person
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Server
-from cloudpilot.engine import ssh
+from cloudpilot.engine.address import Address
 from cloudpilot.engine.ssh import Session
 from cloudpilot.jobs import runs as jobs
 from cloudpilot.jobs.on_server import login
@@ -56,7 +56,7 @@ def acts(action: Action) -> list[AuditEntry]:
         return list(session.scalars(select(AuditEntry).where(AuditEntry.action == action)))
 
 
-def address(server_id: UUID) -> ssh.Address:
+def address(server_id: UUID) -> Address:
     return login(server_id).address
 
 

@@ -14,11 +14,12 @@ from uuid import UUID, uuid4
 
 from cloudpilot.engine import detached, script
 from cloudpilot.engine.address import Address
+from cloudpilot.engine.connecting import connect
 from cloudpilot.engine.detached import Place
 from cloudpilot.engine.keypair import new_key
 from cloudpilot.engine.pasted import Ready, parse_ready, setup_command
 from cloudpilot.engine.script import Chain, Contents, Tree
-from cloudpilot.engine.ssh import Session, connect
+from cloudpilot.engine.ssh import Session
 from cloudpilot.errors import CloudPilotError
 from cloudpilot.kinds import Compression, Privilege
 from cloudpilot.reports import Report

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 from cloudpilot.engine.address import Address
+from cloudpilot.engine.connecting import connect
 from cloudpilot.engine.keypair import new_key
-from cloudpilot.engine.ssh import Session, connect
+from cloudpilot.engine.ssh import Session
 from tests.support.until import until
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")

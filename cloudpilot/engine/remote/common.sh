@@ -50,13 +50,14 @@ is_absent() {
 # A process is ours if number, start time and boot are those that it wrote down itself: kill -0
 # fails for another user's process, and succeeds for whoever has the number now.
 life() {
-  local pid start boot
+  local pid start boot booted=
   if ! [ -d "$1" ]; then
     is_absent "$1" && echo gone # else not being allowed to look is what is answered
     return
   fi
   read -r pid start boot 2>/dev/null <"$1/pid" || { echo none; return; }
-  if [ "$boot" != "$(cat /proc/sys/kernel/random/boot_id)" ]; then
+  read -r booted </proc/sys/kernel/random/boot_id
+  if [ "$boot" != "$booted" ]; then
     echo rebooted
   elif lives "$pid" "$start"; then
     echo alive

@@ -14,9 +14,11 @@ identity() {
 # lives PID START: field 22 of its stat is START and it is no zombie. The second field, the name,
 # may hold anything, so fields are counted from its closing parenthesis.
 lives() {
-  local fields
-  fields=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-  read -r -a fields < <(printf '%s\n' "${fields##*) }")
+  local stat='' fields
+  IFS= read -r -d '' stat 2>/dev/null <"/proc/$1/stat" # to its end, which it calls a failure
+  [ -n "$stat" ] || return 1
+  # shellcheck disable=SC2206 # a letter and numbers; a process for it, as `read` needs one, is most of a look
+  fields=(${stat##*) })
   [ "${fields[19]}" = "$2" ] && [[ ${fields[0]} != [ZX] ]]
 }
 

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # look ROOT BACKUP_ID RUN_ID REDACTION: how a run is doing; changes nothing. Each line of the answer
 # begins with a word that says what it is, so no text in it can pass for another line. What tools
-# have said goes through REDACTION, a script for sed, before it leaves the server.
+# have said goes through REDACTION, a script for sed, before it leaves the server. It is asked all the
+# time: of work that goes on, bash itself reads all but the log.
 
 look() {
   local life run=$1/$2/run-$3 redaction=${4:-}
-  printf '\nnow %s\n' "$(date +%s)"
+  printf '\nnow %(%s)T\n' -1
   life=$(life "$run") || exit # before exit is read: who is found dead has written it before
   [ "$life" != dead ] || sweep_memory # KILL leaves nobody the time to
   printf 'life %s\n' "$life"
@@ -26,7 +27,7 @@ look() {
   elif [ "$life" = dead ] && ! [ -e stop ] && no_room .; then
     printf 'exit 71\nE %s Not even the end could be written down.\n' "$(full "$1")"
   fi
-  tail -c 4000 log 2>/dev/null | tag L
+  ! [ -s log ] || tail -c 4000 log 2>/dev/null | tag L
   printf '\nend\n'
 }
 
@@ -56,9 +57,12 @@ census() {
 
 # tagged TAG FILE: its lines, if it is there.
 tagged() {
+  local line left=8000
   [ -f "$2" ] || return 0
-  head -c 8000 "$2" | sed "s/^/$1 /"
-  echo
+  while ((left > 0)) && { IFS= read -r -n "$left" line || [ -n "$line" ]; }; do
+    printf '%s %s\n' "$1" "$line"
+    ((left -= ${#line} + 1))
+  done <"$2"
 }
 
 # redacted TAG FILE: the same for what a tool may have said.
@@ -68,9 +72,9 @@ redacted() {
   echo
 }
 
-# tag TAG: each line of the input with it in front.
+# tag TAG: each line of the input with it in front. At the end of a pipe, in a process that has nothing else to do.
 tag() {
-  sed -E -e "$redaction" -e "s/^/$1 /"
+  exec sed -E -e "$redaction" -e "s/^/$1 /"
 }
 
-look "$@"
+answer look "$@"
