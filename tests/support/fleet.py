@@ -99,6 +99,7 @@ def _add_rows(
         for number in range(count + silent):
             server = add_real_server(core, session, fleet.sshd, fleet.root)
             server.name = f"web-{number:04}"
+            server.next_check_at = now + AGE  # it has been here for a while
             run = add_run(session, server, add_site(session, server, f"shop {number}"))
             run.next_look_at = now + timedelta(seconds=period * number / count)
             if number < count:

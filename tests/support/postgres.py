@@ -54,6 +54,12 @@ def create(url: str, name: str, template: str = "template1") -> str:
     return url.format(name=name)
 
 
+def pid(url: str) -> int:
+    """Of the process that has started all others of the server with this URL."""
+    home = Path(url.partition("host=")[2])
+    return int((home / "data" / "postmaster.pid").read_text().split()[0])
+
+
 def as_plain_user(home: str) -> dict[str, Any]:
     """Arguments of subprocess that start it as somebody who owns `home`, where we are root."""
     if os.geteuid() != 0:
