@@ -16,6 +16,8 @@ from threading import Event
 
 import psycopg
 
+from tests.support import postgres
+
 EVERY = 0.1  # seconds
 SQLITE = re.compile(r"\.db(-wal|-shm|-journal)?$")
 FILE_AT_MOST = 4 * 2**20  # bytes of one file that are looked through
@@ -123,8 +125,10 @@ def _content(file: Path) -> bytes:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """All that is there; what is renamed or removed meanwhile is seen the next time."""
-    for path, _, names in os.walk(folder):
+    """All that is there but the databases of the panels of all tests, see `tables`; what is renamed
+    or removed meanwhile is seen the next time."""
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(postgres.PREFIX)]
         yield from (Path(path, name) for name in names)
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 from zlib import crc32
@@ -94,8 +95,9 @@ def database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "panel.db")
         return f"sqlite:///{tmp_path / 'panel.db'}"
     template = request.getfixturevalue("postgres_template")
-    url = request.getfixturevalue("postgres_url")
-    return postgres.create(url, f"t{uuid4().hex}", template)
+    url, name = request.getfixturevalue("postgres_url"), f"t{uuid4().hex}"
+    request.addfinalizer(partial(postgres.drop, url, name))  # ten megabytes, thousands of times
+    return postgres.create(url, name, template)
 
 
 @pytest.fixture

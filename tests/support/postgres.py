@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+PREFIX = "tests-postgresql-"  # of the folder of one
+MEMORY_BYTES = 4 * 1024**3
 USER = "nobody"  # PostgreSQL refuses to run as root
 
 
@@ -31,7 +33,7 @@ def running() -> Iterator[str]:
     folder = programs()
     if folder is None:
         raise RuntimeError("no PostgreSQL here: bin/setup test installs one")
-    with TemporaryDirectory(prefix="cloudpilot-pg-", ignore_cleanup_errors=True) as home:
+    with TemporaryDirectory(prefix=PREFIX, dir=_memory(), ignore_cleanup_errors=True) as home:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         run: dict[str, Any] = quiet | as_plain_user(home)
         initdb = ["-D", f"{home}/data", "-A", "trust", "-U", "panel", "-E", "UTF8", "--no-sync"]
@@ -45,13 +47,34 @@ def running() -> Iterator[str]:
             subprocess.run([*control, "-m", "immediate", "stop"], check=True, **run)
 
 
+def _memory() -> str | None:
+    """Where files are in memory, if there is room. On a disk a database of three hundred files for
+    each test becomes slow: ext4 looks for inodes that were not in use a moment ago."""
+    shared = Path("/dev/shm")
+    is_roomy = shared.is_dir() and shutil.disk_usage(shared).free > MEMORY_BYTES
+    return str(shared) if is_roomy else None
+
+
 def create(url: str, name: str, template: str = "template1") -> str:
     """A new database, empty or like `template`; returns its URL."""
-    host = url.partition("host=")[2]
-    with psycopg.connect(user="panel", host=host, dbname="postgres", autocommit=True) as server:
+    with _server(url) as server:
+        words = "CREATE DATABASE {} TEMPLATE {}"
+        if server.info.server_version >= 150_000:
+            words += " STRATEGY FILE_COPY"  # an eighth of the time that its way since 15 takes
         names = sql.Identifier(name), sql.Identifier(template)
-        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        server.execute(sql.SQL(words).format(*names))
     return url.format(name=name)
+
+
+def drop(url: str, name: str) -> None:
+    """It is gone, whoever is connected to it."""
+    with _server(url) as server:
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _server(url: str) -> psycopg.Connection:
+    host = url.partition("host=")[2]
+    return psycopg.connect(user="panel", host=host, dbname="postgres", autocommit=True)
 
 
 def pid(url: str) -> int:
