@@ -32,7 +32,6 @@ from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import RunStopped, Unexpected
 from cloudpilot.kinds import BackupType, RunKind
 
-ACTIVE_SHOWN = 100
 # Made once: what SQLAlchemy finds out about their columns takes as long as the rest of a query.
 _FILES, _DUMPS, _LAST = (aliased(Backup), aliased(Backup), aliased(Backup))
 _LATER = aliased(Run)
@@ -95,15 +94,6 @@ class ServerRow:
     def level(self) -> str | None:
         """The worst level of the last Check."""
         return worst(self.checkup)
-
-
-def active_runs(session: Session) -> tuple[list[Run], int]:
-    """What is waiting or under way, the newest first, and how many those are in all."""
-    rows = select(Run).where(Run.status.in_(ACTIVE)).order_by(Run.created_at.desc(), Run.id)
-    shown = list(session.scalars(rows.limit(ACTIVE_SHOWN)))
-    if len(shown) < ACTIVE_SHOWN:
-        return shown, len(shown)
-    return shown, session.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0
 
 
 def site_rows(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import failures, overview, removals, servers, sites
+from cloudpilot.domain import failures, overview, removals, servers, sites, under_way
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.runs import Run
@@ -120,7 +120,7 @@ def test_a_server_has_its_sites_its_last_backup_and_its_last_check(panel: None) 
 def test_what_runs_now_and_what_failed(panel: None) -> None:
     with reading() as session:
         assert [b.site_name for b in failures.not_made_good(session, 5)] == ["shop"]
-        [run], count = overview.active_runs(session)
+        [run], count = under_way.newest(session, 9)
         assert count == 1
         assert (run.kind, run.subject) == (RunKind.MAKE, "b")
 
