@@ -245,6 +245,25 @@ def test_a_server_tells_its_trouble(
     assert all(one.remedy and one.is_unreached is one.code.startswith("SSH") for one in found)
 
 
+@pytest.mark.parametrize(
+    ("codes", "trouble"),
+    [
+        ([None, "SSH_UNREACHABLE"], "SSH_UNREACHABLE"),
+        (["SSH_UNREACHABLE", None], None),
+        (["SSH_AUTH_FAILED", "SSH_UNREACHABLE"], "SSH_UNREACHABLE"),
+    ],
+)
+def test_what_was_begun_last_says_whether_a_server_answers(
+    panel: None, codes: list[str | None], trouble: str | None
+) -> None:
+    with transaction() as session:
+        server = servers.listed(session)[0]
+        for number, code in enumerate(codes):
+            session.add(check(server, Status.PENDING, code, minutes=9 - number))
+    with reading() as session:
+        assert [row.trouble for row in overview.server_rows(session, limit=10)] == [trouble, None]
+
+
 def test_a_server_that_was_never_set_up_or_answers_again_is_no_trouble(panel: None) -> None:
     with transaction() as session:
         first, second = servers.listed(session)

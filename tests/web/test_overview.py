@@ -214,7 +214,7 @@ def test_of_very_many_that_run_all_are_counted_and_some_are_shown(
     page = owner.get(path)
     assert f"31 runs, the newest {shown}" in re.sub(r"\s+", " ", page.text)
     assert len(re.findall(r'id="run-[0-9a-f-]{36}-link"', page.text)) == shown
-    more = [link.attrs["href"] for link in page.all("a") if link.text == "More"]
+    more = [link.attrs["href"] for link in page.all("a") if link.text == "More of them"]
     assert more == (["/activity"] if shown == 20 else [])
     fragment = page.one("section", id="active-runs").attrs["hx-get"]
     assert ("briefly=1" in fragment) is (shown == 20)  # what replaces it is the same
