@@ -139,6 +139,12 @@ def test_who_vanishes_in_a_step_keeps_nothing_locked_for_long(
         assert session.get_one(Server, server_id).name == "of the next"
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_question_is_compiled(core: Flask) -> None:
+    with reading() as session:
+        assert session.scalar(text("SHOW jit")) == "off"
+
+
 def test_whatever_ending_a_step_meets_the_next_one_begins(
     core: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

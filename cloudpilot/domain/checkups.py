@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, and_, cast, delete, func, select
+from sqlalchemy import String, and_, bindparam, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
+from cloudpilot.db import UtcDateTime
 from cloudpilot.domain.changes import RANK, Changes, Lines, compare
 from cloudpilot.domain.runs import Run
 from cloudpilot.domain.servers import Checkup, Server, latest_checkup
@@ -21,6 +23,7 @@ KEPT = timedelta(days=90)
 SINCE_YESTERDAY = timedelta(hours=36)  # a daily Check is not done at the same minute each day
 EVENTS_SHOWN = 100
 SILENT = "reach"  # the key of "it does not answer any more"
+_SINCE = bindparam("since", type_=UtcDateTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +134,11 @@ def _ended(run: Run) -> datetime:
 
 def _seen(session: Session, since: datetime, server_id: UUID | None = None) -> Iterable[Worsening]:
     """What answered Checks have told: of each line the first `before` against the last `after`."""
-    rows = (
-        select(Server, Checkup.at, Checkup.changes)
-        .join(Checkup, and_(Checkup.server_id == Server.id, Checkup.at >= since))
-        .where(
-            Server.removed_at.is_(None),
-            Server.checked_at >= since,
-            cast(Checkup.changes, String) != "[]",
-        )
-        .order_by(Checkup.at)
-    )
+    rows = _changed()
     if server_id:
         rows = rows.where(Server.id == server_id)
     net: dict[tuple[UUID, str], Worsening] = {}
-    for server, at, changes in session.execute(rows):
+    for server, at, changes in session.execute(rows, {"since": since}):
         for change in changes:
             said = {name: change[name] for name in ("key", "title", "after", "detail", "remedy")}
             earlier = net.get((server.id, change["key"]))
@@ -153,8 +147,28 @@ def _seen(session: Session, since: datetime, server_id: UUID | None = None) -> I
     return (one for one in net.values() if RANK[one.after] > RANK[one.before])
 
 
+@cache
+def _changed() -> Any:
+    """Made once, as that takes longer than asking; so is the next one. Parameter: since."""
+    rows = select(Server, Checkup.at, Checkup.changes)
+    rows = rows.join(Checkup, and_(Checkup.server_id == Server.id, Checkup.at >= _SINCE))
+    return rows.where(
+        Server.removed_at.is_(None),
+        Server.checked_at >= _SINCE,
+        cast(Checkup.changes, String) != "[]",
+    ).order_by(Checkup.at)
+
+
 def _silent(session: Session, since: datetime) -> Iterable[Worsening]:
     """Servers that have answered once, and whose Checks since all failed, first after `since`."""
+    for server, run, began in session.execute(_failing(), {"since": since}):
+        yield Worsening(
+            server, SILENT, "Reachable", "ok", "failed", run.error_detail or "", run.remedy, began
+        )
+
+
+@cache
+def _failing() -> Any:
     failed = (
         select(
             Run.server_id,
@@ -164,19 +178,15 @@ def _silent(session: Session, since: datetime) -> Iterable[Worsening]:
         .join(Server, Server.id == Run.server_id)
         .where(*is_failed_check(), Server.removed_at.is_(None), Run.created_at > Server.checked_at)
         .group_by(Run.server_id)
-        .having(func.min(Run.finished_at) >= since)
+        .having(func.min(Run.finished_at) >= _SINCE)
         .subquery()
     )
-    rows = (
+    return (
         select(Server, Run, failed.c.began)
         .join(failed, failed.c.server_id == Server.id)
         .join(Run, and_(Run.server_id == Server.id, Run.finished_at == failed.c.last))
         .where(*is_failed_check())
     )
-    for server, run, began in session.execute(rows):
-        yield Worsening(
-            server, SILENT, "Reachable", "ok", "failed", run.error_detail or "", run.remedy, began
-        )
 
 
 def is_failed_check() -> tuple[Any, ...]:

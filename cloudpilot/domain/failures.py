@@ -4,11 +4,14 @@ What was found in a vault makes none good: who writes there must not hide a fail
 """
 
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import String, and_, cast, or_, select
+from sqlalchemy import String, and_, bindparam, cast, or_, select
 from sqlalchemy.orm import Session, aliased, raiseload
 
 from cloudpilot import clock
+from cloudpilot.db import UtcDateTime
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.goodness import has_databases, has_failed, has_files, is_snapshot, reads
@@ -20,11 +23,19 @@ from cloudpilot.errors import RunStopped
 LATELY = timedelta(days=7)
 # Made once: what SQLAlchemy finds out about their columns takes as long as the rest of a query.
 _NEWER, _OTHER = aliased(Backup), aliased(Copy)
+_BEGIN = bindparam("begin", type_=UtcDateTime)
 
 
 def not_made_good(session: Session, limit: int) -> list[Backup]:
     """Backups that failed lately and after which nothing newer of the same has ended, the newest
     first; without their copies. Files and databases may be made good by two backups."""
+    rows = _not_made_good().limit(limit)
+    return list(session.scalars(rows, {"begin": clock.now() - LATELY}))
+
+
+@cache
+def _not_made_good() -> Any:
+    """Made once: that takes longer than asking where nothing failed. Parameter: begin."""
     newer = _NEWER
     same_paths = and_(
         Backup.site_id.is_(None),
@@ -53,18 +64,24 @@ def not_made_good(session: Session, limit: int) -> list[Backup]:
     )
     rows = rows.where(
         *has_failed(),
-        Backup.created_at >= clock.now() - LATELY,
+        Backup.created_at >= _BEGIN,
         Backup.deleted_at.is_(None),
         Site.removed_at.is_(None),
         Server.removed_at.is_(None),
         ~superseded,
     )
-    return list(session.scalars(rows.order_by(Backup.created_at.desc()).limit(limit)))
+    return rows.order_by(Backup.created_at.desc())
 
 
 def not_offsite(session: Session, limit: int) -> list[Backup]:
     """Backups that failed lately to get to a vault, without a newer one of the same that has got
     there, the newest first."""
+    rows = _not_offsite().limit(limit)
+    return list(dict.fromkeys(session.scalars(rows, {"begin": clock.now() - LATELY})))
+
+
+@cache
+def _not_offsite() -> Any:
     newer, other = _NEWER, _OTHER
     same = or_(
         newer.site_id == Backup.site_id,
@@ -94,12 +111,11 @@ def not_offsite(session: Session, limit: int) -> list[Backup]:
             Copy.status == CopyStatus.FAILED,
             Copy.vault_id.is_not(None),
             reads(Backup.status, Status.COMPLETED),
-            Backup.created_at >= clock.now() - LATELY,
+            Backup.created_at >= _BEGIN,
             Backup.deleted_at.is_(None),
             Server.removed_at.is_(None),
             Site.removed_at.is_(None),
             ~arrived.exists(),
         )
     )
-    found = session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id).limit(limit))
-    return list(dict.fromkeys(found))
+    return rows.order_by(Backup.created_at.desc(), Backup.id)

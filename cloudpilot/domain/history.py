@@ -16,10 +16,11 @@ from sqlalchemy import (
     String,
     bindparam,
     cast,
+    column,
     func,
     literal_column,
     select,
-    union_all,
+    text,
 )
 from sqlalchemy.orm import Session
 
@@ -94,18 +95,19 @@ def _counted(days: int, are_finds: bool) -> Select[Any]:
     are_finds  there are backups that were found in a vault, so the indexes alone do not say it all
     """
     bounds = [bindparam(f"day_{n}", type_=UtcDateTime) for n in range(days + 1)]
-    one_by_one = (
-        select(
-            literal_column(str(n), Integer).label("number"),
-            bounds[n].label("start"),
-            bounds[n + 1].label("end"),
-        )
-        for n in range(days)
+    # No union: PostgreSQL plans one of so many for longer than it counts. Both databases call the
+    # columns so.
+    rows = ", ".join(f"({n}, :day_{n}, :day_{n + 1})" for n in range(days))
+    names = (
+        column("column1", Integer),
+        column("column2", UtcDateTime),
+        column("column3", UtcDateTime),
     )
-    day = union_all(*one_by_one).cte("day")
+    day = text(f"VALUES {rows}").bindparams(*bounds).columns(*names).cte("day")
+    number, start, end = day.c
 
     def count(*conditions: ColumnElement[bool]) -> Any:
-        within = (Backup.created_at >= day.c.start, Backup.created_at < day.c.end)
+        within = (Backup.created_at >= start, Backup.created_at < end)
         made = (Backup.adopted_at.is_(None),) if are_finds else ()
         rows = select(func.count()).select_from(Backup).where(*within, *made, *conditions)
         return rows.correlate(day).scalar_subquery()
@@ -113,7 +115,7 @@ def _counted(days: int, are_finds: bool) -> Select[Any]:
     completed = count(Backup.status == Status.COMPLETED)
     warned = count(literal_column("backups.warning_count > 0"))  # as the index says it
     failed = count(*has_failed())
-    return select(day.c.number, completed, warned, failed)
+    return select(number, completed, warned, failed)
 
 
 def days_of(session: Session, site_id: UUID, first: date) -> Mapping[date, Day]:

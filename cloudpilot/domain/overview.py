@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, and_, case, cast, func, or_, select
-from sqlalchemy.orm import Session, aliased, raiseload
+from sqlalchemy import String, and_, case, cast, func, or_, select, tuple_
+from sqlalchemy.orm import Session, aliased, load_only, raiseload
 
 from cloudpilot import clock
 from cloudpilot.catalogue import by_code
@@ -31,9 +32,10 @@ from cloudpilot.domain.status import ACTIVE, Status
 from cloudpilot.errors import RunStopped, Unexpected
 from cloudpilot.kinds import BackupType, RunKind
 
-ACTIVE_SHOWN = 100
 # Made once: what SQLAlchemy finds out about their columns takes as long as the rest of a query.
-_ALIASES = (aliased(Backup), aliased(Backup), aliased(Backup))
+_FILES, _DUMPS, _LAST = (aliased(Backup), aliased(Backup), aliased(Backup))
+_LATER = aliased(Run)
+_OF_BACKUPS = ("type", "status", "created_at", "size", "warning_count", "counts", "error_code")
 LEVELS = ("failed", "warning", "ok")  # of a Check's lines, the worst first
 
 
@@ -94,15 +96,6 @@ class ServerRow:
         return worst(self.checkup)
 
 
-def active_runs(session: Session) -> tuple[list[Run], int]:
-    """What is waiting or under way, the newest first, and how many those are in all."""
-    rows = select(Run).where(Run.status.in_(ACTIVE)).order_by(Run.created_at.desc(), Run.id)
-    shown = list(session.scalars(rows.limit(ACTIVE_SHOWN)))
-    if len(shown) < ACTIVE_SHOWN:
-        return shown, len(shown)
-    return shown, session.scalar(select(func.count()).where(Run.status.in_(ACTIVE))) or 0
-
-
 def site_rows(
     session: Session,
     server_id: UUID | None = None,
@@ -112,24 +105,32 @@ def site_rows(
     limit: int,
 ) -> list[SiteRow]:
     """Sites of one server or of all by name, or those of `site_ids` in that order."""
-    files, dumps, last = _ALIASES
-    rows = (
-        select(Site, Server, files, dumps, last, *protection.columns())
-        .join(Server, Server.id == Site.server_id)
-        .outerjoin(files, files.id == _newest_good(protection.has_paths(), has_files()))
-        .outerjoin(dumps, dumps.id == _newest_good(protection.has_dumps(), has_databases()))
-        .outerjoin(last, last.id == newest_of_site(Backup.id))
-        .where(Site.removed_at.is_(None))
-        .options(*(raiseload(kind.copies) for kind in (files, dumps, last)))
-        .order_by(Site.name, Server.name, Site.id)
-    )
+    rows = _sites()
     if server_id:
         rows = rows.where(Site.server_id == server_id)
     if site_ids is not None:
         rows = rows.where(Site.id.in_(site_ids))
     seen = session.execute(rows.limit(limit)).all()
-    found = _with_states(session, seen, known or protection.around(session))
+    found = _with_states(seen, known or protection.around(session))
     return sorted(found, key=lambda row: site_ids.index(row.site.id)) if site_ids else found
+
+
+@cache
+def _sites() -> Any:
+    """Made once, as that takes longer than asking; without what no page shows of rows."""
+    rows = select(Site, Server, _FILES, _DUMPS, _LAST, protection.was_completed())
+    rows = rows.add_columns(*protection.columns())
+    rows = (
+        rows.join(Server, Server.id == Site.server_id)
+        .outerjoin(_FILES, _FILES.id == _newest_good(protection.has_paths(), has_files()))
+        .outerjoin(_DUMPS, _DUMPS.id == _newest_good(protection.has_dumps(), has_databases()))
+        .outerjoin(_LAST, _LAST.id == newest_of_site(Backup.id))
+    )
+    shown = [_only(kind, *_OF_BACKUPS) for kind in (_FILES, _DUMPS, _LAST)]
+    shown += [_only(Site, "server_id", "name", "paths"), _only(Server, "name", "host_keys")]
+    without = (raiseload(kind.copies) for kind in (_FILES, _DUMPS, _LAST))
+    rows = rows.where(Site.removed_at.is_(None)).options(*shown, *without)
+    return rows.order_by(Site.name, Server.name, Site.id)
 
 
 def _newest_good(of_site: Any, part: Any) -> Any:
@@ -137,15 +138,20 @@ def _newest_good(of_site: Any, part: Any) -> Any:
     return case((of_site, newest_of_site(Backup.id, part, *is_good())))
 
 
-def _with_states(session: Session, seen: Sequence[Any], known: Around) -> list[SiteRow]:
-    of_sites, now = known.databases, clock.now()
-    made_of = {row[0].id: protection.parts_of(row, row[0].id, row[0].paths, known) for row in seen}
-    without = [site_id for site_id, parts in made_of.items() if not protection.good_at_of(parts)]
-    once, found = protection.backed_up_once(session, without), []
-    for site, server, files, dumps, last, *_ in seen:
+def _only(kind: Any, *names: str) -> Any:
+    """Of such rows these columns and no other; whoever asks for one is told so."""
+    return load_only(*(getattr(kind, name) for name in names), raiseload=True)
+
+
+def _with_states(seen: Sequence[Any], known: Around) -> list[SiteRow]:
+    of_sites, now, found = known.databases, clock.now(), []
+    for site, server, files, dumps, last, ever, *of_parts in seen:
         good = min((b for b in (files, dumps) if b), key=lambda b: b.created_at, default=None)
-        ever, is_kept = site.id in once, server.id not in known.trapped
-        state = protection.state_of(made_of[site.id], ever, now, is_kept)
+        parts, is_kept = (
+            protection.parts_of(of_parts, site.id, known),
+            server.id not in known.trapped,
+        )
+        state = protection.state_of(parts, ever, now, is_kept)
         found.append(SiteRow(site, server, of_sites.get(site.id, ()), good, last, state))
     return found
 
@@ -233,9 +239,12 @@ def troubles(session: Session) -> list[Trouble]:
 
 def _unreached(session: Session) -> dict[UUID, str]:
     """By server: why what was begun last there waits, if it is because of SSH."""
-    rows = select(Run.server_id, Run.error_code).where(Run.status.in_(ACTIVE))
-    newest: dict[UUID, str] = {}
-    for server_id, code in session.execute(rows.order_by(Run.created_at, Run.id)):
-        if server_id:
-            newest[server_id] = code or ""
-    return {server_id: code for server_id, code in newest.items() if code.startswith("SSH_")}
+    later = select(_LATER.id).where(
+        _LATER.server_id == Run.server_id,
+        _LATER.status.in_(ACTIVE),
+        tuple_(_LATER.created_at, _LATER.id) > tuple_(Run.created_at, Run.id),
+    )
+    rows = select(Run.server_id, Run.error_code).where(
+        Run.status.in_(ACTIVE), Run.error_code.startswith("SSH_"), ~later.exists()
+    )
+    return {server_id: code for server_id, code in session.execute(rows) if server_id and code}

@@ -7,20 +7,21 @@ the schedule is late. Without one, a good backup is fresh for a day, and for two
 tonight's may take longer than last night's.
 """
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import databases, schedules
+from cloudpilot.domain import databases, scheduled
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.goodness import (
@@ -31,12 +32,13 @@ from cloudpilot.domain.goodness import (
     newest_of_site,
     reads,
 )
-from cloudpilot.domain.schedules import Schedule
 from cloudpilot.domain.servers import Checkup, Server
 from cloudpilot.domain.sites import Site
 from cloudpilot.domain.status import Status
+from cloudpilot.kinds import BackupType
 
 FRESH_FOR = timedelta(hours=26)
+_NONE = "[]"  # as columns of paths say it
 
 
 class State(StrEnum):
@@ -55,9 +57,9 @@ _AT_FIRST = datetime.min.replace(tzinfo=UTC)
 RANK = {state: rank for rank, state in enumerate(State)}
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The paths of a site, or its databases, which are a part of it each.
+class Part(NamedTuple):
+    """The paths of a site, or its databases, which are a part of it each; of a thousand sites a
+    thousand, so no heavier than a tuple.
 
     good_at  when the newest good backup with this part was asked for; None: there is none
     tried    how the latest attempt at it ended that nobody stopped; None: there was none
@@ -71,8 +73,7 @@ class Part:
     planned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How one site stands.
 
     good_at  when its newest good backup was asked for; of its two parts, the older one
@@ -88,17 +89,18 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is asked once, whatever is then said of sites: the databases and the schedules of each,
-    and the servers whose backup directory keeps no files, as their last Check says."""
+    """What is asked once, whatever is then said of sites: the databases of each,
+    the servers whose backup directory keeps no files, as their last Check says, and of which types
+    the schedules of each site are that are on time."""
 
     databases: Mapping[UUID, Sequence[Database]]
     trapped: Collection[UUID]
-    schedules: Mapping[UUID, Sequence[Schedule]] = field(default_factory=dict)
+    on_time: Mapping[UUID, Sequence[BackupType]] = field(default_factory=dict)
 
 
 def around(session: Session) -> Around:
     """Of all sites and servers; without what was found in the databases."""
-    return Around(databases.by_site(session), trapped(session), schedules.by_site(session))
+    return Around(databases.by_site(session), trapped(session), scheduled.on_time(session))
 
 
 def state_of(parts: Sequence[Part], ever: bool, now: datetime, is_kept: bool) -> State:
@@ -125,7 +127,7 @@ def _is_fresh(part: Part, now: datetime) -> bool:
 
 def good_at_of(parts: Sequence[Part]) -> datetime | None:
     """Of the newest good backups of these parts, when the oldest was asked for."""
-    return min((part.good_at for part in parts if part.good_at), default=None)
+    return min([part.good_at for part in parts if part.good_at], default=None)
 
 
 def is_sound(parts: Sequence[Part], is_kept: bool) -> bool:
@@ -153,50 +155,36 @@ def holds(backed_up: Sequence[str], paths: Sequence[str]) -> bool:
 
 def standings(session: Session, search: str = "", known: Around | None = None) -> list[Standing]:
     """Every site, or those whose name or server's name holds `search`, the worst first."""
-    rows = select(Site.id, Site.name, Site.server_id, Site.paths, *columns())
+    rows = select(Site.id, Site.name, Site.server_id, was_completed(), *columns())
     rows = rows.where(Site.removed_at.is_(None))
     if search:
         names = (func.lower(name) for name in (Site.name, Server.name))
         fits = (name.contains(search.lower(), autoescape=True) for name in names)
         rows = rows.join(Server).where(or_(*fits))
     seen, known = session.execute(rows).all(), known or around(session)
-    made_of = {row.id: parts_of(row, row.id, row.paths, known) for row in seen}
-    without = [site_id for site_id, parts in made_of.items() if not good_at_of(parts)]
-    once = backed_up_once(session, without)
     now, found = clock.now(), []
-    for row in seen:
-        parts, is_kept = made_of[row.id], row.server_id not in known.trapped
-        state = state_of(parts, row.id in once, now, is_kept)
-        sound = is_sound(parts, is_kept)
-        found.append(Standing(row.id, row.name, state, good_at_of(parts), sound))
+    for site_id, name, server_id, ever, *of_parts in seen:
+        parts = parts_of(of_parts, site_id, known)
+        is_kept = server_id not in known.trapped
+        state, good_at = state_of(parts, ever, now, is_kept), good_at_of(parts)
+        found.append(Standing(site_id, name, state, good_at, is_sound(parts, is_kept)))
     return sorted(found, key=_worst_first)
 
 
-def parts_of(row: Any, site_id: UUID, paths: Sequence[str], known: Around) -> list[Part]:
+def parts_of(columns: Sequence[Any], site_id: UUID, known: Around) -> list[Part]:
     """What a site is made of, from its `columns()`: paths, databases, both, or nothing yet."""
-    of_site, parts = known.databases.get(site_id, ()), []
-    plans = [plan for plan in known.schedules.get(site_id, ()) if plan.good_at and not plan.is_late]
-    if paths:
-        complete = row.files_at is not None and holds(row.files_held, paths)
-        planned = any(plan.type.has_files for plan in plans)
-        parts.append(Part(row.files_at, row.files_tried, complete, planned))
+    paths, files_at, files_held, files_tried, dumps_at, dumps_held, dumps_tried = columns
+    of_site, on_time = known.databases.get(site_id, ()), known.on_time.get(site_id, ())
+    parts = []
+    if paths != _NONE:
+        complete = files_held is None or holds(files_held, json.loads(paths))
+        planned = any(kind.has_files for kind in on_time)
+        parts.append(Part(files_at, files_tried, complete and files_at is not None, planned))
     if of_site:
-        complete = row.dumps_at is not None and databases.are_held(row.dumps_held, of_site)
-        planned = any(plan.type.has_databases for plan in plans)
-        parts.append(Part(row.dumps_at, row.dumps_tried, complete, planned))
+        complete = dumps_at is not None and databases.are_held(dumps_held, of_site)
+        planned = any(kind.has_databases for kind in on_time)
+        parts.append(Part(dumps_at, dumps_tried, complete, planned))
     return parts
-
-
-def backed_up_once(session: Session, site_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the sites of which a backup was completed at some time, deleted or not."""
-    if not site_ids:
-        return set()
-    rows = select(Backup.site_id).where(
-        Backup.site_id.in_(site_ids),
-        Backup.adopted_at.is_(None),
-        reads(Backup.status, Status.COMPLETED),
-    )
-    return {site_id for site_id in session.scalars(rows.distinct()) if site_id}
 
 
 def numbers(found: list[Standing]) -> Mapping[State, int]:
@@ -208,10 +196,13 @@ def numbers(found: list[Standing]) -> Mapping[State, int]:
 @cache
 def columns() -> tuple[Any, ...]:
     """Of a query of sites, for its paths and for its databases: when the newest good backup was
-    asked for, what it holds, how the last try ended. Nothing is looked up for what it has not."""
-    found = []
+    asked for, what it holds, how the last try ended. Nothing is looked up for what it has not, and
+    of paths none is read that are those of today."""
+    today = cast(Site.paths, String)
+    others = case((cast(Backup.paths, String) != today, Backup.paths))
+    found = [today.label("paths")]
     for name, part, held, of_site in (
-        ("files", has_files(), Backup.paths, has_paths()),
+        ("files", has_files(), others, has_paths()),
         ("dumps", has_databases(), Backup.databases, has_dumps()),
     ):
         asked = {
@@ -223,9 +214,19 @@ def columns() -> tuple[Any, ...]:
     return tuple(found)
 
 
+def was_completed() -> ColumnElement[bool]:
+    """Within a query of sites: a backup of this one was completed at some time, deleted or not."""
+    rows = select(Backup.id).where(
+        Backup.site_id == Site.id,
+        Backup.adopted_at.is_(None),
+        reads(Backup.status, Status.COMPLETED),
+    )
+    return rows.correlate(Site).exists()
+
+
 def has_paths() -> ColumnElement[bool]:
     """Within a query of sites: this one has paths."""
-    return cast(Site.paths, String) != "[]"
+    return cast(Site.paths, String) != _NONE
 
 
 def has_dumps() -> ColumnElement[bool]:

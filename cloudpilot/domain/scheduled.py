@@ -1,7 +1,8 @@
 """What pages show of schedules: each a fixed number of queries, however many there are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from cloudpilot.domain.sites import Site
 from cloudpilot.domain.slots import Slot, SlotStatus
 from cloudpilot.domain.status import StatusEvent
 from cloudpilot.errors import InvalidConfig
+from cloudpilot.kinds import BackupType
 
 PAGE = 50
 PARTS = ("late", "next", "paused")  # of the list of all
@@ -185,6 +187,20 @@ def backups_of(session: Session, found: Sequence[Slot]) -> dict[UUID, Backup]:
     return {backup.slot_id: backup for backup in made if backup.slot_id}
 
 
+def on_time(session: Session) -> Mapping[UUID, list[BackupType]]:
+    """By site: of which types those of its schedules are that are on time."""
+    found: dict[UUID, list[BackupType]] = {}
+    rows: Select[Any, BackupType] = select(Schedule.site_id, Schedule.type).where(
+        Schedule.site_id.is_not(None),
+        Schedule.next_run_at.is_not(None),
+        Schedule.good_at.is_not(None),
+        or_(Schedule.late_at.is_(None), Schedule.late_at > clock.now()),
+    )
+    for site_id, kind in session.execute(rows):
+        found.setdefault(site_id, []).append(kind)
+    return found
+
+
 def lateness_of(session: Session, schedule_id: UUID) -> list[StatusEvent]:
     """When it became late, and on time again, the newest first."""
     rows = select(StatusEvent).where(StatusEvent.subject_id == schedule_id)
@@ -213,6 +229,7 @@ def _title(site: str, server: str, paths: Sequence[str]) -> str:
     return f"{paths[0]}{more} on {server}"
 
 
+@cache  # of its making, which takes longer than asking where there is nothing
 def _rows() -> Any:
     newest = aliased(Slot)
     last = select(func.max(newest.due_at)).where(newest.schedule_id == Schedule.id)

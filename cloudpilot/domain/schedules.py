@@ -4,7 +4,7 @@
 conditional UPDATE of it, so of several clocks one makes the slot (see slots).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -98,6 +98,11 @@ class Schedule(Base):
         return self.late_at is not None and self.late_at <= clock.now()
 
     @property
+    def is_on_time(self) -> bool:
+        """Whether it has had a good backup, and the next one is not late."""
+        return self.next_run_at is not None and self.good_at is not None and not self.is_late
+
+    @property
     def rules(self) -> Rules:
         """What is kept beside the days."""
         return Rules(zone=self.zone, **{name: getattr(self, f"keep_{name}") for name in RULES})
@@ -130,15 +135,6 @@ def locked(session: Session, schedule_id: UUID) -> Schedule:
     if schedule is None:
         raise NotFound("There is no such schedule.")
     return schedule
-
-
-def by_site(session: Session) -> Mapping[UUID, list[Schedule]]:
-    """The schedules of all sites that have any, without those that are paused."""
-    found: dict[UUID, list[Schedule]] = {}
-    rows = select(Site.id, Schedule).join(Site, Site.id == Schedule.site_id)
-    for site_id, schedule in session.execute(rows.where(Schedule.next_run_at.is_not(None))):
-        found.setdefault(site_id, []).append(schedule)
-    return found
 
 
 def add(session: Session, columns: dict[str, Any], by: Person | None) -> Schedule:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from flask import Flask, current_app, url_for
+from flask import Flask, current_app, g, url_for
 from jinja2 import StrictUndefined
 
 from cloudpilot import clock
@@ -163,7 +163,11 @@ def register(app: Flask) -> None:
 
 def asset(name: str) -> str:
     """The address of a static file; it changes when the file does."""
-    return url_for("static", filename=name, v=_version(f"{current_app.static_folder}/{name}"))
+    known: dict[str, str] = g.setdefault("assets", {})  # a page has a hundred icons of one file
+    if name not in known:
+        version = _version(f"{current_app.static_folder}/{name}")
+        known[name] = url_for("static", filename=name, v=version)
+    return known[name]
 
 
 @cache

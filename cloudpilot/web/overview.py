@@ -21,6 +21,7 @@ from cloudpilot.domain import (
     protection,
     recovery,
     scheduled,
+    under_way,
     vault_checks,
 )
 from cloudpilot.domain.people import Right
@@ -47,7 +48,7 @@ SEARCH_LENGTH = 100
 def show() -> str:
     """The panel at a glance."""
     with reading() as session:
-        active, count = overview.active_runs(session)
+        runs, active = under_way.newest(session, under_way.SHOWN_BRIEFLY)
         known = protection.around(session)
         standings = protection.standings(session, known=known)
         context = _attention(session, standings) | {
@@ -57,8 +58,8 @@ def show() -> str:
             "servers": [] if standings else overview.server_rows(session, limit=1),
             "recovery": _recovery(session) if me().may(Right.RECOVERY) else None,
         }
-    context |= {"runs": active, "active": count, "state": fingerprint(active)}
-    return render_template("overview.html", **context)
+    context |= {"runs": runs, "active": active, "state": fingerprint(runs, active)}
+    return render_template("overview.html", **context, briefly=True)
 
 
 @bp.get("/sites")

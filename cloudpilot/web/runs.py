@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import lists, overview, runs
+from cloudpilot.domain import lists, runs, under_way
 from cloudpilot.domain.audit import Action
 from cloudpilot.domain.clouds import Cloud
 from cloudpilot.domain.cursor import Cursor
@@ -34,13 +34,14 @@ def index() -> str:
     """What goes on now, and one page of what has ended."""
     after = request.args.get("after")
     with reading() as session:
-        active, count = overview.active_runs(session)
+        found, active = under_way.newest(session, under_way.SHOWN)
         ended = lists.ended_runs(session, {}, Cursor.parse(after) if after else None)
     return render_template(
         "runs/index.html",
-        runs=active,
-        active=count,
-        state=fingerprint(active),
+        runs=found,
+        active=active,
+        state=fingerprint(found, active),
+        briefly=False,
         ended=ended,
         after=after,
     )
@@ -49,11 +50,14 @@ def index() -> str:
 @bp.get("/activity/live")
 @needs(Right.VIEW)
 def active() -> Response:
-    """What goes on now, alone."""
+    """What goes on now, alone; of the overview the newest of it."""
+    briefly = "briefly" in request.args
     with reading() as session:
-        found, count = overview.active_runs(session)
+        limit = under_way.SHOWN_BRIEFLY if briefly else under_way.SHOWN
+        found, count = under_way.newest(session, limit)
     queue.watch(*(run.id for run in found[:WATCHED]))
-    return live("runs/_active.html", state=fingerprint(found), runs=found, active=count)
+    context = {"runs": found, "active": count, "briefly": briefly}
+    return live("runs/_active.html", state=fingerprint(found, count), **context)
 
 
 @bp.get("/runs/<uuid:run_id>")
@@ -104,10 +108,12 @@ def ask_to_stop(run_id: UUID) -> Run:
     return run
 
 
-def fingerprint(active: Iterable[Run]) -> str:
-    """Which runs these are: it changes when one begins or ends."""
-    ids = ",".join(sorted(str(run.id) for run in active))
-    return hashlib.sha256(ids.encode()).hexdigest()[:12] if ids else "none"
+def fingerprint(shown: Iterable[Run], active: int) -> str:
+    """Which runs these are of how many: it changes when one begins or ends. Of very many one or the
+    other ends at any time, so that of those that are not shown is no reason to load a page."""
+    ids = ",".join(sorted(str(run.id) for run in shown))
+    which = f"{ids} of {min(active, under_way.SHOWN)}"
+    return hashlib.sha256(which.encode()).hexdigest()[:12] if ids else "none"
 
 
 def watched(context: Mapping[str, Any], working: str, idle: str = "idle") -> dict[str, Any]:

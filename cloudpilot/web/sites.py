@@ -75,7 +75,7 @@ def show(site_id: UUID) -> str:
         site = sites.find(session, site_id)
         its_databases = databases.of_site(session, site_id)
         its_schedules = scheduled.of_site(session, site_id)
-        plans = [row.schedule for row in its_schedules if not row.schedule.is_paused]
+        plans = [row.schedule.type for row in its_schedules if row.schedule.is_on_time]
         known = Around({site_id: its_databases}, protection.trapped(session), {site_id: plans})
         row = overview.site_rows(session, site_ids=[site_id], known=known, limit=1)[0]
         context = _previewed(session, site)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from cloudpilot import clock
 from cloudpilot.db import reading, transaction
-from cloudpilot.domain import failures, overview, removals, servers, sites
+from cloudpilot.domain import failures, overview, removals, servers, sites, under_way
 from cloudpilot.domain.backups import Backup
 from cloudpilot.domain.copies import Copy, CopyStatus
 from cloudpilot.domain.runs import Run
@@ -120,7 +120,7 @@ def test_a_server_has_its_sites_its_last_backup_and_its_last_check(panel: None) 
 def test_what_runs_now_and_what_failed(panel: None) -> None:
     with reading() as session:
         assert [b.site_name for b in failures.not_made_good(session, 5)] == ["shop"]
-        [run], count = overview.active_runs(session)
+        [run], count = under_way.newest(session, 9)
         assert count == 1
         assert (run.kind, run.subject) == (RunKind.MAKE, "b")
 
@@ -243,6 +243,25 @@ def test_a_server_tells_its_trouble(
         found = overview.troubles(session)
     assert [(one.server.name, one.code) for one in found] == ([("a", trouble)] if trouble else [])
     assert all(one.remedy and one.is_unreached is one.code.startswith("SSH") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("codes", "trouble"),
+    [
+        ([None, "SSH_UNREACHABLE"], "SSH_UNREACHABLE"),
+        (["SSH_UNREACHABLE", None], None),
+        (["SSH_AUTH_FAILED", "SSH_UNREACHABLE"], "SSH_UNREACHABLE"),
+    ],
+)
+def test_what_was_begun_last_says_whether_a_server_answers(
+    panel: None, codes: list[str | None], trouble: str | None
+) -> None:
+    with transaction() as session:
+        server = servers.listed(session)[0]
+        for number, code in enumerate(codes):
+            session.add(check(server, Status.PENDING, code, minutes=9 - number))
+    with reading() as session:
+        assert [row.trouble for row in overview.server_rows(session, limit=10)] == [trouble, None]
 
 
 def test_a_server_that_was_never_set_up_or_answers_again_is_no_trouble(panel: None) -> None:

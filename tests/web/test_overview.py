@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from cloudpilot.db import transaction
-from cloudpilot.domain import overview
+from cloudpilot.domain import under_way
 from cloudpilot.domain.history import Growth
 from cloudpilot.domain.protection import State
+from cloudpilot.domain.runs import Run
 from cloudpilot.domain.status import Status
 from cloudpilot.jobs import queue
 from cloudpilot.kinds import Role
@@ -195,19 +197,43 @@ def test_an_empty_list_leads_on_whoever_looks(
         assert ("An owner or admin of this panel" in page.text) is (role is not Role.OWNER), path
 
 
-@pytest.mark.parametrize("path", ["/", "/activity", "/activity/live"])
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [("/", 20), ("/activity/live?briefly=1", 20), ("/activity", 30), ("/activity/live", 30)],
+)
 def test_of_very_many_that_run_all_are_counted_and_some_are_shown(
-    app: Flask, owner: Browser, path: str, monkeypatch: pytest.MonkeyPatch
+    app: Flask, owner: Browser, path: str, shown: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched: list[object] = []
     monkeypatch.setattr(queue, "watch", lambda *ids: watched.extend(ids))
-    monkeypatch.setattr(overview, "ACTIVE_SHOWN", 30)
+    monkeypatch.setattr(under_way, "SHOWN", 30)
     with app.app_context(), transaction() as session:
         server = add_server(session)
         for number in range(31):
             add_run(session, server, add_site(session, server, f"shop {number}"))
     page = owner.get(path)
-    assert "31 runs, the newest 30" in re.sub(r"\s+", " ", page.text)
-    assert len(re.findall(r'id="run-[0-9a-f-]{36}-link"', page.text)) == 30
+    assert f"31 runs, the newest {shown}" in re.sub(r"\s+", " ", page.text)
+    assert len(re.findall(r'id="run-[0-9a-f-]{36}-link"', page.text)) == shown
+    more = [link.attrs["href"] for link in page.all("a") if link.text == "More of them"]
+    assert more == (["/activity"] if shown == 20 else [])
+    fragment = page.one("section", id="active-runs").attrs["hx-get"]
+    assert ("briefly=1" in fragment) is (shown == 20)  # what replaces it is the same
     # Each that is watched is looked at every second, for as long as the page is open.
-    assert len(watched) == (WATCHED if path == "/activity/live" else 0)
+    assert len(watched) == (WATCHED if "/live" in path else 0)
+
+
+def test_the_overview_is_loaded_anew_when_one_begins_or_ends_that_it_does_not_show(
+    app: Flask, owner: Browser
+) -> None:
+    """Of so many that all of them fit the page of what runs; of more it would be at every look."""
+    with app.app_context(), transaction() as session:
+        server = add_server(session)
+        for number in range(25):
+            add_run(session, server, add_site(session, server, f"shop {number}"))
+    fragment = owner.get("/").one("section", id="active-runs").attrs["hx-get"]
+    htmx = {"HX-Request": "true"}
+    assert "HX-Refresh" not in owner.client.get(fragment, headers=htmx).headers
+    with app.app_context(), transaction() as session:
+        oldest = session.scalars(select(Run).order_by(Run.created_at).limit(1)).one()
+        oldest.move(session, Status.FAILED)
+    assert owner.client.get(fragment, headers=htmx).headers["HX-Refresh"] == "true"

@@ -356,7 +356,7 @@ def test_a_page_costs_few_queries_however_many_rows_there_are(app: Flask, owner:
         for path in paths(PAGES, ids):
             asked.clear()
             owner.client.get(path)
-            assert len(asked) <= 28, (path, asked)
+            assert len(asked) <= 26, (path, asked)
     finally:
         with app.app_context():
             event.remove(db.engine, "before_cursor_execute", count)
