@@ -39,6 +39,9 @@ RUNS_A_ROUND = 200
 # stop to answer at once, there is to be one left for those that do.
 THREADS = 256
 SILENT_THREADS = 64  # at most, of these: for servers that did not answer the last time
+# Between two that are begun: all of a round at once, and its answers, would keep pages waiting for a
+# core, or for PostgreSQL, and their own later parts for each other.
+APART_SECONDS = 0.01
 ROUND_SECONDS = 1  # what takes longer goes on beside the next rounds
 DEAD_SECONDS = 2  # within which a connection that has died while nobody used it is noticed
 PATIENCE = timedelta(seconds=1)  # until one takes over what another process has a connection for
@@ -56,12 +59,14 @@ class _Questions:
     """What is asked of one server in a round, and all that was read for it beforehand.
 
     roots  by run: the directory in which it works
+    at     when its turn came, by time.monotonic
     """
 
     server: Server
     runs: Sequence[Run]
     roots: Mapping[UUID, str]
     watched: Collection[UUID]
+    at: float = field(default_factory=time.monotonic)
 
 
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look")
@@ -90,14 +95,19 @@ def _ask(*, silent: bool) -> list[Future[None]]:
     for run in taken:
         by_server[run.at].append(run)
     watched = queue.watched(run.id for run in taken)
-    asked = [
-        _pool.submit(_look_at, app, _Questions(servers[server_id], rows, roots, watched))
-        for server_id, rows in by_server.items()
-    ]
-    for future in asked:
+    asked, apart = [], min(APART_SECONDS, ROUND_SECONDS / 2 / max(1, len(by_server)))
+    for rows in sorted(by_server.values(), key=lambda rows: not _are_any(rows, watched)):
+        questions = _Questions(servers[rows[0].at], rows, roots, watched)
+        future = _pool.submit(_look_at, app, questions)
         future.add_done_callback(_tell)
         _in_hand[future] = _Asked(silent)
+        asked.append(future)
+        time.sleep(apart)
     return asked
+
+
+def _are_any(rows: Sequence[Run], watched: Collection[UUID]) -> bool:
+    return any(run.id in watched for run in rows)
 
 
 def _end_if_stuck() -> None:
@@ -187,10 +197,10 @@ def _look(questions: _Questions, run: Run) -> None:
     ssh, watched = _connections.get(who), run.id in questions.watched
     began = time.monotonic()
     try:
-        work.look(ssh, run, where, watched=watched)
+        work.look(ssh, run, where, watched=watched, since=questions.at)
     except SshUnreachable:
         # The connection may have died while nobody used it: one fresh one before we say so.
         _connections.forget(who.server_id)
         if time.monotonic() - began > DEAD_SECONDS:
             raise  # it lives, and does not answer
-        work.look(_connections.get(who), run, where, watched=watched)
+        work.look(_connections.get(who), run, where, watched=watched, since=questions.at)

@@ -82,7 +82,7 @@ def start(run: Run) -> None:
                 kind.undo(ssh, where)
             raise
         report = _looked_again(ssh, where, report, FIRST_LOOKS)
-        _settle(ssh, run, where, report, watched=True)
+        _settle(ssh, run, where, report, pause(run, watched=True))
 
 
 def roots(session: OrmSession, work: Sequence[Run]) -> dict[UUID, str]:
@@ -107,20 +107,24 @@ def place(run: Run, known: Mapping[UUID, str] | None = None) -> Place:
     return KINDS[run.kind].place(run, known[run.id])
 
 
-def look(ssh: Session, run: Run, where: Place, *, watched: bool) -> None:
-    """Ask how it is going and write the answer down."""
+def look(ssh: Session, run: Run, where: Place, *, watched: bool, since: float) -> None:
+    """Ask how it is going and write the answer down.
+
+    since  when it was this run's turn, by time.monotonic: the next turn is counted from there
+    """
     if run.stop_requested_at:
         detached.stop(ssh, where)
     report = detached.look(ssh, where)
     if _is_about_to_end(run, report):
         report = _looked_again(ssh, where, report, LAST_LOOKS)
-    _settle(ssh, run, where, report, watched=watched)
+    spent = timedelta(seconds=time.monotonic() - since)
+    _settle(ssh, run, where, report, pause(run, watched=watched, spent=spent))
 
 
 def stop(run: Run) -> None:
     """End the work at the server, and see that it has ended."""
     with connected(run.at) as ssh:
-        look(ssh, run, place(run), watched=True)
+        look(ssh, run, place(run), watched=True, since=time.monotonic())
 
 
 def end(run: Run) -> None:
@@ -137,8 +141,9 @@ def queue_stop(run: Run) -> None:
         queue.ring(session, row)
 
 
-def pause(run: Run, *, watched: bool) -> timedelta:
-    """How long to leave it alone."""
+def pause(run: Run, *, watched: bool, spent: timedelta = timedelta(0)) -> timedelta:
+    """How long to leave it alone, without what was `spent` on asking; at least half of it, so that
+    a server which answers slowly is not asked all the time."""
     limits = lifecycle.settings()
     paused = pace.pause_before_next_look(
         clock.now() - (run.started_at or run.created_at),
@@ -146,7 +151,7 @@ def pause(run: Run, *, watched: bool) -> timedelta:
         fastest=timedelta(seconds=limits.look_seconds),
         slowest=timedelta(seconds=limits.look_seconds_at_most),
     )
-    return max(timedelta(0), paused - EARLY)
+    return max(paused / 2, paused - EARLY - spent)
 
 
 def _is_about_to_end(run: Run, report: Report) -> bool:
@@ -165,9 +170,9 @@ def _looked_again(ssh: Session, where: Place, report: Report, pauses: Sequence[f
     return report
 
 
-def _settle(ssh: Session, run: Run, where: Place, report: Report, *, watched: bool) -> None:
+def _settle(ssh: Session, run: Run, where: Place, report: Report, until_next: timedelta) -> None:
     heard = KINDS[run.kind].heard(ssh, run, where, _judged(run, report))
-    lifecycle.settle(run, heard, pause(run, watched=watched))
+    lifecycle.settle(run, heard, until_next)
 
 
 def _judged(run: Run, report: Report) -> Report:

@@ -1,5 +1,7 @@
 """jobs.work: how often a server is asked while work begins and ends."""
 
+import time
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -40,7 +42,7 @@ def looked(run: Run, monkeypatch: pytest.MonkeyPatch, *said: Report) -> tuple[in
     monkeypatch.setattr(detached, "look", lambda *_: left.pop(0) if len(left) > 1 else left[0])
     pauses: list[float] = []
     monkeypatch.setattr(work.time, "sleep", pauses.append)
-    work.look(None, run, work.place(run), watched=False)  # type: ignore[arg-type]
+    work.look(None, run, work.place(run), watched=False, since=time.monotonic())  # type: ignore[arg-type]
     with reading() as session:
         return 1 + len(pauses), runs.find(session, run.id)
 
@@ -81,3 +83,12 @@ def test_work_whose_place_is_gone_is_lost(run: Run) -> None:
         session.execute(update(Copy).values(place=Place.VAULT))
     with pytest.raises(RunLost):
         work.place(run)
+
+
+@pytest.mark.parametrize(("spent", "left"), [(0.0, 0.7), (0.15, 0.55), (5.0, 0.5)])
+def test_the_next_look_is_counted_from_when_this_one_was_asked(
+    run: Run, spent: float, left: float
+) -> None:
+    fastest = lifecycle.settings().look_seconds
+    paused = work.pause(run, watched=True, spent=timedelta(seconds=spent))
+    assert (fastest, paused.total_seconds()) == (1, left)
