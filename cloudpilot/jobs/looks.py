@@ -39,8 +39,8 @@ RUNS_A_ROUND = 200
 # stop to answer at once, there is to be one left for those that do.
 THREADS = 256
 SILENT_THREADS = 64  # at most, of these: for servers that did not answer the last time
-# Between two that are begun: all of a round at once, and its answers, would keep pages waiting for a
-# core, or for PostgreSQL, and their own later parts for each other.
+# Between two that are begun: all of a round at once would keep pages waiting for a core, and for
+# PostgreSQL.
 APART_SECONDS = 0.01
 ROUND_SECONDS = 1  # what takes longer goes on beside the next rounds
 DEAD_SECONDS = 2  # within which a connection that has died while nobody used it is noticed

@@ -1,5 +1,6 @@
 """Work that a server does: we start it, look at it and stop it, whatever kind it is."""
 
+import random
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,9 @@ FIRST_LOOKS = (0.15, 0.25, 0.4, 0.6)  # seconds between them
 LAST_LOOKS = (0.2,) * 6
 # The clock comes round once a second: who is due a moment after it has come waits for the next.
 EARLY = timedelta(seconds=0.3)
+# Of a pause: up to so much earlier. Who was due at the same moment, since the panel was away or the
+# backups began together, would else be for as long as they run.
+SPREAD = 0.1
 
 
 class Kind(Protocol):
@@ -151,7 +155,8 @@ def pause(run: Run, *, watched: bool, spent: timedelta = timedelta(0)) -> timede
         fastest=timedelta(seconds=limits.look_seconds),
         slowest=timedelta(seconds=limits.look_seconds_at_most),
     )
-    return max(paused / 2, paused - EARLY - spent)
+    apart = random.uniform(0, SPREAD)  # noqa: S311  (nobody gains by guessing it)
+    return max(paused / 2, paused * (1 - apart) - EARLY - spent)
 
 
 def _is_about_to_end(run: Run, report: Report) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from cloudpilot import clock
 from cloudpilot.db import reading, transaction
 from cloudpilot.domain import runs
 from cloudpilot.domain.copies import Copy
@@ -85,10 +86,21 @@ def test_work_whose_place_is_gone_is_lost(run: Run) -> None:
         work.place(run)
 
 
-@pytest.mark.parametrize(("spent", "left"), [(0.0, 0.7), (0.15, 0.55), (5.0, 0.5)])
+@pytest.mark.parametrize(
+    ("spent", "least", "most"), [(0.0, 0.6, 0.7), (0.1, 0.5, 0.6), (5.0, 0.5, 0.5)]
+)
 def test_the_next_look_is_counted_from_when_this_one_was_asked(
-    run: Run, spent: float, left: float
+    run: Run, spent: float, least: float, most: float
 ) -> None:
-    fastest = lifecycle.settings().look_seconds
-    paused = work.pause(run, watched=True, spent=timedelta(seconds=spent))
-    assert (fastest, paused.total_seconds()) == (1, left)
+    assert lifecycle.settings().look_seconds == 1
+    for _ in range(20):
+        paused = work.pause(run, watched=True, spent=timedelta(seconds=spent))
+        assert least <= paused.total_seconds() <= most
+
+
+def test_runs_that_are_due_together_are_not_for_long(run: Run) -> None:
+    run.started_at = clock.now() - timedelta(hours=1)
+    longest = lifecycle.settings().look_seconds_at_most
+    paused = [work.pause(run, watched=False).total_seconds() for _ in range(50)]
+    assert longest * 0.9 - 0.3 <= min(paused) < max(paused) - longest / 20
+    assert max(paused) <= longest - 0.3
