@@ -34,7 +34,7 @@ from cloudpilot.log import about
 
 log = logging.getLogger(__name__)
 
-RUNS_A_ROUND = 200
+RUNS_A_ROUND = 100  # more that are due at once are spread over some seconds, and stay so
 # Of servers, side by side. One that takes its time costs a thread and no processor: however many
 # stop to answer at once, there is to be one left for those that do.
 THREADS = 256

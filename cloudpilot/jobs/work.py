@@ -34,7 +34,7 @@ LAST_LOOKS = (0.2,) * 6
 EARLY = timedelta(seconds=0.3)
 # Of a pause: up to so much earlier. Who was due at the same moment, since the panel was away or the
 # backups began together, would else be for as long as they run.
-SPREAD = 0.1
+SPREAD = 0.2
 
 
 class Kind(Protocol):
