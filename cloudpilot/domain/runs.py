@@ -10,7 +10,19 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, false, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Text,
+    and_,
+    case,
+    false,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -183,7 +195,7 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
     """Take over what the work said about itself, unless the run has ended meanwhile; what was read
     of it before stays as it was.
 
-    Within a stage what is done never goes back.
+    Within a stage what is done never goes back, whoever has looked since `run` was read.
     """
     now = clock.now()
     seen_at = run.seen_at if report.stage == run.stage else None  # of a look at this stage
@@ -194,7 +206,7 @@ def note(session: Session, run: Run, report: Report, *, next_look_at: datetime) 
         .where(Run.id == run.id, Run.status == Status.RUNNING)
         .values(
             stage=report.stage,
-            done=done,
+            done=case((and_(Run.stage == report.stage, Run.done > done), Run.done), else_=done),
             total=None if report.total is None else max(report.total, done),
             rate=pace.rate(run.rate, done - run.done, since),
             log=report.log,

@@ -155,6 +155,22 @@ def test_progress_never_goes_back_within_a_stage(core: Flask, make_run: UUID) ->
     ]
 
 
+def test_a_look_that_comes_late_takes_nothing_back(core: Flask, make_run: UUID) -> None:
+    with transaction() as session:
+        run = runs.find(session, make_run)
+        run.move(session, Status.RUNNING)
+    with transaction() as session:
+        row = runs.find(session, make_run)
+        note(session, row, Report(stage="archive", done=900, total=1000))
+    for stage, done in [("archive", 900), ("finish", 500)]:  # by one who has read the row before
+        with transaction() as session:
+            report = Report(stage=stage, done=500, total=1000)
+            runs.note(session, run, report, next_look_at=clock.now())
+            session.expire_all()
+            row = runs.find(session, make_run)
+            assert (row.stage, row.done) == (stage, done)
+
+
 def test_the_rate_gives_the_time_left(core: Flask, make_run: UUID) -> None:
     with transaction() as session:
         run = runs.find(session, make_run)
