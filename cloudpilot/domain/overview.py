@@ -104,7 +104,8 @@ def site_rows(
     known: Around | None = None,
     limit: int,
 ) -> list[SiteRow]:
-    """Sites of one server or of all by name, or those of `site_ids` in that order."""
+    """Sites of one server or of all by name, or those of `site_ids` in that order. Of all rows what
+    pages show is read: to ask for more of them, in this session, is an error."""
     rows = _sites()
     if server_id:
         rows = rows.where(Site.server_id == server_id)
@@ -147,10 +148,8 @@ def _with_states(seen: Sequence[Any], known: Around) -> list[SiteRow]:
     of_sites, now, found = known.databases, clock.now(), []
     for site, server, files, dumps, last, ever, *of_parts in seen:
         good = min((b for b in (files, dumps) if b), key=lambda b: b.created_at, default=None)
-        parts, is_kept = (
-            protection.parts_of(of_parts, site.id, known),
-            server.id not in known.trapped,
-        )
+        parts = protection.parts_of(of_parts, site.id, known)
+        is_kept = server.id not in known.trapped
         state = protection.state_of(parts, ever, now, is_kept)
         found.append(SiteRow(site, server, of_sites.get(site.id, ()), good, last, state))
     return found

@@ -177,9 +177,10 @@ def parts_of(columns: Sequence[Any], site_id: UUID, known: Around) -> list[Part]
     of_site, on_time = known.databases.get(site_id, ()), known.on_time.get(site_id, ())
     parts = []
     if paths != _NONE:
-        complete = files_held is None or holds(files_held, json.loads(paths))
+        held = files_held is None or holds(files_held, json.loads(paths))
+        complete = files_at is not None and held
         planned = any(kind.has_files for kind in on_time)
-        parts.append(Part(files_at, files_tried, complete and files_at is not None, planned))
+        parts.append(Part(files_at, files_tried, complete, planned))
     if of_site:
         complete = dumps_at is not None and databases.are_held(dumps_held, of_site)
         planned = any(kind.has_databases for kind in on_time)

@@ -11,6 +11,23 @@ from cloudpilot.domain.status import ACTIVE
 
 SHOWN = 100
 SHOWN_BRIEFLY = 20  # beside much else: what fits a screen
+OF_RUNS = (  # what lists show of one
+    Run.kind,
+    Run.status,
+    Run.subject,
+    Run.stage,
+    Run.done,
+    Run.total,
+    Run.error_code,
+    Run.error_detail,
+    Run.created_at,
+    Run.started_at,
+    Run.seen_at,
+    Run.next_look_at,
+    Run.stop_requested_at,
+    Run.backup_id,
+    Run.restore_id,
+)
 
 
 def newest(session: Session, limit: int) -> tuple[list[Run], int]:
@@ -24,11 +41,6 @@ def newest(session: Session, limit: int) -> tuple[list[Run], int]:
 
 @cache
 def _runs() -> Any:
-    work = load_only(
-        *(Run.kind, Run.status, Run.subject, Run.stage, Run.done, Run.total, Run.error_code),
-        *(Run.created_at, Run.started_at, Run.seen_at, Run.next_look_at, Run.stop_requested_at),
-        *(Run.backup_id, Run.restore_id),
-        raiseload=True,
-    )
+    work = load_only(*OF_RUNS, raiseload=True)
     rows = select(Run).where(Run.status.in_(ACTIVE)).options(work)
     return rows.order_by(Run.created_at.desc(), Run.id)

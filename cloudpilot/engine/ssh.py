@@ -1,4 +1,4 @@
-"""An open connection to a server, over which programs run there, one at a time."""
+"""An open connection to a server, over which programs run there one at a time."""
 
 import socket
 import time

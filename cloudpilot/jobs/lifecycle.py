@@ -85,7 +85,7 @@ def begin(run: Run) -> None:
 def settle(run: Run, report: Report, pause: timedelta) -> None:
     """Write down what the work said; if it is over, how it ended.
 
-    While it goes on one statement does: nobody else has looked since this run was taken.
+    While it goes on one statement does; what others have seen since this run was read stays.
     """
     with transaction() as session:
         next_look_at = clock.now() + pause
@@ -96,7 +96,7 @@ def settle(run: Run, report: Report, pause: timedelta) -> None:
         ended_at = runs.ended_at(row, report)
         runs.note(session, row, report, next_look_at=next_look_at)
         session.refresh(row)
-        if row.status is Status.RUNNING and report.over:
+        if row.status is Status.RUNNING:
             _end(session, row, report, at=ended_at)
 
 

@@ -34,7 +34,7 @@ from cloudpilot.log import about
 
 log = logging.getLogger(__name__)
 
-RUNS_A_ROUND = 100  # more that are due at once are spread over some seconds, and stay so
+RUNS_A_ROUND = 150  # more that are due at once are spread over some seconds, and stay so
 # Of servers, side by side. One that takes its time costs a thread and no processor: however many
 # stop to answer at once, there is to be one left for those that do.
 THREADS = 256
@@ -76,12 +76,13 @@ _connections = Connections()
 
 def look_round() -> None:
     """Look at every run whose time has come; no other process has it meanwhile."""
+    over = time.monotonic() + ROUND_SECONDS
     _connections.close_idle()
     for future in [future for future in _in_hand if future.done()]:
         del _in_hand[future]
     _end_if_stuck()
     asked = [*_ask(silent=False), *_ask(silent=True)]
-    wait_for(asked, timeout=ROUND_SECONDS)
+    wait_for(asked, timeout=max(0, over - time.monotonic()))
 
 
 def _ask(*, silent: bool) -> list[Future[None]]:
@@ -95,7 +96,9 @@ def _ask(*, silent: bool) -> list[Future[None]]:
     for run in taken:
         by_server[run.at].append(run)
     watched = queue.watched(run.id for run in taken)
-    asked, apart = [], min(APART_SECONDS, ROUND_SECONDS / 2 / max(1, len(by_server)))
+    asked: list[Future[None]] = []
+    # Who says nothing anyway keeps nobody waiting for a core.
+    apart = 0 if silent else min(APART_SECONDS, ROUND_SECONDS / 2 / max(1, len(by_server)))
     for rows in sorted(by_server.values(), key=lambda rows: not _are_any(rows, watched)):
         questions = _Questions(servers[rows[0].at], rows, roots, watched)
         future = _pool.submit(_look_at, app, questions)

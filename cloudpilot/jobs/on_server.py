@@ -92,7 +92,9 @@ def _connected(who: Login) -> Session:
 
 def _note_offered(server_id: UUID, fingerprint: str | None) -> None:
     with transaction() as session:
-        session.get_one(Server, server_id).offered_host_key = fingerprint
+        server = session.get_one(Server, server_id)
+        if fingerprint not in server.host_keys:  # else somebody has approved it this very moment
+            server.offered_host_key = fingerprint
 
 
 def _follow(server_id: UUID, seen: str) -> None:

@@ -110,9 +110,9 @@ def ask_to_stop(run_id: UUID) -> Run:
 
 def fingerprint(shown: Iterable[Run], active: int) -> str:
     """Which runs these are of how many: it changes when one begins or ends. Of very many one or the
-    other ends at any time, so that of those that are not shown is no reason to load a page."""
+    other ends at any time: of those that are not shown, a hundred are reason to load a page."""
     ids = ",".join(sorted(str(run.id) for run in shown))
-    which = f"{ids} of {min(active, under_way.SHOWN)}"
+    which = f"{ids} of {active if active < under_way.SHOWN else round(active, -2)}"
     return hashlib.sha256(which.encode()).hexdigest()[:12] if ids else "none"
 
 

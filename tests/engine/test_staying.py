@@ -104,6 +104,19 @@ def test_one_that_is_killed_ends_the_session(server: Sshd) -> None:
     assert not session.alive
 
 
+def test_an_answer_that_is_killed_ends_the_session(server: Sshd) -> None:
+    with server.session() as session, pytest.raises(SshUnreachable):
+        session.ask(DOES, ("echo half; kill -9 $BASHPID",))
+    assert not session.alive
+
+
+def test_who_speaks_in_one_stream_is_not_understood(server: Sshd) -> None:
+    merged = Text("exec 2>&1\n" + DOES.text().decode(), stays=True)
+    with server.session() as session, pytest.raises(SshUnreachable):
+        session.ask(merged, ("echo yes",), timeout=0.5)
+    assert not session.alive
+
+
 def test_silence_ends_the_session(server: Sshd) -> None:
     with server.session() as session, pytest.raises(SshUnreachable, match="in time"):
         session.ask(DOES, ("exec sleep 30",), timeout=0.3)
