@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from cloudpilot.errors import InvalidConfig, InvalidPath
@@ -157,6 +157,7 @@ def is_left_out(name: str, pattern: str) -> bool:
     ),
     literal=st.booleans(),
 )
+@example(site="\n", tree=["a"], patterns=[], literal=False)  # a slash before the end of a line
 @settings(
     max_examples=15,
     deadline=None,

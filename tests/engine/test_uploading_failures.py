@@ -233,6 +233,9 @@ def test_a_new_run_goes_on_where_a_killed_one_was(
     again = transfer.start(parallel=1)
     transfer.succeeds(again)
     assert not marked(place)
+    left = {file.name for file in Path(place.run_directory).iterdir()}
+    assert "log" in left
+    assert not left & {"work", "reserve"}
     faults.let_go()
     assert (faults.taken["1"], faults.taken["2"]) == (3, 1)  # of index and manifest, too
 

@@ -20,7 +20,7 @@ def test_a_panel_that_is_away_holds_up_no_upload(rate: int, first: int) -> None:
     lasts = sum(upload.plan.size_of(first + more) for more in range(count)) / rate
     signed = vault.requests_for(upload, first, count, seconds=60)
     text = sum(len(line(signing.request(one))) for one in signed)
-    assert text <= 1.02 * signing.AHEAD_TEXT  # later numbers are longer
+    assert text <= 1.03 * signing.AHEAD_TEXT  # later numbers are longer
     assert lasts >= 6 * 3600 or text > 0.95 * signing.AHEAD_TEXT
 
 

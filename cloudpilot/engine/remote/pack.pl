@@ -269,7 +269,7 @@ sub begin_entry {
 sub at_stage {
     my ($path, $from) = @_;
     if ($path =~ m{^databases/}) { $stage = 'dump' }
-    elsif ($stage eq 'dump' && $path =~ m{^files(?:/|$)}) {
+    elsif ($stage eq 'dump' && $path =~ m{^files(?:/|\z)}) {
         $stage    = 'archive';
         $expected = $from + $tar_bytes;
     }
@@ -282,7 +282,7 @@ sub end_entry {
     push @words, escaped($entry->{link}) if length $entry->{link};
     my ($seconds) = $entry->{time} =~ /^(-?[0-9]{1,15})/;
     say_to_index(join(' ', @words) . sprintf "\nA %o %s\n", $entry->{mode} & 07777, first_of($seconds, 0));
-    if ($entry->{path} =~ m{^files(?:/|$)}) {
+    if ($entry->{path} =~ m{^files(?:/|\z)}) {
         $count{entries}++;
         $count{ $COUNTED_AS{ $entry->{type} } || 'others' }++;
         left_out($entry->{path}) if $entry->{type} eq '5';
@@ -295,8 +295,8 @@ sub end_entry {
 # member_name(PATH): what a path, or a folder's member, is called without slashes around it.
 sub member_name {
     my ($path) = @_;
-    $path =~ s{/+$}{};
-    return $path =~ m{^/|^$} ? "files$path" : $path;
+    $path =~ s{/+\z}{};
+    return $path =~ m{\A/|\A\z} ? "files$path" : $path;
 }
 
 # after_end: what follows the tar's end is filling, and is left away.
@@ -512,7 +512,7 @@ sub mount_points {
 sub left_out {
     my ($path) = @_;
     $path =~ s{^files}{};
-    $path =~ s{/+$}{};
+    $path =~ s{/+\z}{};
     return if !$mounts{$path};
     my ($above) = $path =~ m{^(.*)/};
     return if (stat $path)[0] == (stat "$above/")[0];

@@ -6,22 +6,11 @@
 # begin_packing: unless a former run of this upload has sent all of the archive.
 begin_packing() {
   local name
-  clear_former
   ! grep -qa '^= ' "$receipts/archive" 2>/dev/null || return 0
   mkdir -p work/packing/work || fail_to_note
   for name in pack.pl entry.pl stream.pl manifest.json; do cp "$name" work/packing/ || fail_to_note; done
   (cd work/packing && packing) &
   identity "$!" >work/packer || fail_to_note
-}
-
-# clear_former: what runs of uploads of this backup that were killed have left of an archive.
-clear_former() {
-  local other pid start
-  for other in "$backup"/run-*; do
-    if [ "$other" = "$run" ] || ! [ -d "$other/work/packing" ]; then continue; fi
-    read -r pid start _ 2>/dev/null <"$other/pid"
-    lives "$pid" "$start" || wipe "$other/work"
-  done
 }
 
 # ask_maker: whether the archive is finished, or never will be.

@@ -49,6 +49,17 @@ end_former() {
     done
   fi
   printf '%s\n' "$CLOUDPILOT_RUN" >"$receipts/run"
+  clear_former
+}
+
+# clear_former: what runs of uploads of this backup that were killed have left; who makes the archive is another's.
+clear_former() {
+  local other pid start
+  for other in "$backup"/run-*; do
+    if [ "$other" = "$run" ] || [ "$other" = "$backup/run-$following" ] || [ -e "$other/exit" ]; then continue; fi
+    read -r pid start _ 2>/dev/null <"$other/pid" || continue
+    lives "$pid" "$start" || wipe "$other/work" "$other/reserve"
+  done
 }
 
 # send_item NAME LATER…: all of one file.
