@@ -7,6 +7,8 @@
 
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
+# Hundreds of processes are started, and each would compile all that it loads.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo run test test-long lint chaos bench docs
 
