@@ -34,6 +34,7 @@ from cloudpilot.errors import InvalidState
 
 COUNTED_AT_MOST = 10_000  # missed slots, one by one
 DOWN = "CloudPilot was not running."
+REMOVED = "Its schedule has been removed."
 OVERTAKEN = "The next one was due before it could begin."
 
 
@@ -44,7 +45,7 @@ class SlotStatus(StrEnum):
     STARTED = "started"
     COMPLETED = "completed"
     FAILED = "failed"  # error_code says why, or its last backup does
-    SKIPPED = "skipped"  # its site was being backed up until the next slot was due
+    SKIPPED = "skipped"  # another backup took until the next slot was due; or nobody wants it
     MISSED = "missed"  # the panel was not running
 
 
@@ -185,6 +186,14 @@ def _supersede(session: Session, schedule_ids: Iterable[UUID]) -> None:
         "why": func.coalesce(func.nullif(Slot.why, ""), OVERTAKEN),
     }
     session.execute(untried.values(skipped), execution_options=options)
+
+
+def wanted(due: Sequence[tuple[Slot, Schedule]]) -> list[tuple[Slot, Schedule]]:
+    """Without those whose schedule was removed while they waited, which are skipped."""
+    for slot, schedule in due:
+        if schedule.removed_at:
+            slot.status, slot.why = SlotStatus.SKIPPED, REMOVED
+    return [(slot, schedule) for slot, schedule in due if not schedule.removed_at]
 
 
 def by_hand(session: Session, schedule: Schedule) -> Slot:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cloudpilot import clock
-from cloudpilot.domain import at_once, databases, requests
+from cloudpilot.domain import at_once, databases, requests, slots
 from cloudpilot.domain.databases import Database
 from cloudpilot.domain.destinations import Destination
 from cloudpilot.domain.people import Person
@@ -70,7 +70,7 @@ def start_due(session: Session, limit: int, *, most: int = 0) -> int:
     )
     if not room:
         rows = rows.where(Schedule.type == BackupType.SNAPSHOT)
-    due: list[Due] = [(slot, schedule) for slot, schedule in session.execute(rows)]
+    due = slots.wanted([(slot, schedule) for slot, schedule in session.execute(rows)])
     if due:
         _begin(session, due, room)
     at_once.say_if_full(session, most)

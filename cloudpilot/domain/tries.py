@@ -77,7 +77,7 @@ def failed(session: Session, backup: Backup, error: CloudPilotError) -> None:
         return
     slot.error_code = error.code
     schedule = session.get_one(Schedule, slot.schedule_id)
-    goes_on = schedule.next_run_at is not None or slot.by_hand
+    goes_on = schedule.next_run_at is not None or (slot.by_hand and not schedule.removed_at)
     if goes_on and isinstance(error, PASSING) and slot.attempts <= schedule.retries:
         slot.status, slot.try_at = SlotStatus.WAITING, clock.now() + pause(slot.attempts)
         slot.why = f"Try {slot.attempts} failed, which may pass by itself: another one follows."

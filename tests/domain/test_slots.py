@@ -200,6 +200,34 @@ def test_what_may_pass_by_itself_is_tried_again_later_each_time(
     assert slot.error_code == SshUnreachable.code
 
 
+def test_what_was_to_be_tried_again_is_not_once_its_schedule_is_removed(
+    core: Flask, moment: Moment
+) -> None:
+    schedule_id = one_schedule("0 0 * * *")
+    moment.at = NOON + timedelta(hours=12)
+    tick.ask_for_backups()
+    end(SshUnreachable("It does not answer."))
+    assert states(schedule_id) == ["waiting"]
+    with transaction() as session:
+        schedules.remove(session, schedules.locked(session, schedule_id))
+    moment.pass_by(hours=1)
+    tick.ask_for_backups()
+    (slot,) = found_slots(schedule_id)
+    assert (slot.status, slot.why, count(Backup)) == (SlotStatus.SKIPPED, slots.REMOVED, 1)
+
+
+def test_a_backup_by_hand_that_fails_after_its_schedule_was_removed_is_not_tried_again(
+    core: Flask, moment: Moment
+) -> None:
+    schedule_id = one_schedule("0 0 * * *")
+    with transaction() as session:
+        schedule = schedules.locked(session, schedule_id)
+        starting.start_now(session, slots.by_hand(session, schedule), schedule, None)
+        schedules.remove(session, schedule)
+    end(SshUnreachable("It does not answer."))
+    assert states(schedule_id) == ["failed"]
+
+
 @pytest.mark.parametrize("error", [DiskFull("Full."), RunStopped("Stopped.")])
 def test_what_does_not_pass_is_not_tried_again(
     core: Flask, moment: Moment, error: CloudPilotError
